@@ -1,0 +1,152 @@
+package jsonbench
+
+import (
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// A timeWay is one way to make go-json-experiment write a time as toISOString
+// does: a set of options, and an order-created event that goes with it.
+type timeWay struct {
+	name   string
+	encode func(v any) ([]byte, error)
+	order  any
+}
+
+// timeWays are all that were measured. The first is the floor, not an answer: it
+// writes .38 for .380.
+func timeWays() []timeWay {
+	order := benchOrder(benchTime)
+	ownJSON := benchOrder(JSTime{benchTime})
+	ownTo := benchOrder(toTime(benchTime))
+	ownText := benchOrder(textTime(benchTime))
+	formatted := formattedOrder{
+		order.ID, order.Version, order.Status, order.UserID, order.ExpiresAt, order.Ticket,
+	}
+	hook := json.WithMarshalers(json.MarshalToFunc(writeISO))
+	tokenHook := json.WithMarshalers(json.MarshalToFunc(writeISOToken))
+	format := json.ExperimentalSupportFormatTag(true)
+	return []timeWay{
+		{"RFC3339Nano", experimentWith("").Encode, &order},
+		{"hook-WriteValue", experimentWith("", hook).Encode, &order},
+		{"hook-WriteToken", experimentWith("", tokenHook).Encode, &order},
+		{"hook-where-needed", encodeByPlan(hook), &order},
+		{"format-tag", experimentWith("", format).Encode, &formatted},
+		{"own-type-MarshalJSON", experimentWith("").Encode, &ownJSON},
+		{"own-type-MarshalJSONTo", experimentWith("").Encode, &ownTo},
+		{"own-type-AppendText", experimentWith("").Encode, &ownText},
+	}
+}
+
+// formattedOrder is OrderCreated with a format in its tag. The tag option is
+// experimental: encoding/json/v2 of the standard library hasn't got it.
+type formattedOrder struct {
+	ID        string      `json:"id"`
+	Version   int64       `json:"version"`
+	Status    OrderStatus `json:"status"`
+	UserID    string      `json:"userId"`
+	ExpiresAt time.Time   `json:"expiresAt,format:'2006-01-02T15:04:05.000Z'"`
+	Ticket    OrderTicket `json:"ticket"`
+}
+
+// writeISOToken is writeISO by way of a string.
+func writeISOToken(enc *jsontext.Encoder, t time.Time) error {
+	text, err := AppendISO(nil, t)
+	if err != nil {
+		return err
+	}
+	return enc.WriteToken(jsontext.String(string(text)))
+}
+
+// toTime writes itself into the encoder.
+type toTime time.Time
+
+// MarshalJSONTo implements json.MarshalerTo.
+func (t toTime) MarshalJSONTo(enc *jsontext.Encoder) error { return writeISO(enc, time.Time(t)) }
+
+// textTime writes itself as text.
+type textTime time.Time
+
+// AppendText implements encoding.TextAppender.
+func (t textTime) AppendText(dst []byte) ([]byte, error) { return AppendISO(dst, time.Time(t)) }
+
+// MarshalText implements encoding.TextMarshaler, which TextAppender asks for.
+func (t textTime) MarshalText() ([]byte, error) { return t.AppendText(nil) }
+
+// encodeByPlan gives the hook to those types alone that hold a time.Time, and
+// remembers which do.
+func encodeByPlan(hook json.Options) func(v any) ([]byte, error) {
+	var plans sync.Map // of reflect.Type to bool: has a time
+	return func(v any) ([]byte, error) {
+		t := reflect.TypeOf(v)
+		has, known := plans.Load(t)
+		if !known {
+			has, _ = plans.LoadOrStore(t, mayHoldTime(t, map[reflect.Type]bool{}))
+		}
+		if has.(bool) {
+			return json.Marshal(v, hook)
+		}
+		return json.Marshal(v)
+	}
+}
+
+// mayHoldTime reports whether a value of type t can hold a time.Time. An
+// interface can hold anything.
+func mayHoldTime(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if t == reflect.TypeFor[time.Time]() {
+		return true
+	}
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Map:
+		return mayHoldTime(t.Key(), seen) || mayHoldTime(t.Elem(), seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return mayHoldTime(t.Elem(), seen)
+	case reflect.Struct:
+		for field := range t.Fields() {
+			if mayHoldTime(field.Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// TestTimeWays wants every way but the floor to write the same bytes.
+func TestTimeWays(t *testing.T) {
+	order := benchOrder(benchTime)
+	want, err := ExperimentCodec().Encode(&order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, way := range timeWays() {
+		got, err := way.encode(way.order)
+		if err != nil {
+			t.Errorf("%s: %v", way.name, err)
+		}
+		if isFloor := i == 0; (string(got) == string(want)) == isFloor {
+			t.Errorf("%s: got %s, want %s", way.name, got, want)
+		}
+	}
+}
+
+// BenchmarkTime measures what each way costs an event that has a time, and what
+// it costs an event that has none.
+func BenchmarkTime(b *testing.B) {
+	ticket := benchTickets[0].event
+	for _, way := range timeWays() {
+		c := Contestant{Name: way.name, Encode: way.encode}
+		b.Run("event=order/way="+way.name, func(b *testing.B) { benchEncode(b, c, way.order) })
+		b.Run("event=ticket-120B/way="+way.name, func(b *testing.B) { benchEncode(b, c, &ticket) })
+	}
+}

@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/sgtickets/common/internal/backoff"
+	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/transport"
+)
+
+// reconnect spaces out the attempts to connect.
+var reconnect = backoff.Policy{First: 100 * time.Millisecond, Max: time.Second}
+
+// Build connects to the cluster as the client clientID and returns the client.
+//
+// clusterID is what the streaming server was started with (-cid). clientID is
+// unique among the clients of the cluster, and made of letters, digits, '-' and
+// '_'; [ID] makes one. url names a server, or several separated by commas:
+// nats, tls, ws or wss.
+//
+// Build keeps trying until it is connected or ctx is done, 0.1 s to 1 s after
+// one another, and logs each attempt that failed with what to check. When ctx
+// is done the error wraps both ctx's and the cause of the last attempt:
+// [ErrNoServer], [ErrNoCluster], [ErrClientIDTaken] or [ErrForbidden]. What can't
+// get better by waiting is returned at once: [ErrInvalid] for a malformed URL or
+// ID, or an option that can't be; [ErrUnauthorized] for wrong credentials.
+func Build(ctx context.Context, clusterID, clientID, url string, opts ...Option) (*Client, error) {
+	return build(ctx, clusterID, fixedID(clientID), url, opts)
+}
+
+func build(ctx context.Context, clusterID string, ids identity, url string, opts []Option) (*Client, error) {
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, fmt.Errorf("build client: %w", err)
+	}
+	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), URL: url, Logger: o.logger}
+	conn, err := connect(ctx, o.dialer(), &cfg, ids)
+	if err != nil {
+		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
+	}
+	return &Client{
+		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}),
+		session: session.New(conn, o.logger, o.window, ids.generated),
+	}, nil
+}
+
+// connect makes attempts until one succeeds. Where a generated client ID is
+// taken it goes on to the next one, and leaves it in cfg.
+func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, ids identity) (transport.Conn, error) {
+	var last error
+	for attempt := 1; ; attempt++ {
+		if err := context.Cause(ctx); err != nil {
+			return nil, gaveUp(err, last, attempt-1)
+		}
+		conn, err := dial(ctx, *cfg)
+		if err == nil {
+			cfg.Logger.Info("connected", slog.String("cluster", cfg.ClusterID), slog.String("client", cfg.ClientID), slog.Int("attempt", attempt))
+			return conn, nil
+		}
+		if transport.Permanent(err) {
+			return nil, err
+		}
+		if ctx.Err() == nil || last == nil {
+			last = err // what ctx's end cut short says less than the attempt before
+		}
+		if errors.Is(err, transport.ErrClientIDTaken) && ids.generated {
+			cfg.ClientID = ids.next()
+		}
+		delay := reconnect.Delay(attempt)
+		cfg.Logger.Warn("not connected yet", slog.Int("attempt", attempt), slog.Any("error", err),
+			slog.String("check", advice(err)), slog.Duration("retry_in", delay))
+		select {
+		case <-ctx.Done():
+		case <-time.After(delay):
+		}
+	}
+}
+
+func gaveUp(ended, last error, attempts int) error {
+	if last == nil {
+		return ended
+	}
+	return fmt.Errorf("gave up after %d attempts (%w): %w; check %s", attempts, ended, last, advice(last))
+}
+
+// advice says what to check when an attempt failed.
+func advice(err error) string {
+	switch {
+	case errors.Is(err, transport.ErrNoServer):
+		return "that a NATS server listens at the URL and the network lets this host reach it"
+	case errors.Is(err, transport.ErrNoCluster):
+		return "that the cluster ID is the one the streaming server was started with (-cid), and that it is a streaming server"
+	case errors.Is(err, transport.ErrClientIDTaken):
+		return "that no other process uses this client ID, and give each its own (NATS_CLIENT_ID)"
+	case errors.Is(err, transport.ErrForbidden):
+		return "that the server grants this user the permissions that a streaming client needs"
+	default:
+		return "the server's log"
+	}
+}

@@ -1,0 +1,61 @@
+package client
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/sgtickets/common/internal/session"
+)
+
+// Client is a connection of a service to its broker. One is enough for a
+// process: any number of publishers and listeners share it. It is safe for
+// concurrent use.
+type Client struct {
+	clusterID string
+	clientID  string
+	session   *session.Session
+
+	closing  atomic.Bool
+	closed   chan struct{} // closed when closeErr is set
+	closeErr error
+}
+
+// ClusterID returns the cluster ID that the client was built with.
+func (c *Client) ClusterID() string { return c.clusterID }
+
+// ClientID returns the client ID under which the server knows the client.
+func (c *Client) ClientID() string { return c.clientID }
+
+// Done returns a channel that is closed when the connection is over: closed by
+// Close, or lost for good.
+func (c *Client) Done() <-chan struct{} { return c.session.Conn.Done() }
+
+// Err returns nil until Done is closed, and then why: [ErrClosed] after Close,
+// else an error that matches [ErrConnectionLost].
+func (c *Client) Err() error { return c.session.Conn.Err() }
+
+// Session is for the other packages of this module. It is not part of the
+// module's promise to its importers, who can't name its type.
+func (c *Client) Session() *session.Session { return c.session }
+
+// Close drains the client: the listeners take no more events and their running
+// handlers finish, which may still publish, each within its DrainTimeout;
+// acknowledgements and publishes in flight are sent and confirmed; then the
+// connection is closed and the server forgets the client. Durables are kept.
+//
+// When ctx is done it goes on without waiting, and returns what was unfinished.
+// Closing again waits for the first call and returns its error, or returns
+// ctx's when that is done first.
+func (c *Client) Close(ctx context.Context) error {
+	if c.closing.CompareAndSwap(false, true) {
+		c.closeErr = c.session.Close(ctx)
+		close(c.closed)
+		return c.closeErr
+	}
+	select {
+	case <-c.closed:
+		return c.closeErr
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

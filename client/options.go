@@ -1,0 +1,109 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/stan"
+)
+
+// Option is an option of [Build].
+type Option func(*options) error
+
+type options struct {
+	logger    *slog.Logger
+	window    int
+	nats      []nats.Option
+	transport transport.Dialer
+}
+
+// defaultWindow keeps a link of 1 ms busy at a million events a second, and
+// bounds what a fault can leave in doubt.
+const defaultWindow = 1024
+
+func newOptions(opts []Option) (options, error) {
+	o := options{window: defaultWindow}
+	for _, opt := range opts {
+		if opt == nil {
+			return o, fmt.Errorf("%w option: nil", transport.ErrInvalid)
+		}
+		if err := opt(&o); err != nil {
+			return o, err
+		}
+	}
+	if o.logger == nil {
+		o.logger = slog.Default()
+	}
+	if o.transport != nil && o.nats != nil {
+		return o, fmt.Errorf("%w option NATS: it would have no effect, since option Transport names another transport", transport.ErrInvalid)
+	}
+	return o, nil
+}
+
+// dialer returns the transport that the options ask for.
+func (o options) dialer() transport.Dialer {
+	if o.transport != nil {
+		return o.transport
+	}
+	return stan.Dialer(stan.NATS(o.nats...))
+}
+
+// Logger makes the client, its publishers and its listeners log to l instead of
+// slog.Default(). Payloads are not logged.
+func Logger(l *slog.Logger) Option {
+	return func(o *options) error {
+		if l == nil {
+			return fmt.Errorf("%w option Logger: nil; slog.DiscardHandler makes one that is silent", transport.ErrInvalid)
+		}
+		o.logger = l
+		return nil
+	}
+}
+
+// PublishWindow bounds how many publishes of the client, of all its publishers
+// together, are in flight at a time; the next one waits. It is also how many a
+// fault can leave with an unknown outcome. Default 1024; at least 1.
+func PublishWindow(n int) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return fmt.Errorf("%w option PublishWindow: %d; must be at least 1", transport.ErrInvalid, n)
+		}
+		o.window = n
+		return nil
+	}
+}
+
+// NATS passes options to the NATS connection: a name (default: the client ID),
+// TLS, credentials, a dialer, pings and so on. Callbacks are called in addition
+// to the library's own. Refused, by Build, are options that set what the library
+// decides by itself: nats.MaxReconnects, nats.NoReconnect, nats.ReconnectBufSize
+// and nats.RetryOnFailedConnect, and those that set the servers. May be given
+// several times.
+func NATS(opts ...nats.Option) Option {
+	return func(o *options) error {
+		if len(opts) == 0 {
+			return fmt.Errorf("%w option NATS: it holds no option", transport.ErrInvalid)
+		}
+		o.nats = append(o.nats, opts...)
+		return nil
+	}
+}
+
+// Transport connects through dial instead of NATS Streaming: package eventtest
+// and new brokers come in this way.
+func Transport(dial transport.Dialer) Option {
+	return func(o *options) error {
+		if dial == nil {
+			return fmt.Errorf("%w option Transport: nil", transport.ErrInvalid)
+		}
+		if o.transport != nil {
+			return errors.Join(transport.ErrInvalid, errors.New("option Transport: given twice"))
+		}
+		o.transport = dial
+		return nil
+	}
+}

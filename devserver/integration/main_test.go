@@ -1,0 +1,60 @@
+// Package integration_test holds the tests of the library against a real server:
+// the embedded one, or the one that NATS_URL names.
+package integration_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/sgtickets/common/devserver"
+)
+
+// server is what all tests share that need no server of their own.
+var server target
+
+// target is a running server.
+type target struct {
+	clusterID string
+	url       string
+	monitor   string // URL of its monitoring; empty: unknown
+	embedded  bool
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if url := os.Getenv("NATS_URL"); url != "" {
+		server = target{clusterID: os.Getenv("NATS_CLUSTER_ID"), url: url, monitor: os.Getenv("NATS_MONITOR_URL")}
+		if server.clusterID == "" {
+			server.clusterID = "ticketing"
+		}
+		return verify(m.Run())
+	}
+	// Each test has channels of its own, and -count runs each several times.
+	s, err := devserver.Start(devserver.MonitorPort(0), devserver.MaxChannels(0))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	server = target{clusterID: s.ClusterID(), url: s.URL(), monitor: s.MonitorURL(), embedded: true}
+	code := m.Run()
+	s.Shutdown()
+	return verify(code)
+}
+
+// verify fails a run that passed when it left goroutines behind.
+func verify(code int) int {
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, "goroutines were left behind:", err)
+		return 1
+	}
+	return 0
+}

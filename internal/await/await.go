@@ -1,0 +1,33 @@
+// Package await puts a context around calls that don't take one.
+package await
+
+import "context"
+
+// Do runs call in a goroutine of its own and returns its result, or ctx's cause
+// as soon as ctx is done. In the latter case the call goes on by itself, and
+// late, unless it is nil, gets its result if it succeeds after all: to close
+// what nobody waits for any more.
+func Do[T any](ctx context.Context, call func() (T, error), late func(T)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result)
+	go func() {
+		v, err := call()
+		select {
+		case done <- result{v, err}:
+		case <-ctx.Done():
+			if err == nil && late != nil {
+				late(v)
+			}
+		}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var zero T
+		return zero, context.Cause(ctx)
+	}
+}

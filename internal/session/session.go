@@ -1,0 +1,86 @@
+// Package session is what a client shares with the publishers and listeners
+// made from it, and nobody else needs to see.
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// Session is safe for concurrent use. Its exported fields do not change.
+type Session struct {
+	Conn   transport.Conn
+	Log    *slog.Logger
+	Window *Window // of publishes in flight
+
+	// GeneratedID: the client ID was not given by the caller, so that what the
+	// broker ties to it is lost with the process.
+	GeneratedID bool
+
+	mu      sync.Mutex
+	closing bool
+	members map[*Member]struct{}
+}
+
+// New returns a session on conn.
+func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool) *Session {
+	return &Session{
+		Conn: conn, Log: log, GeneratedID: generatedID,
+		Window:  NewWindow(window),
+		members: make(map[*Member]struct{}),
+	}
+}
+
+// Member is something that has to end before the connection does: a listener
+// that listens.
+type Member struct {
+	// Drain ends it; it returns when it is over, or when ctx is done.
+	Drain func(ctx context.Context) error
+}
+
+// Enter adds a member, to be drained by Close. After Close has begun it returns
+// transport.ErrClosed.
+func (s *Session) Enter(m *Member) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return transport.ErrClosed
+	}
+	s.members[m] = struct{}{}
+	return nil
+}
+
+// Leave removes a member that has ended.
+func (s *Session) Leave(m *Member) {
+	s.mu.Lock()
+	delete(s.members, m)
+	s.mu.Unlock()
+}
+
+// Close drains the members, side by side, while publishing still works, since
+// their handlers may publish; then the publishes in flight; then it closes the
+// connection. It goes on to the next step when ctx is done, and returns what
+// went wrong, joined.
+func (s *Session) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	members := make([]*Member, 0, len(s.members))
+	for m := range s.members {
+		members = append(members, m)
+	}
+	s.mu.Unlock()
+
+	errs := make([]error, len(members), len(members)+2)
+	var wg sync.WaitGroup
+	for i, m := range members {
+		wg.Go(func() { errs[i] = m.Drain(ctx) })
+	}
+	wg.Wait()
+	s.Window.Close()
+	errs = append(errs, s.Conn.Close(ctx))
+	return errors.Join(errs...)
+}

@@ -1,0 +1,134 @@
+package listener
+
+import (
+	"time"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// work is one event that was delivered and not done with yet.
+type work struct {
+	id       identity
+	delivery transport.Delivery // the latest one of it; changes while it is active
+	received time.Time          // when that came
+	event    any                // decoded, where the ordering key needs it; else nil
+	key      string
+	keyed    bool
+	attempt  int // set when it runs
+}
+
+func newWork(d transport.Delivery, received time.Time) *work {
+	return &work{id: identity{d.Sequence, d.Timestamp.UnixNano()}, delivery: d, received: received}
+}
+
+// identity tells stored events apart. The sequence alone does not: a server that
+// lost its store begins again at 1.
+type identity struct {
+	sequence uint64
+	stored   int64
+}
+
+// book decides which events run when. It is a state machine: it starts nothing,
+// waits for nothing and takes the time as an argument. It is not safe for
+// concurrent use.
+type book struct {
+	concurrency int
+	ackWait     time.Duration
+
+	active   map[identity]*work // all that is ready, waiting or running
+	ready    []*work            // may run, in order
+	waiting  map[string][]*work // behind one of the same key; an entry for each key that is ready or running
+	running  map[*work]struct{}
+	attempts attempts
+	draining bool
+}
+
+func newBook(concurrency int, ackWait time.Duration) *book {
+	return &book{
+		concurrency: concurrency,
+		ackWait:     ackWait,
+		active:      make(map[identity]*work),
+		waiting:     make(map[string][]*work),
+		running:     make(map[*work]struct{}),
+	}
+}
+
+// arrive takes a delivery in. One that is here already, waiting or running, is
+// not taken a second time; it counts from now, and is acknowledged through the
+// later delivery.
+func (b *book) arrive(w *work) {
+	if b.draining {
+		return // it comes again, to another member or to the next Listen
+	}
+	if here, ok := b.active[w.id]; ok {
+		here.delivery, here.received = w.delivery, w.received
+		return
+	}
+	b.active[w.id] = w
+	if w.keyed {
+		if behind, busy := b.waiting[w.key]; busy {
+			b.waiting[w.key] = append(behind, w)
+			return
+		}
+		b.waiting[w.key] = nil
+	}
+	b.ready = append(b.ready, w)
+}
+
+// next returns the next event to run, and marks it running; nil if there is none
+// or as many run as may. Those whose ack wait has passed, so that another member
+// has them by now, are returned as late, and dropped.
+func (b *book) next(now time.Time) (run *work, late []*work) {
+	for len(b.running) < b.concurrency && len(b.ready) > 0 {
+		w := b.ready[0]
+		b.ready[0] = nil
+		b.ready = b.ready[1:]
+		if now.Sub(w.received) >= b.ackWait {
+			late = append(late, w)
+			b.leave(w)
+			continue
+		}
+		b.running[w] = struct{}{}
+		w.attempt = max(b.attempts.begin(w.id), w.delivery.Deliveries)
+		return w, late
+	}
+	return nil, late
+}
+
+// finished takes an event out that has run. acknowledged: it does not come again.
+func (b *book) finished(w *work, acknowledged bool) {
+	delete(b.running, w)
+	if acknowledged {
+		b.attempts.forget(w.id)
+	}
+	b.leave(w)
+}
+
+// leave takes an event out, and makes the next of its key ready.
+func (b *book) leave(w *work) {
+	delete(b.active, w.id)
+	if !w.keyed {
+		return
+	}
+	behind := b.waiting[w.key]
+	if len(behind) == 0 {
+		delete(b.waiting, w.key)
+		return
+	}
+	b.ready = append(b.ready, behind[0])
+	b.waiting[w.key] = behind[1:]
+}
+
+// drain drops what does not run yet, and takes nothing more in.
+func (b *book) drain() {
+	b.draining = true
+	b.ready = nil
+	clear(b.waiting)
+	clear(b.active)
+	for w := range b.running {
+		b.active[w.id] = w
+		if w.keyed {
+			b.waiting[w.key] = nil
+		}
+	}
+}

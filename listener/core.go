@@ -1,0 +1,133 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
+)
+
+// typed is what the core needs to know of the event's type.
+type typed struct {
+	decode  func(data []byte) (event any, err error)
+	handle  func(ctx context.Context, event any, d Delivery) error
+	key     func(event any) string // nil: no ordering key
+	release func(event any)        // the event is not used any more
+}
+
+// core is a listener without its type.
+type core struct {
+	session *session.Session
+	subject subjects.Subject
+	group   string
+	options options
+	typed   typed
+	log     *slog.Logger
+
+	mu        sync.Mutex
+	listening bool
+	ready     chan struct{} // closed once subscribed; a new one for each Listen
+}
+
+func (c *core) subscribeConfig() transport.SubscribeConfig {
+	return transport.SubscribeConfig{
+		Subject: string(c.subject), Durable: c.options.durable, Group: c.group,
+		Start: c.options.start, AckWait: c.options.ackWait, MaxInFlight: c.options.maxInFlight,
+	}
+}
+
+func (c *core) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Subject: c.subject, Group: c.group, Err: err}
+}
+
+// claim makes sure that one thing happens at a time: one Listen, or one deletion.
+func (c *core) claim() (release func(), err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.listening {
+		return nil, ErrListening
+	}
+	c.listening = true
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.listening = false
+		select {
+		case <-c.ready:
+			c.ready = make(chan struct{})
+		default:
+		}
+	}, nil
+}
+
+// listen runs until ctx is done, the client closes or the connection is lost.
+func (c *core) listen(ctx context.Context) (err error) {
+	release, err := c.claim()
+	if err != nil {
+		return err
+	}
+	defer release()
+
+	// Client.Close ends Listen like ctx does; its own context may cut the drain short.
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	draining, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	over := make(chan struct{})
+	defer close(over)
+	member := &session.Member{Drain: func(closing context.Context) error {
+		stop()
+		select {
+		case <-over:
+		case <-closing.Done():
+			cut(context.Cause(closing))
+			<-over
+		}
+		return c.fail(err)
+	}}
+	if err := c.session.Enter(member); err != nil {
+		return err
+	}
+	defer c.session.Leave(member)
+
+	r := newRun(ctx, c)
+	defer r.cancel()
+	sub, err := c.session.Conn.Subscribe(ctx, c.subscribeConfig(), r.deliver)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // no need for one any more
+		}
+		return err
+	}
+	close(c.ready)
+	c.log.Info("listening", slog.String("durable", c.options.durable),
+		slog.Duration("ack_wait", c.options.ackWait), slog.Int("max_in_flight", c.options.maxInFlight))
+
+	var lost error
+	select {
+	case <-ctx.Done():
+	case <-sub.Done():
+		if err := sub.Err(); !errors.Is(err, transport.ErrClosed) {
+			lost = err
+		}
+	}
+	return errors.Join(lost, c.leave(draining, r, sub))
+}
+
+// leave drains the run and closes the subscription, within the drain timeout.
+func (c *core) leave(ctx context.Context, r *run, sub transport.Subscription) error {
+	ctx, cancel := context.WithTimeout(ctx, c.options.drainTimeout)
+	defer cancel()
+	sub.Stop()
+	unfinished := r.drain(ctx)
+	err := sub.Close(ctx)
+	c.log.Info("listening ended")
+	return errors.Join(unfinished, err)
+}

@@ -1,0 +1,50 @@
+package listener
+
+import (
+	"errors"
+
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
+)
+
+var (
+	// ErrListening: the listener listens already.
+	ErrListening = errors.New("already listening")
+	// ErrNotDelivered: the delivery did not come from a server.
+	ErrNotDelivered = errors.New("not delivered")
+	// ErrSettled: the delivery was acknowledged or given back before.
+	ErrSettled = errors.New("already settled")
+	// ErrNotManual: the listener acknowledges by itself; see ManualAck.
+	ErrNotManual = errors.New("listener without ManualAck acknowledges by itself")
+	// ErrUndecodable: the payload is not what the event's type says.
+	ErrUndecodable = errors.New("undecodable")
+	// ErrInvalidEvent: the event's own Validate refuses it.
+	ErrInvalidEvent = errors.New("invalid event")
+	// ErrUnfinished: handlers were still running when the drain's time was up.
+	ErrUnfinished = errors.New("unfinished")
+	// ErrSubscriptionClosed: it is too late to settle; the event comes again.
+	ErrSubscriptionClosed = transport.ErrSubscriptionClosed
+	// ErrConnectionLost: the client's connection is over, without Close.
+	ErrConnectionLost = transport.ErrConnectionLost
+	// ErrClosed: the client was closed.
+	ErrClosed = transport.ErrClosed
+)
+
+// Error is what a [Listener]'s methods return. It matches its cause with
+// errors.Is and errors.As.
+type Error struct {
+	Subject subjects.Subject
+	Group   string // the queue group; empty without one
+	Err     error
+}
+
+// Error returns the text, which begins with the subject and the group.
+func (e *Error) Error() string {
+	if e.Group == "" {
+		return "listen to " + string(e.Subject) + ": " + e.Err.Error()
+	}
+	return "listen to " + string(e.Subject) + " as " + e.Group + ": " + e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }

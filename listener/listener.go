@@ -1,0 +1,137 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/eventtype"
+)
+
+// Handler handles one event. What it returns decides what becomes of it: after
+// nil it is acknowledged, after an error or a panic it comes again.
+//
+// ctx carries the values of Listen's context, but does not end with it: it ends
+// at [HandlerTimeout], and with the drain, so that a running handler may finish.
+// Handlers run in parallel only with [Concurrency].
+type Handler[T events.Event] func(ctx context.Context, event T, d Delivery) error
+
+// Listener receives the events of type T and hands them to its handler. It is
+// safe for concurrent use, and can be embedded in a service's own type.
+type Listener[T events.Event] struct {
+	core *core
+}
+
+// New returns a listener, which receives nothing before [Listener.Listen].
+//
+// The listeners of a queue group share the events; the group's name is also that
+// of the durable, unless told otherwise. With an empty queue group the listener
+// gets every event by itself and is ephemeral, or durable with [DurableName].
+//
+// T must be a value type, not a pointer or an interface, whose zero value knows
+// its subject. An error, which matches client.ErrInvalid, says what is wrong with
+// T, a name, the handler or an option.
+func New[T events.Event](c *client.Client, queueGroup string, h Handler[T], opts ...Option) (*Listener[T], error) {
+	subject, err := eventtype.Subject[T]()
+	if err != nil {
+		return nil, fmt.Errorf("new listener: %w", err)
+	}
+	core := &core{subject: subject, group: queueGroup, ready: make(chan struct{})}
+	if c == nil {
+		return nil, core.fail(fmt.Errorf("%w client: nil", client.ErrInvalid))
+	}
+	if h == nil {
+		return nil, core.fail(fmt.Errorf("%w handler: nil", client.ErrInvalid))
+	}
+	core.session = c.Session()
+	core.log = core.session.Log.With(slog.String("subject", string(subject)), slog.String("group", queueGroup))
+	core.options, err = newOptions(queueGroup, core.session.GeneratedID, core.session.Conn.Features(), opts)
+	if err != nil {
+		return nil, core.fail(err)
+	}
+	core.typed, err = erase(h, core.options)
+	if err != nil {
+		return nil, core.fail(err)
+	}
+	return &Listener[T]{core: core}, nil
+}
+
+// erase makes what the core can work with from what depends on T.
+func erase[T events.Event](h Handler[T], o options) (typed, error) {
+	pool := sync.Pool{New: func() any { return new(T) }}
+	release := func(event any) {
+		v, _ := event.(*T)
+		var zero T
+		*v = zero
+		pool.Put(v)
+	}
+	t := typed{
+		release: release,
+		decode: func(data []byte) (any, error) {
+			event := pool.Get()
+			if err := o.codec.Decode(data, event); err != nil {
+				release(event)
+				return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
+			}
+			if o.validate {
+				if err := event.(events.Validator).Validate(); err != nil { //nolint:forcetypeassert // checked below
+					release(event)
+					return nil, fmt.Errorf("%w: %w", ErrInvalidEvent, err)
+				}
+			}
+			return event, nil
+		},
+		handle: func(ctx context.Context, event any, d Delivery) error {
+			v, _ := event.(*T)
+			return h(ctx, *v, d)
+		},
+	}
+	if _, ok := any(new(T)).(events.Validator); o.validate && !ok {
+		return t, fmt.Errorf("%w option Validate: %v has no method Validate, so that it would have no effect", client.ErrInvalid, reflect.TypeFor[T]())
+	}
+	if o.key != nil {
+		key, ok := o.key.(func(T) string)
+		if !ok {
+			return t, fmt.Errorf("%w option OrderingKey: it is a %T, and the listener's events are %v", client.ErrInvalid, o.key, reflect.TypeFor[T]())
+		}
+		t.key = func(event any) string {
+			v, _ := event.(*T)
+			return key(*v)
+		}
+	}
+	return t, nil
+}
+
+// Listen subscribes and hands events to the handler until ctx is done, then
+// drains, for at most [DrainTimeout], and returns nil: no handler is cut off, no
+// acknowledgement unsent, no durable deleted. It returns nil after the client's
+// Close, too.
+//
+// It returns an [*Error] that matches [ErrListening] if the listener listens
+// already, [ErrClosed] if the client is closed before it begins,
+// [ErrConnectionLost] when the connection is over, [ErrUnfinished] when handlers
+// were still running at the end of the drain, and otherwise says why the server
+// did not take the subscription. Once it has returned, Listen may be called again.
+func (l *Listener[T]) Listen(ctx context.Context) error {
+	return l.core.fail(l.core.listen(ctx))
+}
+
+// Ready returns a channel that is closed once the server has taken the
+// subscription. After Listen has returned it is another one, for the next Listen.
+func (l *Listener[T]) Ready() <-chan struct{} {
+	l.core.mu.Lock()
+	defer l.core.mu.Unlock()
+	return l.core.ready
+}
+
+// DeleteDurable makes the server forget how far the durable has come; it is no
+// error if there is none. The server keeps it while another member of the group
+// is connected, without saying so: end those first. The listener must not be
+// listening ([ErrListening]).
+func (l *Listener[T]) DeleteDurable(ctx context.Context) error {
+	return l.core.fail(l.core.deleteDurable(ctx))
+}

@@ -1,0 +1,252 @@
+package listener
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/sgtickets/common/codec"
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
+
+	"github.com/sgtickets/common/events"
+)
+
+// Option is an option of [New].
+type Option func(*options) error
+
+type options struct {
+	durable      string // empty: none
+	durableSet   bool
+	ephemeral    bool
+	ackWait      time.Duration
+	maxInFlight  int // 0: not set
+	concurrency  int
+	manualAck    bool
+	timeout      time.Duration // of a handler; 0: none
+	drainTimeout time.Duration
+	start        Position
+	codec        codec.Codec
+	validate     bool
+	key          any // func(T) string
+}
+
+const (
+	defaultAckWait      = 5 * time.Second
+	defaultDrainTimeout = 30 * time.Second
+	// inFlightPerWorker is how many events wait for each running handler, so that
+	// the next one is there when it returns.
+	inFlightPerWorker = 16
+)
+
+// DurableName makes the server remember under that name how far the listener
+// has come. The default is the queue group's name. Both names are part of what
+// the server remembers: change either and it begins anew. No ':' is allowed: the
+// server joins the two names with one.
+//
+// With an empty queue group, the server ties the durable to the client ID; one
+// that [client.FromEnv] generated is refused.
+func DurableName(name string) Option {
+	return func(o *options) error {
+		if err := validName("DurableName", name); err != nil {
+			return err
+		}
+		o.durable, o.durableSet = name, true
+		return nil
+	}
+}
+
+// Ephemeral makes the server forget the listener, or its queue group with the
+// last member, as soon as it leaves. It can't be combined with [DurableName].
+func Ephemeral() Option {
+	return func(o *options) error {
+		o.ephemeral = true
+		return nil
+	}
+}
+
+// AckWait is how long the server waits for an acknowledgement before it delivers
+// the event again, to any member of the group. Default 5 s; must be positive,
+// and over NATS Streaming whole seconds. It must be longer than a handler takes.
+func AckWait(d time.Duration) Option {
+	return func(o *options) error {
+		if d <= 0 {
+			return fmt.Errorf("%w option AckWait: %v; must be positive", transport.ErrInvalid, d)
+		}
+		o.ackWait = d
+		return nil
+	}
+}
+
+// MaxInFlight bounds how many events that are not acknowledged yet the server
+// delivers to this listener. Default 16 for each of [Concurrency]; at least
+// Concurrency.
+func MaxInFlight(n int) Option {
+	return func(o *options) error {
+		if n < 1 || n > math.MaxInt32 {
+			return fmt.Errorf("%w option MaxInFlight: %d; must be from 1 to %d", transport.ErrInvalid, n, math.MaxInt32)
+		}
+		o.maxInFlight = n
+		return nil
+	}
+}
+
+// Concurrency is how many handlers of this listener run at a time. Default 1:
+// events are handled one after another, in the order of delivery. At least 1.
+func Concurrency(n int) Option {
+	return func(o *options) error {
+		if n < 1 || n > math.MaxInt32/inFlightPerWorker {
+			return fmt.Errorf("%w option Concurrency: %d; must be from 1 to %d", transport.ErrInvalid, n, math.MaxInt32/inFlightPerWorker)
+		}
+		o.concurrency = n
+		return nil
+	}
+}
+
+// ManualAck leaves it to the handler to settle each event, with [Delivery.Ack] or
+// [Delivery.Nak], before it returns or later and from any goroutine. A handler
+// that returns nil settles nothing; one that returns an error gives the event
+// back. What is not settled within the ack wait comes again, as a new attempt.
+func ManualAck() Option {
+	return func(o *options) error {
+		o.manualAck = true
+		return nil
+	}
+}
+
+// HandlerTimeout ends the context of a handler that long after it began. By
+// default only the end of the drain does. Must be positive.
+func HandlerTimeout(d time.Duration) Option {
+	return func(o *options) error {
+		if d <= 0 {
+			return fmt.Errorf("%w option HandlerTimeout: %v; must be positive; leave it out for none", transport.ErrInvalid, d)
+		}
+		o.timeout = d
+		return nil
+	}
+}
+
+// DrainTimeout is how long the end of Listen and Close wait for handlers that
+// run, and with [ManualAck] for events that are not settled. Default 30 s; must be
+// positive.
+func DrainTimeout(d time.Duration) Option {
+	return func(o *options) error {
+		if d <= 0 {
+			return fmt.Errorf("%w option DrainTimeout: %v; must be positive", transport.ErrInvalid, d)
+		}
+		o.drainTimeout = d
+		return nil
+	}
+}
+
+// StartAt is where the listener begins if the server does not know its durable,
+// or its group, yet. Default [All]. Where it does know it, the server goes on
+// from where that stands, whatever is asked for (processSub of
+// nats-streaming-server); the listener logs that when it can be seen from the
+// first event.
+func StartAt(p Position) Option {
+	return func(o *options) error {
+		if err := p.Validate(); err != nil {
+			return fmt.Errorf("option StartAt: %w", err)
+		}
+		o.start = p
+		return nil
+	}
+}
+
+// OrderingKey keeps the events of one key in order: with [Concurrency] of more
+// than 1, which it needs, those whose key is equal are handled one after another,
+// in the order of delivery, while those of other keys go on. An event that fails
+// comes again after its ack wait, and so behind later ones of its key. The type
+// of event must be the listener's, or New refuses it.
+func OrderingKey[T events.Event](key func(T) string) Option {
+	return func(o *options) error {
+		if key == nil {
+			return fmt.Errorf("%w option OrderingKey: nil", transport.ErrInvalid)
+		}
+		o.key = key
+		return nil
+	}
+}
+
+// Codec decodes the events with c instead of [codec.JSON].
+func Codec(c codec.Codec) Option {
+	return func(o *options) error {
+		if c == nil {
+			return fmt.Errorf("%w option Codec: nil", transport.ErrInvalid)
+		}
+		o.codec = c
+		return nil
+	}
+}
+
+// Validate treats an event that its own Validate method refuses like one that
+// can't be decoded. By default what decodes is handled. New refuses it for an
+// event that has no such method.
+func Validate() Option {
+	return func(o *options) error {
+		o.validate = true
+		return nil
+	}
+}
+
+// newOptions applies the options and checks them against one another, the queue
+// group and what the broker can do.
+func newOptions(group string, generatedID bool, features transport.Features, opts []Option) (options, error) {
+	o := options{
+		ackWait: defaultAckWait, concurrency: 1,
+		drainTimeout: defaultDrainTimeout, start: All, codec: codec.JSON{},
+	}
+	for _, opt := range opts {
+		if opt == nil {
+			return o, fmt.Errorf("%w option: nil", transport.ErrInvalid)
+		}
+		if err := opt(&o); err != nil {
+			return o, err
+		}
+	}
+	if o.maxInFlight == 0 {
+		o.maxInFlight = inFlightPerWorker * o.concurrency
+	}
+	if !o.durableSet && !o.ephemeral {
+		o.durable = group
+	}
+	return o, o.check(group, generatedID, features)
+}
+
+func (o *options) check(group string, generatedID bool, features transport.Features) error {
+	if group != "" {
+		if err := validName("queue group", group); err != nil {
+			return err
+		}
+	}
+	unit := features.AckWaitUnit
+	switch {
+	case o.ephemeral && o.durableSet:
+		return fmt.Errorf("%w options Ephemeral and DurableName: they exclude one another", transport.ErrInvalid)
+	case o.durable != "" && group == "" && generatedID:
+		return fmt.Errorf("%w option DurableName %q: without a queue group the server ties a durable to the client ID, and this one was generated: "+
+			"every start could begin anew and leave an orphan behind; set NATS_CLIENT_ID, or give a queue group", transport.ErrInvalid, o.durable)
+	case unit > 0 && o.ackWait%unit != 0:
+		return fmt.Errorf("%w option AckWait: %v; this broker takes multiples of %v", transport.ErrInvalid, o.ackWait, unit)
+	case o.maxInFlight < o.concurrency:
+		return fmt.Errorf("%w option MaxInFlight: %d is less than Concurrency %d, which could not be reached", transport.ErrInvalid, o.maxInFlight, o.concurrency)
+	case o.key != nil && o.concurrency == 1:
+		return fmt.Errorf("%w option OrderingKey: it has no effect with Concurrency 1, which keeps all events in order", transport.ErrInvalid)
+	}
+	return nil
+}
+
+// validName checks a name that becomes part of subjects: of a JetStream consumer,
+// and of the group's dead letters.
+func validName(what, name string) error {
+	if err := subjects.Valid(name); err != nil {
+		return fmt.Errorf("%w %s: its rules are those of subjects: %w", transport.ErrInvalid, what, err)
+	}
+	for _, r := range name {
+		if r == ':' {
+			return fmt.Errorf("%w %s %q: it holds a ':', with which the server joins durable name and group", transport.ErrInvalid, what, name)
+		}
+	}
+	return nil
+}

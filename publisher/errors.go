@@ -1,0 +1,40 @@
+package publisher
+
+import (
+	"errors"
+
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
+)
+
+var (
+	// ErrNotStored: the server did not store the event and will not. It is safe to
+	// publish it again.
+	ErrNotStored = transport.ErrNotStored
+	// ErrOutcomeUnknown: the server may have stored the event, or may yet.
+	// Publishing it again may double it.
+	ErrOutcomeUnknown = transport.ErrOutcomeUnknown
+	// ErrPending: it is not decided yet.
+	ErrPending = errors.New("pending")
+	// ErrClosed: the client was closed.
+	ErrClosed = transport.ErrClosed
+	// ErrTooLarge: the payload is over the server's limit.
+	ErrTooLarge = transport.ErrTooLarge
+	// ErrInvalidEvent: the event's own Validate, or the codec, refuses it.
+	ErrInvalidEvent = errors.New("invalid event")
+)
+
+// Error is what every method of this package that publishes returns. It matches,
+// with errors.Is, exactly one of ErrNotStored, ErrOutcomeUnknown and, from the
+// methods of [Pending] alone, ErrPending, and also the cause, a context's
+// included.
+type Error struct {
+	Subject subjects.Subject
+	Err     error
+}
+
+// Error returns the text, which begins with the subject.
+func (e *Error) Error() string { return "publish " + string(e.Subject) + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }

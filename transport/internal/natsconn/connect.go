@@ -1,0 +1,57 @@
+// Package natsconn makes the NATS connection that a transport runs on: it
+// checks the URLs and the caller's NATS options, chains callbacks, keeps to the
+// context and says what a failure means.
+package natsconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/transport"
+)
+
+// Connect makes one attempt to connect to one of cfg's servers. apply sets the
+// transport's own options, callbacks included, and runs before user's. The
+// error matches a sentinel of package transport as far as the cause is known.
+func Connect(ctx context.Context, cfg transport.Config, apply func(*nats.Options), user []nats.Option) (*nats.Conn, error) {
+	urls, err := parseURLs(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	o, err := buildOptions(apply, user)
+	if err != nil {
+		return nil, err
+	}
+	o.Servers = urls
+	if o.Name == "" {
+		o.Name = cfg.ClientID
+	}
+	nc, err := await.Do(ctx, o.Connect, (*nats.Conn).Close)
+	if err != nil {
+		return nil, explain(err, cfg.URL)
+	}
+	return nc, nil
+}
+
+// unauthorized are the answers of a server that does not take the credentials.
+var unauthorized = []error{
+	nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
+	nats.ErrNkeysNotSupported, nats.ErrNkeyAndUser, nats.ErrNoUserCB, nats.ErrUserButNoSigCB, nats.ErrNkeyButNoSigCB,
+}
+
+func explain(err error, url string) error {
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(context.Canceled), is(context.DeadlineExceeded):
+		return fmt.Errorf("%w at %s: %w", transport.ErrNoServer, Redact(url), err)
+	case slices.ContainsFunc(unauthorized, is):
+		return fmt.Errorf("%w at %s: %w", transport.ErrUnauthorized, Redact(url), err)
+	default:
+		return fmt.Errorf("%w at %s: %w", transport.ErrNoServer, Redact(url), err)
+	}
+}

@@ -1,0 +1,58 @@
+package natsconn
+
+import (
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// untouched marks a number that no option has set.
+const untouched = -7_070_707
+
+// buildOptions returns nats.go's defaults, with the transport's own settings,
+// then the caller's. An option that sets what the transport must decide by
+// itself is refused by name, rather than overridden in silence.
+func buildOptions(apply func(*nats.Options), user []nats.Option) (nats.Options, error) {
+	ours := nats.GetDefaultOptions()
+	apply(&ours)
+
+	o := ours
+	clearCallbacks(&o)
+	for _, opt := range user {
+		if opt == nil {
+			continue // as nats.Connect does
+		}
+		o.MaxReconnect, o.ReconnectBufSize = untouched, untouched
+		if err := opt(&o); err != nil {
+			return o, fmt.Errorf("%w NATS option: %w", transport.ErrInvalid, err)
+		}
+		if err := refuse(&o); err != nil {
+			return o, err
+		}
+	}
+	// Reconnecting never gives up, and nothing is buffered for it: a publish that
+	// was reported as failed must not go out later.
+	o.MaxReconnect, o.ReconnectBufSize = -1, -1
+	chainCallbacks(&o, &ours)
+	return o, nil
+}
+
+func refuse(o *nats.Options) error {
+	for _, setting := range []struct {
+		set          bool
+		name, remedy string
+	}{
+		{o.MaxReconnect != untouched, "MaxReconnects", "reconnecting never gives up; bound the first connect by Build's context"},
+		{!o.AllowReconnect, "NoReconnect", "reconnecting never gives up; close the client to end it"},
+		{o.ReconnectBufSize != untouched, "ReconnectBufSize", "nothing is buffered below the publisher, so that no publish is sent twice"},
+		{o.RetryOnFailedConnect, "RetryOnFailedConnect", "Build itself keeps trying until its context is done"},
+		{o.Url != "" || o.Servers != nil, "Url or Servers", "give the servers as Build's URL, separated by commas"},
+	} {
+		if setting.set {
+			return fmt.Errorf("%w NATS option: %s can't be set: %s", transport.ErrInvalid, setting.name, setting.remedy)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package natsconn
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// parseURLs splits a list of URLs as nats.go does, and refuses what nats.go
+// would fail on at every attempt, or silently misread.
+func parseURLs(list string) ([]string, error) {
+	var urls []string
+	websocket := 0
+	for s := range strings.SplitSeq(list, ",") {
+		if s = strings.TrimSpace(s); s == "" {
+			continue
+		}
+		u, err := parseURL(s)
+		if err != nil {
+			return nil, err
+		}
+		if u.Scheme == "ws" || u.Scheme == "wss" {
+			websocket++
+		}
+		urls = append(urls, s)
+	}
+	if len(urls) == 0 {
+		return nil, fmt.Errorf("%w URL: it is empty; give the server's, such as nats://localhost:4222", transport.ErrInvalid)
+	}
+	if websocket > 0 && websocket < len(urls) {
+		return nil, fmt.Errorf("%w URL %s: WebSocket and other servers can't be mixed", transport.ErrInvalid, Redact(list))
+	}
+	return urls, nil
+}
+
+func parseURL(s string) (*url.URL, error) {
+	if !strings.Contains(s, "://") {
+		s = "nats://" + s
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		// The error of package url quotes the whole URL, a password included.
+		return nil, fmt.Errorf("%w URL %s: it can't be parsed; write it like nats://host:4222", transport.ErrInvalid, Redact(s))
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("%w URL %s: the host is missing; write it like nats://host:4222", transport.ErrInvalid, Redact(s))
+	}
+	switch u.Scheme {
+	case "nats", "tls", "ws", "wss":
+	case "http", "tcp":
+		// node-nats-streaming takes any scheme, and Node services are deployed with
+		// http://nats-srv:4222; nats.go reads these two as nats, too.
+	default:
+		return nil, fmt.Errorf("%w URL %s: unknown scheme %q; use nats, tls, ws or wss", transport.ErrInvalid, Redact(s), u.Scheme)
+	}
+	return u, nil
+}
+
+// Redact returns the URLs without what is secret in them.
+func Redact(list string) string {
+	urls := strings.Split(list, ",")
+	for i, s := range urls {
+		if at := strings.LastIndex(s, "@"); at >= 0 {
+			start := 0
+			if scheme := strings.Index(s, "://"); scheme >= 0 {
+				start = scheme + len("://")
+			}
+			urls[i] = s[:min(start, at)] + "***" + s[at:]
+		}
+	}
+	return strings.Join(urls, ",")
+}

@@ -1,0 +1,118 @@
+package stan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/stan.go"
+
+	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/natsconn"
+)
+
+const (
+	// requestWait bounds each request to the streaming server: connecting,
+	// subscribing, closing. It is stan.go's own default.
+	requestWait = 2 * time.Second
+
+	// The publisher bounds its wait for a confirmation by itself (see Abandon), so
+	// that stan.go's timer, one for the whole connection, must not fire before.
+	pubAckWait = 24 * time.Hour
+
+	// The window of publishes in flight is the client's, and stan.go's, in which a
+	// publish blocks regardless of any context, must never be reached. It is the
+	// capacity of a channel of empty structs, which takes no memory.
+	maxPubAcksInflight = 1 << 30
+)
+
+// connect makes one attempt.
+func connect(ctx context.Context, cfg transport.Config, opts options) (transport.Conn, error) {
+	c := newConn(cfg)
+	nc, err := natsconn.Connect(ctx, cfg, c.natsCallbacks, opts.nats)
+	if err != nil {
+		return nil, err
+	}
+	c.nc = nc
+
+	wait := requestWait
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline))
+	}
+	sc, err := await.Do(ctx, func() (stan.Conn, error) {
+		return stan.Connect(cfg.ClusterID, cfg.ClientID,
+			stan.NatsConn(nc),
+			stan.ConnectWait(wait),
+			stan.PubAckWait(pubAckWait),
+			stan.MaxPubAcksInflight(maxPubAcksInflight),
+			stan.SetConnectionLostHandler(func(_ stan.Conn, err error) { c.lost(err) }),
+		)
+	}, func(late stan.Conn) { _ = late.Close() })
+	if err != nil {
+		nc.Close()
+		return nil, c.explain(err, cfg)
+	}
+	c.sc = sc
+	return c, nil
+}
+
+// explain says what a failed connect request means.
+func (c *conn) explain(err error, cfg transport.Config) error {
+	if forbidden := c.forbidden.Load(); forbidden != nil {
+		return fmt.Errorf("%w for client %q: %w", transport.ErrForbidden, cfg.ClientID, *forbidden)
+	}
+	switch {
+	case errors.Is(err, stan.ErrConnectReqTimeout),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: no streaming server with cluster ID %q behind %s: %w",
+			transport.ErrNoCluster, cfg.ClusterID, natsconn.Redact(cfg.URL), err)
+	case err.Error() == errClientIDRegistered:
+		return fmt.Errorf("%w: %q in cluster %q: %w", transport.ErrClientIDTaken, cfg.ClientID, cfg.ClusterID, err)
+	case err.Error() == errInvalidClientID:
+		return fmt.Errorf("%w client ID %q: %w", transport.ErrInvalid, cfg.ClientID, err)
+	default:
+		return fmt.Errorf("%w: cluster %q behind %s: %w", transport.ErrRefused, cfg.ClusterID, natsconn.Redact(cfg.URL), err)
+	}
+}
+
+// Texts of the server's answers: the protocol carries no code. They stand in
+// server/server.go of nats-streaming-server, which does not change any more.
+const (
+	errClientIDRegistered = "stan: clientID already registered"
+	errInvalidClientID    = "stan: invalid clientID: only alphanumeric and `-` or `_` characters allowed"
+)
+
+// natsCallbacks sets the callbacks of the NATS connection. They run one at a
+// time, in order, on a goroutine of nats.go.
+func (c *conn) natsCallbacks(o *nats.Options) {
+	o.DisconnectedErrCB = func(_ *nats.Conn, err error) {
+		if err != nil { // nil when it was closed on purpose
+			c.log.Warn("connection to the NATS server lost; reconnecting", slog.Any("error", err))
+		}
+	}
+	o.ReconnectedCB = func(nc *nats.Conn) {
+		c.log.Info("reconnected to the NATS server", slog.String("url", nc.ConnectedUrlRedacted()))
+	}
+	o.ClosedCB = func(nc *nats.Conn) { c.lost(nc.LastError()) }
+	o.LameDuckModeHandler = func(nc *nats.Conn) {
+		c.log.Warn("the NATS server is about to shut down", slog.String("url", nc.ConnectedUrlRedacted()))
+	}
+	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			c.forbidden.Store(&err)
+		}
+		attrs := []any{slog.Any("error", err)}
+		if sub != nil {
+			attrs = append(attrs, slog.String("inbox", sub.Subject))
+		}
+		c.log.Warn("asynchronous error of the NATS connection", attrs...)
+	}
+}
+
+// forbidden is the last permission that the server said is missing.
+type forbidden = atomic.Pointer[error]

@@ -1,0 +1,63 @@
+package stan
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
+)
+
+// Option sets an option of a [Dialer].
+type Option func(*options)
+
+type options struct {
+	nats []nats.Option
+}
+
+// NATS passes options to the NATS connection below the streaming one: TLS,
+// credentials, a dialer, pings and so on. Callbacks are called as well as
+// those of this package. Not every option is possible; see [Dialer].
+func NATS(opts ...nats.Option) Option {
+	return func(o *options) { o.nats = append(o.nats, opts...) }
+}
+
+// Dialer returns the dialer of this transport. Connecting fails with
+// transport.ErrInvalid if the cluster ID, the client ID or a URL can't be one,
+// and if a NATS option sets what this package has to decide by itself: the
+// servers, reconnecting, its buffer, and retrying the first connect.
+func Dialer(opts ...Option) transport.Dialer {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
+		if err := validate(cfg); err != nil {
+			return nil, err
+		}
+		return connect(ctx, cfg, o)
+	}
+}
+
+// legalClientID is the server's own rule (clientIDRegEx of nats-streaming-server).
+var legalClientID = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
+
+func validate(cfg transport.Config) error {
+	if cfg.ClusterID == "" {
+		return fmt.Errorf("%w cluster ID: it is empty; give the one that the server was started with (-cid)", transport.ErrInvalid)
+	}
+	// The server holds its cluster ID to the rules of channel names.
+	if err := subjects.Valid(cfg.ClusterID); err != nil {
+		return fmt.Errorf("%w cluster ID %q: %w", transport.ErrInvalid, cfg.ClusterID, err)
+	}
+	if cfg.ClientID == "" {
+		return fmt.Errorf("%w client ID: it is empty; give one that no other client of the cluster has", transport.ErrInvalid)
+	}
+	if !legalClientID.MatchString(cfg.ClientID) {
+		return fmt.Errorf("%w client ID %q: only letters A to Z, digits, '-' and '_' are allowed", transport.ErrInvalid, cfg.ClientID)
+	}
+	return nil
+}

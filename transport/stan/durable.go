@@ -1,0 +1,37 @@
+package stan
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/stan.go"
+
+	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/transport"
+)
+
+// DeleteDurable implements [transport.Conn]. The protocol can delete a durable
+// only through a subscription to it, so this joins and unsubscribes. Of a queue
+// group the server keeps the durable until its last member unsubscribes.
+func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) error {
+	if s.Durable == "" {
+		return fmt.Errorf("%w: no durable name", transport.ErrInvalid)
+	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	// As little as possible is sent to a member that leaves at once: one message,
+	// which goes to the other members, if there are any, as soon as it has left.
+	s.MaxInFlight = 1
+	s.AckWait = time.Second
+	s.Start = transport.NewOnly
+	inner, err := c.subscribe(ctx, s, func(*stan.Msg) {})
+	if err != nil {
+		return err
+	}
+	if _, err := await.Do(ctx, func() (struct{}, error) { return struct{}{}, inner.Unsubscribe() }, nil); err != nil {
+		return fmt.Errorf("the server did not confirm that durable %q is deleted: %w", s.Durable, err)
+	}
+	return nil
+}

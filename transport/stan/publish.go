@@ -1,0 +1,171 @@
+package stan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/stan.go"
+	"github.com/nats-io/stan.go/pb"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// Publish implements [transport.Conn].
+func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
+	if err := c.refuse(m); err != nil {
+		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+		return 0
+	}
+	t, ok := c.publishes.add(r)
+	if !ok {
+		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, c.endOr(transport.ErrClosed)))
+		return 0
+	}
+	// stan.go copies the data before PublishAsync returns.
+	_, err := c.sc.PublishAsync(m.Subject, m.Data, func(_ string, err error) {
+		c.publishes.settle(t, answered(err))
+	})
+	if err != nil {
+		c.publishes.settle(t, notSent(err))
+	}
+	return t
+}
+
+// Abandon implements [transport.Conn]. The message has left for the server, or
+// has been settled: Publish does not keep any back.
+func (c *conn) Abandon(t transport.Ticket) {
+	c.publishes.settle(t, transport.ErrOutcomeUnknown)
+}
+
+// refuse returns why m can't be sent, before anything is.
+func (c *conn) refuse(m transport.Message) error {
+	if len(m.Header) > 0 {
+		return fmt.Errorf("headers: %w", transport.ErrUnsupported)
+	}
+	// The limit of the NATS server is on what stan.go wraps the data in. What the
+	// server wraps it in to deliver it is smaller.
+	envelope := pb.PubMsg{ClientID: c.cfg.ClientID, Guid: guidLike, Subject: m.Subject, Data: m.Data, ConnID: []byte(guidLike)}
+	size, limit := int64(envelope.Size()), c.nc.MaxPayload()
+	if size <= limit {
+		return nil
+	}
+	overhead := size - int64(len(m.Data))
+	return fmt.Errorf("%w: payload of %d bytes, the server takes %d (its max_payload of %d, less %d for the protocol)",
+		transport.ErrTooLarge, len(m.Data), limit-overhead, limit, overhead)
+}
+
+// guidLike has the length of the IDs that stan.go adds to each message.
+const guidLike = "0123456789012345678901"
+
+// answered says what the outcome of a publish that left means.
+func answered(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, stan.ErrTimeout), errors.Is(err, stan.ErrConnectionClosed):
+		return fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err)
+	default:
+		// The server's own answer, such as "too many channels": it did not store it.
+		return fmt.Errorf("%w: %w: %w", transport.ErrNotStored, transport.ErrRefused, err)
+	}
+}
+
+// notSent says what an error of PublishAsync itself means.
+func notSent(err error) error {
+	switch {
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
+		return fmt.Errorf("%w: not connected to the NATS server: %w", transport.ErrNotStored, err)
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject):
+		return fmt.Errorf("%w: %w", transport.ErrNotStored, err)
+	default:
+		// stan.go reports a connection that closed during the call the same way
+		// whether the message had left or not, and a failed write may have been partial.
+		return fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err)
+	}
+}
+
+// endOr returns why the connection ended, or err while that is not said yet.
+func (c *conn) endOr(err error) error {
+	if ended := c.Err(); ended != nil {
+		return ended
+	}
+	return err
+}
+
+// publishes are those that wait for the server's answer. The zero value is ready.
+type publishes struct {
+	mu      sync.Mutex
+	last    transport.Ticket
+	waiting map[transport.Ticket]transport.Receipt
+	closed  bool
+	empty   chan struct{} // closed when the last one is settled; set by drain
+}
+
+// add enters a publish; false if no more are taken.
+func (p *publishes) add(r transport.Receipt) (transport.Ticket, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return 0, false
+	}
+	if p.waiting == nil {
+		p.waiting = make(map[transport.Ticket]transport.Receipt)
+	}
+	p.last++
+	p.waiting[p.last] = r
+	return p.last, true
+}
+
+// settle ends the wait for t; the first call for a ticket counts.
+func (p *publishes) settle(t transport.Ticket, err error) {
+	p.mu.Lock()
+	r, ok := p.waiting[t]
+	delete(p.waiting, t)
+	if p.empty != nil && len(p.waiting) == 0 {
+		close(p.empty)
+		p.empty = nil
+	}
+	p.mu.Unlock()
+	if ok {
+		r.Settle(err)
+	}
+}
+
+// drain takes no more publishes and waits for those under way.
+func (p *publishes) drain(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	if len(p.waiting) == 0 {
+		p.mu.Unlock()
+		return nil
+	}
+	empty := make(chan struct{})
+	p.empty = empty
+	p.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		p.mu.Lock()
+		n := len(p.waiting)
+		p.mu.Unlock()
+		return fmt.Errorf("%d publishes not confirmed: %w", n, context.Cause(ctx))
+	}
+}
+
+// failAll takes no more publishes and settles all with err.
+func (p *publishes) failAll(err error) {
+	p.mu.Lock()
+	p.closed = true
+	tickets := make([]transport.Ticket, 0, len(p.waiting))
+	for t := range p.waiting {
+		tickets = append(tickets, t)
+	}
+	p.mu.Unlock()
+	for _, t := range tickets {
+		p.settle(t, err)
+	}
+}

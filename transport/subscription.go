@@ -1,0 +1,63 @@
+package transport
+
+import (
+	"context"
+	"time"
+)
+
+// SubscribeConfig says what to receive.
+type SubscribeConfig struct {
+	Subject     string
+	Durable     string // empty: nothing is remembered beyond the subscription
+	Group       string // queue group; empty: this subscription gets every message
+	Start       Position
+	AckWait     time.Duration // what is not acknowledged this long after it was sent is sent again
+	MaxInFlight int           // how many unacknowledged messages the broker sends at most
+}
+
+// Subscription is a running subscription. Its methods are safe for concurrent use.
+type Subscription interface {
+	// Stop ends the intake: once it has returned, deliver is not called again.
+	// Deliveries from before can still be settled. It must not be called from
+	// within deliver. Stopping again does nothing.
+	Stop()
+
+	// Close stops, sends the acknowledgements made so far and leaves. What was
+	// not acknowledged is sent to other members, or again later; a durable is
+	// kept. It returns when ctx is done at the latest; the broker may then still
+	// count the member for a while.
+	Close(ctx context.Context) error
+
+	// Done is closed when the subscription is over, by Close or for another reason.
+	Done() <-chan struct{}
+
+	// Err is nil until Done is closed; then it says why, ErrClosed after Close.
+	Err() error
+}
+
+// Delivery is one message as it was delivered. Data and Header must not be
+// changed, and stay valid.
+type Delivery struct {
+	Subject     string
+	Sequence    uint64    // of the message in its channel or stream
+	Timestamp   time.Time // when the broker stored it
+	Redelivered bool
+	Deliveries  int // how often the broker says it sent it, this time included; 0 if it keeps no count
+	Header      Header
+	Data        []byte
+	Settler     Settler
+}
+
+// Settler tells the broker what became of a delivery. Its methods do not wait
+// for the network. They return ErrSubscriptionClosed when it is too late, and
+// ErrUnsupported when the broker can't.
+type Settler interface {
+	// Ack: the message was handled and must not come again.
+	Ack() error
+	// Nak: send it again, after the delay.
+	Nak(delay time.Duration) error
+	// InProgress: begin the ack wait anew.
+	InProgress() error
+	// Term: never send it again, although it was not handled.
+	Term(reason string) error
+}

@@ -1,0 +1,103 @@
+package transport
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Dialer makes one attempt to connect. It returns when ctx is done at the
+// latest. Its error matches one of the sentinels of this package as far as the
+// cause is known; [Permanent] tells whether another attempt can help.
+type Dialer func(ctx context.Context, cfg Config) (Conn, error)
+
+// Config says what to connect to, and as whom.
+type Config struct {
+	ClusterID string // the streaming server's cluster ID, or the name of the stream
+	ClientID  string
+	URL       string // of a server, or of several, separated by commas
+	Logger    *slog.Logger
+}
+
+// Conn is a connection to a broker. All its methods are safe for concurrent use.
+type Conn interface {
+	// Features returns what the broker can do. It does not change.
+	Features() Features
+
+	// Publish starts to store m, and does not wait for the broker. r.Settle is
+	// called exactly once, from any goroutine, possibly before Publish returns:
+	// with nil once the broker has stored m, and otherwise with an error that
+	// matches either ErrNotStored or ErrOutcomeUnknown. m.Data and m.Header
+	// belong to the transport until then. After Done is closed or Close has
+	// begun, the outcome is ErrNotStored.
+	Publish(m Message, r Receipt) Ticket
+
+	// Abandon ends the wait for a publish: its receipt is settled now, if it was
+	// not before, with ErrNotStored if the message never left and will not, and
+	// with ErrOutcomeUnknown otherwise.
+	Abandon(t Ticket)
+
+	// Subscribe begins to receive. deliver is called for one message at a time,
+	// in the order in which they arrive; it must not block. It may be called
+	// before Subscribe has returned.
+	Subscribe(ctx context.Context, s SubscribeConfig, deliver func(Delivery)) (Subscription, error)
+
+	// DeleteDurable makes the broker forget the durable that s names, and
+	// succeeds if there is none. The broker may keep it while it has members.
+	DeleteDurable(ctx context.Context, s SubscribeConfig) error
+
+	// Done is closed when the connection is over: closed, or lost for good.
+	Done() <-chan struct{}
+
+	// Err is nil until Done is closed; then it says why, ErrClosed after Close.
+	Err() error
+
+	// Close waits, until ctx is done at the latest, for the publishes under way,
+	// then closes what subscriptions are left (durables are kept) and the
+	// connection. What is still under way by then ends as ErrOutcomeUnknown.
+	// Closing again is no error and does nothing.
+	Close(ctx context.Context) error
+}
+
+// Receipt is told what became of a publish. Settle must not block. It is an
+// interface and not a function, so that a publish need not allocate one.
+type Receipt interface {
+	Settle(err error)
+}
+
+// ReceiptFunc is a function as a [Receipt].
+type ReceiptFunc func(error)
+
+// Settle calls f.
+func (f ReceiptFunc) Settle(err error) { f(err) }
+
+// Ticket names one call of [Conn.Publish] on its Conn.
+type Ticket uint64
+
+// Features are what a broker can do, beyond storing and delivering.
+type Features struct {
+	// Headers: messages carry headers.
+	Headers bool
+	// Nak: a delivery can be sent back at once or after a delay.
+	Nak bool
+	// InProgress: the ack wait of a delivery can be begun anew.
+	InProgress bool
+	// Term: a delivery can be ended without being acknowledged as handled.
+	Term bool
+	// Deduplicate: a message ID keeps a publish that is sent twice from being
+	// stored twice.
+	Deduplicate bool
+	// AckWaitUnit is what an ack wait must be a multiple of; zero for any.
+	AckWaitUnit time.Duration
+}
+
+// Header holds a message's headers, by name as it was written.
+type Header map[string][]string
+
+// Message is what is published.
+type Message struct {
+	Subject string
+	ID      string // for deduplication, where the broker has it
+	Header  Header // where the broker has them; else ErrUnsupported
+	Data    []byte
+}

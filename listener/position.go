@@ -24,12 +24,13 @@ var (
 // 0 is refused by [New].
 func Sequence(n uint64) Position { return transport.Sequence(n) }
 
-// Since begins with the first event stored at t or later. The zero time is
-// refused by [New].
+// Since begins with the first event stored at t or later; over NATS Streaming, whose
+// protocol is not exact, up to 2 s earlier. The zero time is refused by [New].
 func Since(t time.Time) Position { return transport.Since(t) }
 
 // Ago begins with the first event stored at most d before the listener begins to
-// listen. It must be positive, or [New] refuses it.
+// listen; over NATS Streaming up to 2 s earlier. It must be positive, or [New]
+// refuses it.
 func Ago(d time.Duration) Position { return transport.Ago(d) }
 
 // skew is how far the clocks of a server and of this host may be apart before a
@@ -45,9 +46,7 @@ func contradicts(p Position, first transport.Delivery, began time.Time) bool {
 		return first.Timestamp.Before(began.Add(-skew))
 	case transport.StartSequence:
 		return first.Sequence < p.Sequence()
-	case transport.StartTime:
-		return first.Timestamp.Before(p.Time(began))
-	case transport.StartAgo:
+	case transport.StartTime, transport.StartAgo:
 		return first.Timestamp.Before(p.Time(began).Add(-skew))
 	default:
 		return false

@@ -2,39 +2,50 @@ package jsonbench
 
 import "testing"
 
-// The names are key=value, so that benchstat can put the contestants into
-// columns: benchstat -col /impl.
+// The benchmarks' names are key=value, so that benchstat can put the contestants
+// into columns: benchstat -col /impl.
 
-func BenchmarkEncode(b *testing.B) { benchBothForms(b, benchEncode) }
+// benchContestants are all of them, and those that need a guard behind it as
+// well: what a codec would really pay.
+func benchContestants() []Contestant {
+	contestants := All()
+	for _, c := range []Contestant{Std(), Goccy(), Sonic()} {
+		guarded := Guarded(c)
+		guarded.Name += "-guarded"
+		contestants = append(contestants, guarded)
+	}
+	return contestants
+}
 
-func BenchmarkAppend(b *testing.B) { benchBothForms(b, benchAppend) }
+func BenchmarkEncode(b *testing.B) { benchForms(b, benchEncode) }
 
-// benchBothForms runs bench for the tickets and for the order. The order has a
-// time type of its own, which every contestant can write; bench_time_test.go
-// has the other ways.
-func benchBothForms(b *testing.B, bench func(*testing.B, Contestant, any)) {
-	order := benchOrder(JSTime{benchTime})
+func BenchmarkAppend(b *testing.B) { benchForms(b, benchAppend) }
+
+// benchForms runs bench for the tickets and for the order. The order has a time
+// type of its own, which every contestant can write; time_ways_test.go has the
+// other ways.
+func benchForms(b *testing.B, bench func(*testing.B, Contestant, benchShape)) {
+	shapes := append([]benchShape{orderShape(asJSTime)}, ticketShapes...)
 	for _, c := range benchContestants() {
-		for _, ticket := range benchTickets {
-			b.Run("event="+ticket.name+"/impl="+c.Name, func(b *testing.B) { bench(b, c, &ticket.event) })
+		for _, shape := range shapes {
+			b.Run("event="+shape.name+"/impl="+c.Name, func(b *testing.B) { bench(b, c, shape) })
 		}
-		b.Run("event=order/impl="+c.Name, func(b *testing.B) { bench(b, c, &order) })
 	}
 }
 
 func BenchmarkDecode(b *testing.B) {
-	order := benchOrder(JSTime{benchTime})
+	orders := orderShape(asJSTime).payloads(b)
 	for _, c := range benchContestants() {
-		for _, ticket := range benchTickets {
-			b.Run("event="+ticket.name+"/impl="+c.Name, func(b *testing.B) {
-				benchDecode[TicketCreated](b, c, wireBytes(b, &ticket.event))
+		for _, shape := range ticketShapes {
+			b.Run("event="+shape.name+"/impl="+c.Name, func(b *testing.B) {
+				benchDecode[TicketCreated](b, c, shape.payloads(b))
 			})
 		}
 		b.Run("event=order/impl="+c.Name, func(b *testing.B) {
-			benchDecode[OrderCreatedJS](b, c, wireBytes(b, &order))
+			benchDecode[OrderCreatedJS](b, c, orders)
 		})
 		b.Run("event=order-time.Time/impl="+c.Name, func(b *testing.B) {
-			benchDecode[OrderCreated](b, c, wireBytes(b, &order))
+			benchDecode[OrderCreated](b, c, orders)
 		})
 	}
 }

@@ -1,8 +1,6 @@
 package jsonbench
 
 import (
-	"bytes"
-	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -29,71 +27,33 @@ func BenchmarkDecodeOptions(b *testing.B) {
 		withCheck,
 		ExperimentCodec(),
 	} {
-		for _, ticket := range benchTickets {
-			b.Run("event="+ticket.name+"/options="+c.Name, func(b *testing.B) {
-				benchDecode[TicketCreated](b, c, wireBytes(b, &ticket.event))
+		for _, shape := range ticketShapes {
+			b.Run("event="+shape.name+"/options="+c.Name, func(b *testing.B) {
+				benchDecode[TicketCreated](b, c, shape.payloads(b))
 			})
 		}
 	}
 }
 
-// BenchmarkEncodeForms takes the forms of encoding: where the bytes go, and how
-// the event is handed over.
-func BenchmarkEncodeForms(b *testing.B) {
-	var reused bytes.Buffer
-	pool := sync.Pool{New: func() any { return new(bytes.Buffer) }}
-	forms := []struct {
-		name   string
-		encode func(event *TicketCreated) error
-	}{
-		{"Marshal-pointer", func(event *TicketCreated) error {
-			_, err := json.Marshal(event)
-			return err
-		}},
-		{"Marshal-value", func(event *TicketCreated) error {
-			_, err := json.Marshal(*event)
-			return err
-		}},
-		{"MarshalWrite-reused-buffer", func(event *TicketCreated) error {
-			reused.Reset()
-			return json.MarshalWrite(&reused, event)
-		}},
-		{"MarshalWrite-pooled-buffer-cloned", func(event *TicketCreated) error {
-			buf := pool.Get().(*bytes.Buffer)
-			defer pool.Put(buf)
-			buf.Reset()
-			err := json.MarshalWrite(buf, event)
-			_ = bytes.Clone(buf.Bytes())
-			return err
-		}},
-	}
-	for _, form := range forms {
-		for _, ticket := range benchTickets {
-			b.Run("event="+ticket.name+"/form="+form.name, func(b *testing.B) {
-				b.ReportAllocs()
-				b.SetBytes(int64(len(wireBytes(b, &ticket.event))))
-				for b.Loop() {
-					if err := form.encode(&ticket.event); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
-	}
-}
-
-// BenchmarkNegativeZero takes the ways to write -0 as 0.
-func BenchmarkNegativeZero(b *testing.B) {
+// BenchmarkEncodeOptions takes the options for encoding that are candidates for
+// every event: keys of maps in order, and -0 written as 0 by a hook or a scan.
+func BenchmarkEncodeOptions(b *testing.B) {
 	hook := json.WithMarshalers(json.MarshalToFunc(writePositiveZero))
-	scan := experimentWith("scan")
+	scan := experimentWith("zero-scan")
 	encode := scan.Encode
 	scan.Encode = func(v any) ([]byte, error) {
 		out, err := encode(v)
 		return FixNegativeZero(out), err
 	}
-	for _, c := range []Contestant{experimentWith("none"), experimentWith("hook", hook), scan} {
-		for _, ticket := range benchTickets {
-			b.Run("event="+ticket.name+"/way="+c.Name, func(b *testing.B) { benchEncode(b, c, &ticket.event) })
+	for _, c := range []Contestant{
+		experimentWith("defaults"),
+		experimentWith("deterministic", json.Deterministic(true)),
+		experimentWith("zero-hook", hook),
+		scan,
+		ExperimentCodec(),
+	} {
+		for _, shape := range ticketShapes {
+			b.Run("event="+shape.name+"/options="+c.Name, func(b *testing.B) { benchEncode(b, c, shape) })
 		}
 	}
 }
@@ -104,31 +64,4 @@ func writePositiveZero(enc *jsontext.Encoder, f float64) error {
 		f = 0
 	}
 	return enc.WriteToken(jsontext.Float(f))
-}
-
-// BenchmarkGuard is what the codec's own looks at the bytes cost.
-func BenchmarkGuard(b *testing.B) {
-	for _, ticket := range benchTickets {
-		data := wireBytes(b, &ticket.event)
-		b.Run("event="+ticket.name+"/check=utf8.Valid", func(b *testing.B) {
-			b.SetBytes(int64(len(data)))
-			for b.Loop() {
-				utf8.Valid(data)
-			}
-		})
-		b.Run("event="+ticket.name+"/check=CheckPayload", func(b *testing.B) {
-			b.SetBytes(int64(len(data)))
-			for b.Loop() {
-				if err := CheckPayload(data); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		b.Run("event="+ticket.name+"/check=FixNegativeZero", func(b *testing.B) {
-			b.SetBytes(int64(len(data)))
-			for b.Loop() {
-				FixNegativeZero(data)
-			}
-		})
-	}
 }

@@ -17,8 +17,12 @@ var decodeOptions = json.JoinOptions(
 	jsontext.AllowInvalidUTF8(true),
 )
 
-// encodeOptions write as JSON.stringify does. Invalid UTF-8 stays refused.
+// encodeOptions write as JSON.stringify does. Invalid UTF-8 stays refused. The
+// keys of a map come in order: JavaScript would keep the order of insertion,
+// which a Go map hasn't got, and without it the same event is other bytes each
+// time.
 var encodeOptions = json.JoinOptions(
+	json.Deterministic(true),
 	json.WithMarshalers(json.MarshalToFunc(writeISO)),
 )
 

@@ -12,6 +12,7 @@ import (
 // encoding/json/v2, with the option set of ExperimentCodec and the same guard.
 func GoccyV2() Contestant {
 	encodeOptions := json.JoinOptions(
+		json.Deterministic(true),
 		json.WithMarshalers(json.MarshalToFunc(goccyWriteISO)),
 	)
 	decodeOptions := json.JoinOptions(

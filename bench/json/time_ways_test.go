@@ -11,47 +11,31 @@ import (
 )
 
 // A timeWay is one way to make go-json-experiment write a time as toISOString
-// does: a set of options, and an order-created event that goes with it.
+// does: a set of options, and order-created events that go with it.
 type timeWay struct {
 	name   string
 	encode func(v any) ([]byte, error)
-	order  any
+	orders benchShape
 }
 
 // timeWays are all that were measured. The first is the floor, not an answer: it
 // writes .38 for .380.
 func timeWays() []timeWay {
-	order := benchOrder(benchTime)
-	ownJSON := benchOrder(JSTime{benchTime})
-	ownTo := benchOrder(toTime(benchTime))
-	ownText := benchOrder(textTime(benchTime))
-	formatted := formattedOrder{
-		order.ID, order.Version, order.Status, order.UserID, order.ExpiresAt, order.Ticket,
-	}
 	hook := json.WithMarshalers(json.MarshalToFunc(writeISO))
 	tokenHook := json.WithMarshalers(json.MarshalToFunc(writeISOToken))
-	format := json.ExperimentalSupportFormatTag(true)
-	return []timeWay{
-		{"RFC3339Nano", experimentWith("").Encode, &order},
-		{"hook-WriteValue", experimentWith("", hook).Encode, &order},
-		{"hook-WriteToken", experimentWith("", tokenHook).Encode, &order},
-		{"hook-where-needed", encodeByPlan(hook), &order},
-		{"format-tag", experimentWith("", format).Encode, &formatted},
-		{"own-type-MarshalJSON", experimentWith("").Encode, &ownJSON},
-		{"own-type-MarshalJSONTo", experimentWith("").Encode, &ownTo},
-		{"own-type-AppendText", experimentWith("").Encode, &ownText},
+	orders := orderShape(asTime)
+	ways := []timeWay{
+		{"RFC3339Nano", experimentWith("").Encode, orders},
+		{"hook-WriteValue", experimentWith("", hook).Encode, orders},
+		{"hook-WriteToken", experimentWith("", tokenHook).Encode, orders},
+		{"hook-where-needed", encodeByPlan(hook), orders},
+		{"own-type-MarshalJSON", experimentWith("").Encode, orderShape(asJSTime)},
+		{"own-type-MarshalJSONTo", experimentWith("").Encode,
+			orderShape(func(t time.Time) toTime { return toTime(t) })},
+		{"own-type-AppendText", experimentWith("").Encode,
+			orderShape(func(t time.Time) textTime { return textTime(t) })},
 	}
-}
-
-// formattedOrder is OrderCreated with a format in its tag. The tag option is
-// experimental: encoding/json/v2 of the standard library hasn't got it.
-type formattedOrder struct {
-	ID        string      `json:"id"`
-	Version   int64       `json:"version"`
-	Status    OrderStatus `json:"status"`
-	UserID    string      `json:"userId"`
-	ExpiresAt time.Time   `json:"expiresAt,format:'2006-01-02T15:04:05.000Z'"`
-	Ticket    OrderTicket `json:"ticket"`
+	return append(ways, formatTagWays(orders)...)
 }
 
 // writeISOToken is writeISO by way of a string.
@@ -124,13 +108,12 @@ func mayHoldTime(t reflect.Type, seen map[reflect.Type]bool) bool {
 
 // TestTimeWays wants every way but the floor to write the same bytes.
 func TestTimeWays(t *testing.T) {
-	order := benchOrder(benchTime)
-	want, err := ExperimentCodec().Encode(&order)
+	want, err := ExperimentCodec().Encode(orderShape(asTime).events[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, way := range timeWays() {
-		got, err := way.encode(way.order)
+		got, err := way.encode(way.orders.events[0])
 		if err != nil {
 			t.Errorf("%s: %v", way.name, err)
 		}
@@ -143,10 +126,10 @@ func TestTimeWays(t *testing.T) {
 // BenchmarkTime measures what each way costs an event that has a time, and what
 // it costs an event that has none.
 func BenchmarkTime(b *testing.B) {
-	ticket := benchTickets[0].event
 	for _, way := range timeWays() {
 		c := Contestant{Name: way.name, Encode: way.encode}
-		b.Run("event=order/way="+way.name, func(b *testing.B) { benchEncode(b, c, way.order) })
-		b.Run("event=ticket-120B/way="+way.name, func(b *testing.B) { benchEncode(b, c, &ticket) })
+		for _, shape := range []benchShape{way.orders, ticketShapes[0]} {
+			b.Run("event="+shape.name+"/way="+way.name, func(b *testing.B) { benchEncode(b, c, shape) })
+		}
 	}
 }

@@ -123,14 +123,17 @@ func (c *conn) Close(ctx context.Context) error {
 		return nil // it was lost before, and is closed
 	}
 	// The close request makes the server forget the client at once, so that it
-	// stops delivering to it. stan.go sends it and waits for the answer.
-	_, err := await.Do(ctx, func() (struct{}, error) { return struct{}{}, c.sc.Close() }, nil)
+	// stops delivering to it. When ctx is done it is sent all the same, and the
+	// NATS connection closed behind it, but not waited for.
+	_, err := await.Do(ctx, func() (struct{}, error) {
+		defer c.nc.Close()
+		return struct{}{}, c.sc.Close()
+	}, nil)
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		err = fmt.Errorf("the server did not confirm the end of client %q and may deliver to it for a while: %w", c.cfg.ClientID, err)
 	} else {
 		err = nil
 	}
-	c.nc.Close()
 	c.publishes.failAll(fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, transport.ErrClosed))
 	return errors.Join(flushed, err)
 }

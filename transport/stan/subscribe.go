@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -81,8 +82,8 @@ func validateSubscription(s transport.SubscribeConfig) error {
 	if err := s.Start.Validate(); err != nil {
 		return err
 	}
-	if s.AckWait < time.Second || s.AckWait%time.Second != 0 {
-		return fmt.Errorf("%w ack wait %v: the protocol of NATS Streaming carries whole seconds, at least 1 s", transport.ErrInvalid, s.AckWait)
+	if s.AckWait < time.Second || s.AckWait%time.Second != 0 || s.AckWait/time.Second > math.MaxInt32 {
+		return fmt.Errorf("%w ack wait %v: the protocol of NATS Streaming carries whole seconds, 1 to %d", transport.ErrInvalid, s.AckWait, math.MaxInt32)
 	}
 	if s.MaxInFlight < 1 {
 		return fmt.Errorf("%w max in flight %d: must be at least 1", transport.ErrInvalid, s.MaxInFlight)
@@ -99,7 +100,10 @@ func startAt(p transport.Position) stan.SubscriptionOption {
 	case transport.StartSequence:
 		return stan.StartAtSequence(p.Sequence())
 	case transport.StartTime, transport.StartAgo:
-		return stan.StartAtTime(p.Time(time.Now()))
+		// The protocol carries how long ago that is, and the server counts back from
+		// when the request reaches it: what was stored right after the moment asked
+		// for would be skipped. A request takes at most requestWait.
+		return stan.StartAtTime(p.Time(time.Now()).Add(-requestWait))
 	default:
 		return stan.DeliverAllAvailable()
 	}

@@ -17,12 +17,13 @@ func (a *attempts) begin(id identity) int {
 	if a.runs == nil {
 		a.runs = make(map[identity]int)
 	}
-	if a.runs[id] == 0 {
+	a.runs[id]++
+	n := a.runs[id]
+	if n == 1 {
 		a.order = append(a.order, id)
 		a.trim()
 	}
-	a.runs[id]++
-	return a.runs[id]
+	return n
 }
 
 // forget ends the count of an event.

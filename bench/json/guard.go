@@ -57,7 +57,8 @@ func CheckPayload(data []byte) error {
 }
 
 // CheckEncoded refuses output that is not UTF-8, for libraries that copy a
-// string's bytes unseen, and writes -0 as JavaScript does. It changes out.
+// string's bytes unseen, and writes -0 as JavaScript does. It changes out. A
+// library that refuses invalid UTF-8 itself needs FixNegativeZero alone.
 func CheckEncoded(out []byte) ([]byte, error) {
 	if !utf8.Valid(out) {
 		return nil, ErrInvalidUTF8

@@ -1,8 +1,6 @@
 package jsonbench
 
 import (
-	"reflect"
-	"sync"
 	"testing"
 	"time"
 
@@ -62,48 +60,14 @@ func (t textTime) AppendText(dst []byte) ([]byte, error) { return AppendISO(dst,
 // MarshalText implements encoding.TextMarshaler, which TextAppender asks for.
 func (t textTime) MarshalText() ([]byte, error) { return t.AppendText(nil) }
 
-// encodeByPlan gives the hook to those types alone that hold a time.Time, and
-// remembers which do.
+// encodeByPlan gives the hook to those types alone that can hold a time.Time.
 func encodeByPlan(hook json.Options) func(v any) ([]byte, error) {
-	var plans sync.Map // of reflect.Type to bool: has a time
 	return func(v any) ([]byte, error) {
-		t := reflect.TypeOf(v)
-		has, known := plans.Load(t)
-		if !known {
-			has, _ = plans.LoadOrStore(t, mayHoldTime(t, map[reflect.Type]bool{}))
-		}
-		if has.(bool) {
+		if needsTimeHook(v) {
 			return json.Marshal(v, hook)
 		}
 		return json.Marshal(v)
 	}
-}
-
-// mayHoldTime reports whether a value of type t can hold a time.Time. An
-// interface can hold anything.
-func mayHoldTime(t reflect.Type, seen map[reflect.Type]bool) bool {
-	if t == reflect.TypeFor[time.Time]() {
-		return true
-	}
-	if seen[t] {
-		return false
-	}
-	seen[t] = true
-	switch t.Kind() {
-	case reflect.Interface:
-		return true
-	case reflect.Map:
-		return mayHoldTime(t.Key(), seen) || mayHoldTime(t.Elem(), seen)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return mayHoldTime(t.Elem(), seen)
-	case reflect.Struct:
-		for field := range t.Fields() {
-			if mayHoldTime(field.Type, seen) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // TestTimeWays wants every way but the floor to write the same bytes.

@@ -1,0 +1,60 @@
+// Command emit publishes a few ticket:created events and ends.
+//
+//	go run ./examples/emit -n 3
+//
+// It connects to NATS_URL (default nats://localhost:4222), cluster
+// NATS_CLUSTER_ID (default ticketing), as the client NATS_CLIENT_ID (default: made
+// of the names of the program and the host). The exit status is 0 when all
+// events are stored.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/publisher"
+)
+
+func main() {
+	n := flag.Int("n", 3, "`number` of events to publish")
+	flag.Parse()
+	// Ctrl-C, and the SIGTERM of Kubernetes, end the context; a second Ctrl-C the process.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := emit(ctx, *n); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func emit(ctx context.Context, n int) (err error) {
+	c, err := client.FromEnv(ctx) // one for the whole service; waits for the server
+	if err != nil {
+		return err
+	}
+	// Not with ctx: what is under way is to be finished after Ctrl-C, too.
+	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
+
+	tickets, err := publisher.New[events.TicketCreated](c) // one for each type of event
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		ticket := events.TicketCreated{ID: rand.Text(), Title: fmt.Sprintf("concert %d", i+1), Price: 20, UserID: "emit"}
+		// After nil the server has the event. The error says whether publishing it
+		// again is safe (publisher.ErrNotStored) or may double it (ErrOutcomeUnknown).
+		if err := tickets.Publish(ctx, ticket); err != nil {
+			return err
+		}
+		fmt.Printf("stored %s %+v\n", ticket.Subject(), ticket)
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+// Command listen prints each ticket:created event until Ctrl-C. Started several
+// times, the processes share the events, as members of one queue group do.
+//
+//	go run ./examples/listen
+//
+// It connects to NATS_URL (default nats://localhost:4222), cluster
+// NATS_CLUSTER_ID (default ticketing), as the client NATS_CLIENT_ID (default: made
+// of the names of the program and the host). The exit status is 0 after Ctrl-C.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/listener"
+)
+
+func main() {
+	// Ctrl-C, and the SIGTERM of Kubernetes, end the context; a second Ctrl-C the process.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := listen(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func listen(ctx context.Context) (err error) {
+	c, err := client.FromEnv(ctx) // one for the whole service; waits for the server
+	if err != nil {
+		return err
+	}
+	// Not with ctx, which has ended by then.
+	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
+
+	// The group is durable: what arrives while no member listens is delivered later.
+	// Give each service a group name of its own.
+	l, err := listener.New(c, "listen-example", handle)
+	if err != nil {
+		return err
+	}
+	return l.Listen(ctx) // until ctx is done and the handler that runs has finished
+}
+
+// handle is called for one event at a time; see listener.Concurrency. After nil
+// the event is acknowledged; after an error or a panic it comes again. It may come
+// again after nil, too, so do what you do in a way that can be done twice.
+func handle(_ context.Context, ticket events.TicketCreated, d listener.Delivery) error {
+	fmt.Printf("%s #%d (attempt %d): %+v\n", d.Subject, d.Sequence, d.Attempt, ticket)
+	return nil
+}

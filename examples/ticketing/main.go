@@ -1,0 +1,102 @@
+// Command ticketing plays the story of one ticket, from its sale to its payment,
+// with all six events of the platform: tickets, orders, expiration and payments
+// are small services with two members each, every one of them with a connection
+// of its own. Package platform holds the services. It ends when the story is told.
+//
+//	go run ./examples/ticketing
+//
+// It connects to NATS_URL (default nats://localhost:4222), cluster
+// NATS_CLUSTER_ID (default ticketing). The exit status is 0 when the story came to
+// its end.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/examples/ticketing/platform"
+	"github.com/sgtickets/common/listener"
+)
+
+// window is how long people have to pay: in real life some minutes.
+const window = time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	slog.SetLogLoggerLevel(slog.LevelWarn) // of the library's log: what goes well is for the journal
+	p := platform.New(window)
+	journal := new(journal)
+
+	var clients []*client.Client
+	defer func() {
+		for _, c := range clients {
+			err = errors.Join(err, c.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	var members []listener.Runner
+	for _, s := range p.Services() {
+		for n := range 2 {
+			name := fmt.Sprintf("%s-%d", strings.TrimPrefix(s.Name(), "example-"), n+1)
+			c, err := connect(ctx, name)
+			if err != nil {
+				return err
+			}
+			clients = append(clients, c)
+			members = append(members, platform.Member{Service: s, Name: name, Client: c, Journal: journal})
+		}
+	}
+
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	story := make(chan error, 1)
+	go func() {
+		defer end() // the members leave when the story is told
+		story <- tell(ctx, p, journal)
+	}()
+	err = listener.Run(ctx, members...)
+	end() // and the story stops when a member fails
+	return errors.Join(err, <-story)
+}
+
+// tell plays the story, and waits until all that it led to is published.
+func tell(ctx context.Context, p *platform.Platform, j *journal) error {
+	if err := p.Story(ctx, "open air", j.tell); err != nil {
+		return fmt.Errorf("the story was cut short: %w", err)
+	}
+	j.tell("the clock goes on for Eve's order, which is paid for")
+	for {
+		if due, later := p.Unpublished(); due+later == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// connect gives a member a client of its own.
+func connect(ctx context.Context, member string) (*client.Client, error) {
+	return client.Build(ctx,
+		cmp.Or(os.Getenv("NATS_CLUSTER_ID"), client.DefaultClusterID),
+		client.ID("example-"+member), // known again when the program runs again
+		cmp.Or(os.Getenv("NATS_URL"), client.DefaultURL))
+}

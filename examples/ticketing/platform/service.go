@@ -1,0 +1,62 @@
+package platform
+
+import (
+	"context"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/listener"
+)
+
+// Service is one of the four. It is its state; what works on it are its members.
+type Service interface {
+	// Name is that of the service and of its queue group.
+	Name() string
+
+	parts() []part
+}
+
+// Member is what does the work of a service. In real life it is a process, or a
+// pod.
+type Member struct {
+	Service Service
+	Name    string // such as tickets-1
+	Client  *client.Client
+	Journal Journal
+}
+
+// Listen handles and publishes the events of the service, with whatever other
+// members there are, until ctx is done. It makes a Member a [listener.Runner].
+func (m Member) Listen(ctx context.Context) error {
+	var runners []listener.Runner
+	for _, p := range m.Service.parts() {
+		r, err := p.open(m)
+		if err != nil {
+			return err
+		}
+		runners = append(runners, r)
+	}
+	return listener.Run(ctx, runners...)
+}
+
+// part is something that each member of a service does: a handler of one type of
+// event, or an outbox to be emptied.
+type part interface {
+	open(m Member) (listener.Runner, error)
+}
+
+// handler handles the events of one type.
+type handler[T events.Event] func(event T) error
+
+// on makes a part of a handler.
+func on[T events.Event](h handler[T]) part { return h }
+
+func (h handler[T]) open(m Member) (listener.Runner, error) {
+	return listener.New(m.Client, m.Service.Name(), func(_ context.Context, event T, d listener.Delivery) error {
+		if err := h(event); err != nil {
+			return err // it comes again when the ack wait has passed
+		}
+		m.Journal.Handled(m, event, d)
+		return nil
+	})
+}

@@ -1,0 +1,182 @@
+package listener
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/transport"
+)
+
+const ackWait = 5 * time.Second
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func at(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+
+// arrived is the delivery of an event at a moment.
+func arrived(sequence uint64, seconds int) *work {
+	return newWork(transport.Delivery{Sequence: sequence, Timestamp: start, Deliveries: 1}, at(seconds))
+}
+
+func keyed(sequence uint64, seconds int, key string) *work {
+	w := arrived(sequence, seconds)
+	w.key, w.keyed = key, true
+	return w
+}
+
+// runs returns the sequences that begin to run now.
+func runs(b *book, seconds int) []uint64 {
+	var sequences []uint64
+	for {
+		w, _ := b.next(at(seconds))
+		if w == nil {
+			return sequences
+		}
+		sequences = append(sequences, w.id.sequence)
+	}
+}
+
+func running(b *book, sequence uint64) *work {
+	for w := range b.running {
+		if w.id.sequence == sequence {
+			return w
+		}
+	}
+	return nil
+}
+
+func TestBookRunsInOrderAsManyAsMay(t *testing.T) {
+	t.Parallel()
+	b := newBook(2, ackWait)
+	for n := range uint64(4) {
+		b.arrive(arrived(n+1, 0))
+	}
+	require.Equal(t, []uint64{1, 2}, runs(b, 0))
+	b.finished(running(b, 2), true)
+	require.Equal(t, []uint64{3}, runs(b, 0))
+	b.finished(running(b, 1), true)
+	b.finished(running(b, 3), true)
+	require.Equal(t, []uint64{4}, runs(b, 0))
+	b.finished(running(b, 4), true)
+	require.Empty(t, b.active)
+	require.Empty(t, b.attempts.runs)
+}
+
+func TestBookDropsWhatIsLate(t *testing.T) {
+	t.Parallel()
+	b := newBook(1, ackWait)
+	b.arrive(arrived(1, 0))
+	b.arrive(arrived(2, 1))
+	w, late := b.next(at(5))
+	require.Equal(t, uint64(2), w.id.sequence)
+	require.Len(t, late, 1)
+	require.Equal(t, uint64(1), late[0].id.sequence)
+
+	b.arrive(arrived(1, 6)) // it comes again, and is taken in again
+	b.finished(w, true)
+	require.Equal(t, []uint64{1}, runs(b, 6))
+}
+
+func TestBookTakesARedeliveryOnce(t *testing.T) {
+	t.Parallel()
+	b := newBook(1, ackWait)
+	b.arrive(arrived(1, 0))
+	b.arrive(arrived(2, 0))
+	require.Equal(t, []uint64{1}, runs(b, 0))
+	again := arrived(1, 5)
+	again.delivery.Deliveries = 2
+	b.arrive(again)         // 1 runs: it must not be started twice, and is acknowledged through this one
+	b.arrive(arrived(2, 5)) // 2 waits: it counts from now
+	one := running(b, 1)
+	require.Equal(t, 2, one.delivery.Deliveries)
+	b.finished(one, true)
+	require.Equal(t, []uint64{2}, runs(b, 9))
+	b.finished(running(b, 2), true)
+	require.Empty(t, runs(b, 9))
+}
+
+// TestBookIdentity: after a server lost its store, a sequence is another event.
+func TestBookIdentity(t *testing.T) {
+	t.Parallel()
+	b := newBook(2, ackWait)
+	b.arrive(arrived(1, 0))
+	other := newWork(transport.Delivery{Sequence: 1, Timestamp: start.Add(time.Hour)}, at(0))
+	b.arrive(other)
+	require.Equal(t, []uint64{1, 1}, runs(b, 0))
+}
+
+func TestBookKeepsTheOrderOfAKey(t *testing.T) {
+	t.Parallel()
+	b := newBook(3, ackWait)
+	b.arrive(keyed(1, 0, "a"))
+	b.arrive(keyed(2, 0, "a"))
+	b.arrive(keyed(3, 0, "b"))
+	b.arrive(keyed(4, 0, "a"))
+	require.Equal(t, []uint64{1, 3}, runs(b, 0), "2 and 4 wait for 1")
+	b.finished(running(b, 3), true)
+	require.Empty(t, runs(b, 0))
+	b.finished(running(b, 1), false)
+	require.Equal(t, []uint64{2}, runs(b, 0))
+	b.finished(running(b, 2), true)
+	require.Equal(t, []uint64{4}, runs(b, 0))
+	b.finished(running(b, 4), true)
+	require.Empty(t, b.waiting)
+	require.Empty(t, b.active)
+}
+
+// TestBookLateMakesWayForItsKey: dropping the first of a key does not leave those
+// behind it for ever.
+func TestBookLateMakesWayForItsKey(t *testing.T) {
+	t.Parallel()
+	b := newBook(2, ackWait)
+	b.arrive(keyed(1, 0, "a"))
+	b.arrive(keyed(2, 3, "a"))
+	require.Equal(t, []uint64{2}, runs(b, 6))
+}
+
+func TestBookCountsAttempts(t *testing.T) {
+	t.Parallel()
+	b := newBook(1, ackWait)
+	for attempt := 1; attempt <= 3; attempt++ { // the server counts 1 each time, as after a restart
+		b.arrive(arrived(1, attempt))
+		w, _ := b.next(at(attempt))
+		require.Equal(t, attempt, w.attempt)
+		b.finished(w, false)
+	}
+	w := arrived(1, 4)
+	w.delivery.Deliveries = 9 // it was at another member meanwhile
+	b.arrive(w)
+	w, _ = b.next(at(4))
+	require.Equal(t, 9, w.attempt)
+	b.finished(w, true)
+	b.arrive(arrived(1, 5))
+	w, _ = b.next(at(5))
+	require.Equal(t, 1, w.attempt, "forgotten once acknowledged")
+}
+
+func TestAttemptsAreBounded(t *testing.T) {
+	t.Parallel()
+	var a attempts
+	for n := range uint64(10 * rememberedAttempts) {
+		a.begin(identity{sequence: n})
+		require.LessOrEqual(t, len(a.order), 2*rememberedAttempts)
+		require.LessOrEqual(t, len(a.runs), 2*rememberedAttempts)
+	}
+	require.Equal(t, 2, a.begin(identity{sequence: 10*rememberedAttempts - 1}), "the newest are remembered")
+}
+
+func TestBookDrain(t *testing.T) {
+	t.Parallel()
+	b := newBook(1, ackWait)
+	b.arrive(keyed(1, 0, "a"))
+	b.arrive(keyed(2, 0, "a"))
+	b.arrive(keyed(3, 0, "b"))
+	require.Equal(t, []uint64{1}, runs(b, 0))
+	b.drain()
+	b.arrive(arrived(4, 0))
+	b.finished(running(b, 1), true)
+	require.Empty(t, runs(b, 0))
+	require.Empty(t, b.active)
+}

@@ -64,10 +64,10 @@ func Redact(list string) string {
 	for i, s := range urls {
 		if at := strings.LastIndex(s, "@"); at >= 0 {
 			start := 0
-			if scheme := strings.Index(s, "://"); scheme >= 0 {
+			if scheme := strings.Index(s[:at], "://"); scheme >= 0 {
 				start = scheme + len("://")
 			}
-			urls[i] = s[:min(start, at)] + "***" + s[at:]
+			urls[i] = s[:start] + "***" + s[at:]
 		}
 	}
 	return strings.Join(urls, ",")

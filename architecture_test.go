@@ -1,0 +1,99 @@
+// Package common_test holds what is true of the module as a whole.
+package common_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/sgtickets/common"
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+// list returns the packages of this module without their tests, as the go command sees them.
+func list(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps", "./...").Output()
+	require.NoError(t, err)
+	var packages []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		packages = append(packages, p)
+	}
+	require.Greater(t, len(packages), 10)
+	return packages
+}
+
+// TestHeavyDependenciesStayOut: importing any package of this module brings no
+// server and no test library with it.
+func TestHeavyDependenciesStayOut(t *testing.T) {
+	t.Parallel()
+	heavy := []string{
+		"github.com/nats-io/nats-server/", "github.com/nats-io/nats-streaming-server/",
+		"github.com/stretchr/", "go.uber.org/goleak", "go.opentelemetry.io/",
+	}
+	mayTest := []string{module + "/eventtest", module + "/transport/transporttest"}
+	for _, p := range list(t) {
+		for _, dep := range p.Deps {
+			for _, h := range heavy {
+				require.False(t, strings.HasPrefix(dep, h), "%s depends on %s", p.ImportPath, dep)
+			}
+			if !slices.Contains(mayTest, p.ImportPath) {
+				require.NotEqual(t, "testing", dep, "%s depends on package testing", p.ImportPath)
+			}
+		}
+	}
+}
+
+// TestArrows holds the imports among the packages against DESIGN.md's picture.
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	may := map[string][]string{
+		"subjects":                    {},
+		"events":                      {"subjects"},
+		"codec":                       {},
+		"transport":                   {},
+		"transport/internal/natsconn": {"transport", "internal/await"},
+		"transport/stan":              {"transport", "transport/internal/natsconn", "subjects", "internal/await"},
+		"client":                      {"transport", "transport/stan", "internal/session", "internal/backoff"},
+		"publisher":                   {"client", "codec", "events", "subjects", "transport", "internal/session", "internal/eventtype"},
+		"listener":                    {"client", "codec", "events", "subjects", "transport", "internal/session", "internal/eventtype"},
+		"internal/await":              {},
+		"internal/backoff":            {},
+		"internal/eventtype":          {"events", "subjects", "transport"},
+		"internal/fakeconn":           {"transport"},
+		"internal/session":            {"transport"},
+	}
+	for _, p := range list(t) {
+		name, below := strings.CutPrefix(p.ImportPath, module+"/")
+		if !below {
+			continue // the root folder holds tests alone
+		}
+		if strings.HasPrefix(name, "examples") || strings.HasPrefix(name, "cmd") {
+			continue // may use anything that services may
+		}
+		allowed, known := may[name]
+		require.True(t, known, "package %s is not in the picture", name)
+		for _, imported := range p.Imports {
+			if inner, ours := strings.CutPrefix(imported, module+"/"); ours {
+				require.Contains(t, allowed, inner, "%s imports %s", name, inner)
+			}
+		}
+	}
+}

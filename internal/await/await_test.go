@@ -1,0 +1,42 @@
+package await_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/internal/await"
+)
+
+func TestDo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, err := await.Do(t.Context(), func() (int, error) { return 7, nil }, nil)
+		require.NoError(t, err)
+		require.Equal(t, 7, v)
+
+		failed := errors.New("failed")
+		_, err = await.Do(t.Context(), func() (int, error) { return 0, failed }, nil)
+		require.ErrorIs(t, err, failed)
+
+		// What comes too late is handed to late.
+		cause := errors.New("no time")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
+		defer cancel()
+		late := make(chan int, 1)
+		started := time.Now()
+		_, err = await.Do(ctx, func() (int, error) { time.Sleep(time.Minute); return 8, nil }, func(v int) { late <- v })
+		require.ErrorIs(t, err, cause)
+		require.Equal(t, time.Second, time.Since(started))
+		require.Equal(t, 8, <-late)
+
+		// What fails too late is not, and nothing is left behind.
+		_, err = await.Do(ctx, func() (int, error) { time.Sleep(time.Minute); return 0, failed }, func(int) { t.Error("not a result") })
+		require.ErrorIs(t, err, cause)
+		time.Sleep(2 * time.Minute)
+	})
+}

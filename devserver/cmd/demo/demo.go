@@ -131,7 +131,7 @@ func (d *demo) tellStories(ctx context.Context) {
 // script is what happens on the stage. It returns the server that runs then, nil
 // for none.
 func (d *demo) script(ctx context.Context, srv *devserver.Server, dir string) (*devserver.Server, error) {
-	d.screen.say("%d tickets go on sale; most of their first buyers forget to pay", d.stories)
+	d.screen.say("%d tickets go on sale; their first buyers forget to pay, the second ones pay", d.stories)
 	half := d.stories * eventsPerStory / 2
 	if err := d.watch(ctx, func() bool { return d.ledger.tally().published >= half }); err != nil {
 		return srv, err

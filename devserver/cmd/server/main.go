@@ -74,6 +74,7 @@ func parse(args []string, stderr io.Writer) (opts []devserver.Option, store stri
 		interval = flags.Duration("hbi", 5*time.Second, "`interval` of the heartbeats sent to clients")
 		timeout  = flags.Duration("hbt", 5*time.Second, "how `long` to wait for a client's answer to a heartbeat")
 		fails    = flags.Int("hbf", 2, "`number` of unanswered heartbeats in a row after which one more makes the server forget the client")
+		channels = flags.Int("mc", 100, "`number` of channels at most; 0 for no limit")
 		debug    = flags.Bool("SD", false, "log to standard error, what the streaming server does for each client included")
 		user     = flags.String("user", "", "`name` that clients must give (default: anyone may connect)")
 		password = flags.String("pass", "", "`password` that clients must give")
@@ -93,6 +94,7 @@ func parse(args []string, stderr io.Writer) (opts []devserver.Option, store stri
 		devserver.Host(addr),
 		devserver.Port(anyFree(*port)),
 		devserver.Heartbeats(*interval, *timeout, *fails),
+		devserver.MaxChannels(*channels),
 	}
 	if *monitor != 0 {
 		opts = append(opts, devserver.MonitorPort(anyFree(*monitor)))

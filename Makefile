@@ -1,0 +1,58 @@
+# What there is to run. `make demo` and `make test` need Go, make and git alone.
+
+MODULES := . devserver bench
+
+# The race detector needs a C compiler. REQUIRE_RACE=1 makes its absence an error.
+CC_FOUND := $(shell command -v $$(go env CC))
+RACE := $(if $(CC_FOUND),-race)
+
+# Each module is tested as an importer gets it, not as the workspace makes it.
+GOTEST := GOWORK=off $(if $(CC_FOUND),CGO_ENABLED=1) go test $(RACE)
+
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: help demo server test race-mode test-integration test-docker test-node fuzz lint bench-overhead bench-json
+
+help: ## what there is to run
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 20
+
+demo: ## the ticketing story on an embedded server that is stopped in the middle: nothing is lost
+	@cd devserver && GOWORK=off go run ./cmd/demo
+
+server: ## a NATS Streaming server on port 4222, cluster ID ticketing, monitoring on 8222
+	@cd devserver && GOWORK=off go run ./cmd/server
+
+test: race-mode ## unit and integration tests of all modules
+	@for m in $(MODULES); do (cd $$m && echo "== module $$m" && $(GOTEST) ./...) || exit 1; done
+
+race-mode:
+ifeq ($(CC_FOUND),)
+	@echo "testing without the race detector: it needs a C compiler, and $$(go env CC) is not found"
+	@[ -z "$(REQUIRE_RACE)" ]
+else
+	@echo "testing with the race detector (C compiler: $(CC_FOUND))"
+endif
+
+test-integration: race-mode ## the tests against a real server alone: the embedded one, or NATS_URL=nats://...
+	@cd devserver && $(GOTEST) -count=1 ./integration
+
+test-docker: ## the same against a server in a container; needs a docker engine
+	@deploy/docker/test.sh
+
+test-node: ## with real Node clients in the same queue groups; needs node and npm
+	@devserver/node/test.sh
+
+fuzz: ## a minute for each fuzz test
+	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./listener:FuzzPayload; do \
+		GOWORK=off go test $${p%%:*} -run '^$$' -fuzz "^$${p##*:}$$" -fuzztime 60s || exit 1; done
+
+lint: ## the linters, on all modules, and that they are tidy
+	@for m in $(MODULES); do (cd $$m && echo "== module $$m" && \
+		GOWORK=off go mod tidy -diff && \
+		GOWORK=off go run $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+
+bench-overhead: ## publisher and listener against raw stan.go with encoding/json
+	@cd bench && GOWORK=off go test -run '^$$' -bench . -benchmem -count 6 ./overhead | tee /dev/stderr | awk -f ratios.awk
+
+bench-json: ## the contest of the JSON libraries
+	@cd bench && GOWORK=off go test -run '^$$' -bench . -benchmem ./json

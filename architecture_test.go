@@ -16,9 +16,9 @@ import (
 const module = "github.com/sgtickets/common"
 
 type goPackage struct {
-	ImportPath string
-	Imports    []string
-	Deps       []string
+	ImportPath string   `json:"ImportPath"`
+	Imports    []string `json:"Imports"`
+	Deps       []string `json:"Deps"`
 }
 
 // list returns the packages of this module without their tests, as the go command sees them.

@@ -41,7 +41,8 @@ func TestBuildKeepsTrying(t *testing.T) {
 				require.Equal(t, "ticketing", cfg.ClusterID)
 				require.Equal(t, "orders-1", cfg.ClientID, "an ID that the caller gave is kept")
 				require.Equal(t, "nats://nowhere", cfg.URL)
-				if attempts++; attempts <= len(failures) {
+				attempts++
+				if attempts <= len(failures) {
 					return nil, fmt.Errorf("attempt %d: %w", attempts, failures[attempts-1])
 				}
 				return conn(ctx, cfg)
@@ -100,7 +101,7 @@ func TestOptionsThatExcludeOneAnother(t *testing.T) {
 	_, err := client.Build(t.Context(), "ticketing", "orders-1", "nats://x", client.Transport(dial), client.NATS(nil))
 	require.ErrorIs(t, err, client.ErrInvalid)
 	require.ErrorContains(t, err, "option NATS: it would have no effect")
-	_, err = client.Build(t.Context(), "ticketing", "orders-1", "nats://x", client.Transport(dial), client.Transport(dial))
+	_, err = client.Build(t.Context(), "ticketing", "orders-1", "nats://x", client.Transport(dial), client.Transport((&fakeconn.Conn{}).Dialer()))
 	require.ErrorContains(t, err, "option Transport: given twice")
 }
 

@@ -53,7 +53,8 @@ func fixedID(id string) identity {
 func generatedID(service string) identity {
 	base, n := ID(service), 0
 	return identity{generated: true, next: func() string {
-		if n++; n == 1 {
+		n++
+		if n == 1 {
 			return base
 		}
 		return base + "-" + strconv.Itoa(n)

@@ -16,7 +16,7 @@ import (
 var (
 	// ErrNotUTF8: the payload is not valid UTF-8.
 	ErrNotUTF8 = errors.New("payload is not valid UTF-8")
-	// ErrNotObject: the payload, or what the event is encoded to, is not a JSON object.
+	// ErrNotObject means that the payload, or what the event is encoded to, is not a JSON object.
 	ErrNotObject = errors.New("not a JSON object")
 )
 

@@ -1,6 +1,9 @@
 package codec
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // positiveZeros rewrites in place each number -0 of a compact JSON text as 0, as
 // JavaScript writes it.
@@ -36,6 +39,6 @@ func positiveZeros(text []byte) []byte {
 
 // wholeNumber reports whether text[start:end] has the neighbours of a value.
 func wholeNumber(text []byte, start, end int) bool {
-	return (start == 0 || bytes.IndexByte([]byte(":,["), text[start-1]) >= 0) &&
-		(end == len(text) || bytes.IndexByte([]byte(",]}"), text[end]) >= 0)
+	return (start == 0 || strings.IndexByte(":,[", text[start-1]) >= 0) &&
+		(end == len(text) || strings.IndexByte(",]}", text[end]) >= 0)
 }

@@ -20,8 +20,10 @@ type Validator interface {
 // the order of [subjects.All]. The slice is the caller's.
 func Catalogue() []Event {
 	return []Event{
-		TicketCreated{}, TicketUpdated{},
-		OrderCreated{}, OrderCancelled{},
+		TicketCreated{},
+		TicketUpdated{},
+		OrderCreated{},
+		OrderCancelled{},
 		ExpirationComplete{},
 		PaymentCreated{},
 	}

@@ -8,25 +8,25 @@ import (
 )
 
 var (
-	// ErrListening: the listener listens already.
+	// ErrListening means that the listener listens already.
 	ErrListening = errors.New("already listening")
-	// ErrNotDelivered: the delivery did not come from a server.
+	// ErrNotDelivered means that the delivery did not come from a server.
 	ErrNotDelivered = errors.New("not delivered")
-	// ErrSettled: the delivery was acknowledged or given back before.
+	// ErrSettled means that the delivery was acknowledged or given back before.
 	ErrSettled = errors.New("already settled")
-	// ErrNotManual: the listener acknowledges by itself; see ManualAck.
+	// ErrNotManual means that the listener acknowledges by itself; see ManualAck.
 	ErrNotManual = errors.New("listener without ManualAck acknowledges by itself")
-	// ErrUndecodable: the payload is not what the event's type says.
+	// ErrUndecodable means that the payload is not what the event's type says.
 	ErrUndecodable = errors.New("undecodable")
-	// ErrInvalidEvent: the event's own Validate refuses it.
+	// ErrInvalidEvent means that the event's own Validate refuses it.
 	ErrInvalidEvent = errors.New("invalid event")
-	// ErrUnfinished: handlers were still running when the drain's time was up.
+	// ErrUnfinished means that handlers were still running when the drain's time was up.
 	ErrUnfinished = errors.New("unfinished")
-	// ErrSubscriptionClosed: it is too late to settle; the event comes again.
+	// ErrSubscriptionClosed means that it is too late to settle; the event comes again.
 	ErrSubscriptionClosed = transport.ErrSubscriptionClosed
-	// ErrConnectionLost: the client's connection is over, without Close.
+	// ErrConnectionLost means that the client's connection is over, without Close.
 	ErrConnectionLost = transport.ErrConnectionLost
-	// ErrClosed: the client was closed.
+	// ErrClosed means that the client was closed.
 	ErrClosed = transport.ErrClosed
 )
 

@@ -6,10 +6,9 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/codec"
+	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
-
-	"github.com/sgtickets/common/events"
 )
 
 // Option is an option of [New].
@@ -211,7 +210,8 @@ func newOptions(group string, generatedID bool, features transport.Features, opt
 	if !o.durableSet && !o.ephemeral {
 		o.durable = group
 	}
-	return o, o.check(group, generatedID, features)
+	err := o.check(group, generatedID, features)
+	return o, err
 }
 
 func (o *options) check(group string, generatedID bool, features transport.Features) error {

@@ -21,7 +21,7 @@ type run struct {
 	began time.Time
 
 	// handlers is the context of the handlers; cancel ends it with the drain.
-	handlers context.Context
+	handlers context.Context //nolint:containedctx // it is what the run is about: one for all its handlers
 	cancel   context.CancelFunc
 
 	mu        sync.Mutex
@@ -30,6 +30,7 @@ type run struct {
 	open      int           // deliveries with ManualAck that are not settled
 	idle      chan struct{} // closed when both are zero; set by the drain
 	delivered bool          // the first event has come
+	over      bool          // nothing can be settled any more
 }
 
 func newRun(ctx context.Context, c *core) *run {
@@ -197,7 +198,10 @@ func describe(d transport.Delivery, attempt int, s settlement) Delivery {
 
 // ack acknowledges the latest delivery of the event.
 func (r *run) ack(w *work) error {
-	err := r.settler(w).Ack()
+	settler, err := r.settler(w)
+	if err == nil {
+		err = settler.Ack()
+	}
 	if err != nil {
 		r.log.Warn("event handled, but its acknowledgement was not sent: it comes again", r.attributes(w, slog.Any("error", err))...)
 	}
@@ -209,14 +213,21 @@ func (r *run) giveBack(w *work) error {
 	if !r.core.session.Conn.Features().Nak {
 		return nil // it comes again by itself when its ack wait has passed
 	}
-	return r.settler(w).Nak(0)
+	settler, err := r.settler(w)
+	if err != nil {
+		return err
+	}
+	return settler.Nak(0)
 }
 
 // settler is that of the latest delivery of the event.
-func (r *run) settler(w *work) transport.Settler {
+func (r *run) settler(w *work) (transport.Settler, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return w.delivery.Settler
+	if r.over {
+		return nil, ErrSubscriptionClosed
+	}
+	return w.delivery.Settler, nil
 }
 
 func (r *run) failed(w *work, err error) {
@@ -268,11 +279,14 @@ func (r *run) drain(ctx context.Context) error {
 	defer r.cancel()
 	select {
 	case <-idle:
-		return nil
 	case <-ctx.Done():
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.over = true
+	if r.workers == 0 && r.open == 0 {
+		return nil
+	}
 	sequences := make([]uint64, 0, len(r.book.running))
 	for w := range r.book.running {
 		sequences = append(sequences, w.id.sequence)

@@ -8,19 +8,19 @@ import (
 )
 
 var (
-	// ErrNotStored: the server did not store the event and will not. It is safe to
+	// ErrNotStored means that the server did not store the event and will not. It is safe to
 	// publish it again.
 	ErrNotStored = transport.ErrNotStored
-	// ErrOutcomeUnknown: the server may have stored the event, or may yet.
+	// ErrOutcomeUnknown means that the server may have stored the event, or may yet.
 	// Publishing it again may double it.
 	ErrOutcomeUnknown = transport.ErrOutcomeUnknown
-	// ErrPending: it is not decided yet.
+	// ErrPending means that it is not decided yet.
 	ErrPending = errors.New("pending")
-	// ErrClosed: the client was closed.
+	// ErrClosed means that the client was closed.
 	ErrClosed = transport.ErrClosed
-	// ErrTooLarge: the payload is over the server's limit.
+	// ErrTooLarge means that the payload is over the server's limit.
 	ErrTooLarge = transport.ErrTooLarge
-	// ErrInvalidEvent: the event's own Validate, or the codec, refuses it.
+	// ErrInvalidEvent means that the event's own Validate, or the codec, refuses it.
 	ErrInvalidEvent = errors.New("invalid event")
 )
 

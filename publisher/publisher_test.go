@@ -7,11 +7,13 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
@@ -151,7 +153,7 @@ func TestWindow(t *testing.T) {
 		entered := make(chan struct{})
 		go func() {
 			_, err := p.PublishAsync(t.Context(), event)
-			require.NoError(t, err)
+			assert.NoError(t, err)
 			close(entered)
 		}()
 		synctest.Wait()
@@ -167,7 +169,7 @@ func TestPublishAll(t *testing.T) {
 	all := func(n int) iter.Seq[events.ExpirationComplete] {
 		return func(yield func(events.ExpirationComplete) bool) {
 			for i := range n {
-				if !yield(events.ExpirationComplete{OrderID: fmt.Sprint(i)}) {
+				if !yield(events.ExpirationComplete{OrderID: strconv.Itoa(i)}) {
 					return
 				}
 			}
@@ -198,7 +200,8 @@ func TestPublishAll(t *testing.T) {
 		conn := &fakeconn.Conn{OnPublish: func(_ transport.Message, r transport.Receipt) {
 			mu.Lock()
 			defer mu.Unlock()
-			if n++; n == 8 || n == 9 {
+			n++
+			if n == 8 || n == 9 {
 				r.Settle(refused)
 				return
 			}
@@ -309,7 +312,7 @@ func TestConcurrentPublishers(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	var all []string
+	all := make([]string, 0, 8*200)
 	for _, m := range conn.Published() {
 		all = append(all, string(m.Data))
 	}

@@ -78,8 +78,8 @@ func ExampleParse() {
 }
 
 func ExampleValid() {
-	const SeatReserved subjects.Subject = "seat reserved"
-	fmt.Println(subjects.Valid(string(SeatReserved)))
+	const seatReserved subjects.Subject = "seat reserved"
+	fmt.Println(subjects.Valid(string(seatReserved)))
 	// Output: invalid subject "seat reserved": the character ' ' is not allowed
 }
 

@@ -4,43 +4,43 @@ import "errors"
 
 // What a publish that failed did: exactly one of the two is true of it.
 var (
-	// ErrNotStored: the broker did not store the message and will not. It is
+	// ErrNotStored means that the broker did not store the message and will not. It is
 	// safe to publish it again.
 	ErrNotStored = errors.New("not stored")
-	// ErrOutcomeUnknown: the broker may have stored the message, or may yet.
+	// ErrOutcomeUnknown means that the broker may have stored the message, or may yet.
 	// Publishing it again may double it.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 )
 
 // Why a connection could not be made.
 var (
-	// ErrNoServer: nothing that speaks NATS answers at the URL.
+	// ErrNoServer means that nothing that speaks NATS answers at the URL.
 	ErrNoServer = errors.New("no server")
-	// ErrNoCluster: the server answers, but nothing behind it has that cluster ID.
+	// ErrNoCluster means that the server answers, but nothing behind it has that cluster ID.
 	ErrNoCluster = errors.New("no such cluster")
-	// ErrClientIDTaken: another client with that ID is connected.
+	// ErrClientIDTaken means that another client with that ID is connected.
 	ErrClientIDTaken = errors.New("client ID taken")
-	// ErrUnauthorized: the server refuses the credentials.
+	// ErrUnauthorized means that the server refuses the credentials.
 	ErrUnauthorized = errors.New("not authorised")
-	// ErrForbidden: the credentials are accepted, but lack a permission.
+	// ErrForbidden means that the credentials are accepted, but lack a permission.
 	ErrForbidden = errors.New("permission missing")
-	// ErrInvalid: an argument or option is wrong in itself.
+	// ErrInvalid means that an argument or option is wrong in itself.
 	ErrInvalid = errors.New("invalid")
 )
 
 // Why a call on a connection or a subscription failed.
 var (
-	// ErrClosed: it was closed.
+	// ErrClosed means that it was closed.
 	ErrClosed = errors.New("closed")
-	// ErrConnectionLost: the broker gave up on the connection, or the connection on the broker.
+	// ErrConnectionLost means that the broker gave up on the connection, or the connection on the broker.
 	ErrConnectionLost = errors.New("connection lost")
-	// ErrSubscriptionClosed: it is too late to settle; the message comes again.
+	// ErrSubscriptionClosed means that it is too late to settle; the message comes again.
 	ErrSubscriptionClosed = errors.New("subscription closed")
-	// ErrTooLarge: the message is over the server's limit.
+	// ErrTooLarge means that the message is over the server's limit.
 	ErrTooLarge = errors.New("too large")
-	// ErrRefused: the broker answered, with an error of its own.
+	// ErrRefused means that the broker answered, with an error of its own.
 	ErrRefused = errors.New("refused by the server")
-	// ErrUnsupported: the broker can't do that; see Features.
+	// ErrUnsupported means that the broker can't do that; see Features.
 	ErrUnsupported = errors.New("not supported by the broker")
 )
 

@@ -13,7 +13,7 @@ import (
 func TestPositions(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	require.Equal(t, transport.All, transport.Position{}, "the zero value")
+	require.Equal(t, transport.Position{}, transport.All, "the zero value")
 	require.Equal(t, uint64(7), transport.Sequence(7).Sequence())
 	require.Equal(t, now, transport.Since(now).Time(time.Time{}))
 	require.Equal(t, now.Add(-time.Hour), transport.Ago(time.Hour).Time(now))

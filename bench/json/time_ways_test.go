@@ -28,10 +28,14 @@ func timeWays() []timeWay {
 		{"hook-WriteToken", experimentWith("", tokenHook).Encode, orders},
 		{"hook-where-needed", encodeByPlan(hook), orders},
 		{"own-type-MarshalJSON", experimentWith("").Encode, orderShape(asJSTime)},
-		{"own-type-MarshalJSONTo", experimentWith("").Encode,
-			orderShape(func(t time.Time) toTime { return toTime(t) })},
-		{"own-type-AppendText", experimentWith("").Encode,
-			orderShape(func(t time.Time) textTime { return textTime(t) })},
+		{
+			"own-type-MarshalJSONTo", experimentWith("").Encode,
+			orderShape(func(t time.Time) toTime { return toTime(t) }),
+		},
+		{
+			"own-type-AppendText", experimentWith("").Encode,
+			orderShape(func(t time.Time) textTime { return textTime(t) }),
+		},
 	}
 	return append(ways, formatTagWays(orders)...)
 }

@@ -56,7 +56,8 @@ func freePort(t *testing.T) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	address, _ := l.Addr().(*net.TCPAddr)
+	return address.Port
 }
 
 func TestBuildWaitsForItsServer(t *testing.T) {
@@ -326,8 +327,8 @@ func TestHandlersMayPublishWhileTheClientCloses(t *testing.T) {
 	closed := make(chan error)
 	go func() { closed <- c.Close(deadline(t)) }()
 	select {
-	case <-closed:
-		require.Fail(t, "Close did not wait for the handler")
+	case err := <-closed:
+		require.FailNow(t, "Close did not wait for the handler", "%v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
 	close(release)

@@ -92,7 +92,10 @@ func publishFrom[Tag any](t *testing.T, c *client.Client, first, last int) {
 	p, err := publisher.New[note[Tag]](c)
 	require.NoError(t, err)
 	stored, err := p.PublishAll(deadline(t), func(yield func(note[Tag]) bool) {
-		for i := first; i <= last && yield(note[Tag]{N: i}); i++ {
+		for i := first; i <= last; i++ {
+			if !yield(note[Tag]{N: i}) {
+				return
+			}
 		}
 	})
 	require.NoError(t, err)

@@ -34,15 +34,14 @@ func TestManualAckLaterFromAnotherGoroutine(t *testing.T) {
 	require.ErrorIs(t, one.Nak(nil), listener.ErrSettled)
 
 	// The drain waits for the second.
-	ended := make(chan error)
-	go func() { ended <- l.end(t) }()
+	l.stop()
 	select {
-	case <-ended:
-		require.Fail(t, "the drain did not wait for an event that is not settled")
+	case err := <-l.ended:
+		require.FailNow(t, "the drain did not wait for an event that is not settled", "%v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
 	require.NoError(t, two.Ack())
-	require.NoError(t, <-ended)
+	require.NoError(t, l.end(t))
 
 	box := newInbox()
 	publishFrom[tag](t, c, 3, 3)
@@ -178,8 +177,8 @@ func TestLateEventIsDroppedUnrun(t *testing.T) {
 	other := newInbox()
 	publishFrom[tag](t, c, 2, 2) // to the only member there is
 	listen(t, connect(t), g, into[tag](other), listener.AckWait(2*time.Second))
-	for other.next(t).n != 2 { // redelivered after 2 s, to the other member
-	}
+	require.Eventually(t, func() bool { return other.next(t).n == 2 }, patience, time.Millisecond,
+		"redelivered after 2 s, to the other member")
 	close(release)
 	require.Equal(t, 1, box.next(t).n, "the late one is finished")
 	require.NoError(t, slow.end(t))

@@ -178,8 +178,10 @@ func (s *subscription) Stop() {
 
 func (s *subscription) Close(ctx context.Context) error {
 	s.Stop()
-	if s.Err() != nil {
-		return nil
+	select {
+	case <-s.done:
+		return nil // it was closed before, or lost with its connection
+	default:
 	}
 	s.finish(transport.ErrClosed)
 	s.conn.leave(s)

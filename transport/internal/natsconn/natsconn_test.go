@@ -32,7 +32,7 @@ func TestRedact(t *testing.T) {
 // TestConnectKeepsToItsContext with a server that accepts and says nothing.
 func TestConnectKeepsToItsContext(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer silent.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -48,10 +48,9 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w URL %s: the host is missing; write it like nats://host:4222", transport.ErrInvalid, Redact(s))
 	}
 	switch u.Scheme {
-	case "nats", "tls", "ws", "wss":
-	case "http", "tcp":
-		// node-nats-streaming takes any scheme, and Node services are deployed with
-		// http://nats-srv:4222; nats.go reads these two as nats, too.
+	// Node services are deployed with http://nats-srv:4222, since their client takes
+	// any scheme, and tcp is common, too; nats.go reads both as nats.
+	case "nats", "tls", "ws", "wss", "http", "tcp":
 	default:
 		return nil, fmt.Errorf("%w URL %s: unknown scheme %q; use nats, tls, ws or wss", transport.ErrInvalid, Redact(s), u.Scheme)
 	}

@@ -1,0 +1,177 @@
+package platform
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/events"
+)
+
+// published empties the outbox and returns what was due.
+func published[T events.Event](o *outbox[T]) []T {
+	var all []T
+	for {
+		l, ok := o.take()
+		if !ok {
+			return all
+		}
+		o.stored()
+		all = append(all, l.event)
+	}
+}
+
+func orderOf(ticketID, orderID string) events.OrderCreated {
+	return events.OrderCreated{ID: orderID, Status: events.OrderStatusCreated, Ticket: events.OrderedTicket{ID: ticketID}}
+}
+
+func cancelOf(ticketID, orderID string) events.OrderCancelled {
+	return events.OrderCancelled{ID: orderID, Version: 1, Ticket: events.CancelledTicket{ID: ticketID}}
+}
+
+func TestTicketIsReservedOnceAndFreedOnce(t *testing.T) {
+	s := NewTickets()
+	id := s.Create("concert", 20, "Ada")
+	require.Equal(t, []events.TicketCreated{{ID: id, Title: "concert", Price: 20, UserID: "Ada"}}, published(&s.created))
+
+	for range 2 {
+		require.NoError(t, s.orderCreated(orderOf(id, "o1")))
+	}
+	for range 2 {
+		require.NoError(t, s.orderCancelled(cancelOf(id, "o1")))
+	}
+	require.NoError(t, s.orderCreated(orderOf(id, "o1")), "once more, after the cancellation")
+	assert.Equal(t, []events.TicketUpdated{
+		{ID: id, Version: 1, Title: "concert", Price: 20, UserID: "Ada", OrderID: "o1"},
+		{ID: id, Version: 2, Title: "concert", Price: 20, UserID: "Ada"},
+	}, published(&s.updated))
+}
+
+func TestCancellationOvertakesItsOrder(t *testing.T) {
+	s := NewTickets()
+	id := s.Create("concert", 20, "Ada")
+	require.NoError(t, s.orderCancelled(cancelOf(id, "o1")))
+	require.NoError(t, s.orderCreated(orderOf(id, "o1")))
+	assert.Empty(t, published(&s.updated))
+}
+
+func TestSecondOrderWaitsForTheFirstOnesCancellation(t *testing.T) {
+	s := NewTickets()
+	id := s.Create("concert", 20, "Ada")
+	require.NoError(t, s.orderCreated(orderOf(id, "o1")))
+	require.ErrorIs(t, s.orderCreated(orderOf(id, "o2")), errStillReserved)
+	require.NoError(t, s.orderCancelled(cancelOf(id, "o1")))
+	require.NoError(t, s.orderCreated(orderOf(id, "o2")))
+	updates := published(&s.updated)
+	require.Len(t, updates, 3)
+	assert.Equal(t, "o2", updates[2].OrderID)
+}
+
+func TestEventsOfAnEarlierRunAreLeft(t *testing.T) {
+	p := New(time.Minute)
+	require.NoError(t, p.Tickets.orderCreated(orderOf("t0", "o0")))
+	require.NoError(t, p.Tickets.orderCancelled(cancelOf("t0", "o0")))
+	require.NoError(t, p.Orders.expirationComplete(events.ExpirationComplete{OrderID: "o0"}))
+	require.NoError(t, p.Orders.paymentCreated(events.PaymentCreated{ID: "p0", OrderID: "o0"}))
+	due, later := p.Unpublished()
+	assert.Zero(t, due+later)
+}
+
+func TestReplicaTakesTheNewestInWhateverOrderTheyCome(t *testing.T) {
+	created := events.TicketCreated{ID: "t", Title: "concert"}
+	reserved := events.TicketUpdated{ID: "t", Version: 1, OrderID: "o"}
+	free := events.TicketUpdated{ID: "t", Version: 2, Title: "concert, moved"}
+
+	s := NewOrders(time.Minute)
+	_, err := s.Place("t", "Bob")
+	require.ErrorIs(t, err, ErrNoTicket)
+	require.NoError(t, s.ticketUpdated(reserved))
+	_, err = s.Place("t", "Bob")
+	require.ErrorIs(t, err, ErrReserved)
+	require.NoError(t, s.ticketUpdated(free))
+	require.NoError(t, s.ticketCreated(created))
+	require.NoError(t, s.ticketUpdated(reserved))
+	assert.Equal(t, free, s.tickets["t"])
+	_, err = s.Place("t", "Bob")
+	require.NoError(t, err)
+	_, err = s.Place("t", "Eve")
+	require.ErrorIs(t, err, ErrReserved)
+}
+
+func TestOrderEndsOnce(t *testing.T) {
+	expire := func(s *Orders, id string) {
+		require.NoError(t, s.expirationComplete(events.ExpirationComplete{OrderID: id}))
+	}
+	pay := func(s *Orders, id string) {
+		require.NoError(t, s.paymentCreated(events.PaymentCreated{ID: "p", OrderID: id}))
+	}
+	for _, tc := range []struct {
+		name      string
+		end       func(s *Orders, id string)
+		status    events.OrderStatus
+		cancelled int
+	}{
+		{"expired twice", func(s *Orders, id string) { expire(s, id); expire(s, id) }, events.OrderStatusCancelled, 1},
+		{"paid twice, then expired", func(s *Orders, id string) { pay(s, id); pay(s, id); expire(s, id) }, events.OrderStatusComplete, 0},
+		{"paid too late", func(s *Orders, id string) { expire(s, id); pay(s, id) }, events.OrderStatusCancelled, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := NewOrders(time.Minute)
+			require.NoError(t, s.ticketCreated(events.TicketCreated{ID: "t"}))
+			id, err := s.Place("t", "Bob")
+			require.NoError(t, err)
+			tc.end(s, id)
+			assert.Equal(t, tc.status, s.Status(id))
+			assert.Len(t, published(&s.cancelled), tc.cancelled)
+			assert.Len(t, published(&s.created), 1)
+		})
+	}
+}
+
+func TestOrderExpiresOnceAndNotBeforeItsTime(t *testing.T) {
+	s := NewExpiration()
+	soon := orderOf("t", "o1")
+	soon.ExpiresAt = time.Now().Add(time.Hour)
+	past := orderOf("t", "o2")
+	past.ExpiresAt = time.Now().Add(-time.Hour)
+	for range 2 {
+		require.NoError(t, s.orderCreated(soon))
+		require.NoError(t, s.orderCreated(past))
+	}
+	assert.Equal(t, []events.ExpirationComplete{{OrderID: "o2"}}, published(&s.complete))
+	due, later := s.complete.content()
+	assert.Zero(t, due)
+	assert.Equal(t, 1, later)
+}
+
+func TestMoneyIsTakenOnceAndForLivingOrdersOnly(t *testing.T) {
+	s := NewPayments()
+	require.ErrorIs(t, s.Pay("o1"), ErrNoOrder)
+	require.NoError(t, s.orderCreated(orderOf("t", "o1")))
+	require.NoError(t, s.Pay("o1"))
+	require.NoError(t, s.orderCreated(orderOf("t", "o1")))
+	require.NoError(t, s.Pay("o1"))
+	assert.Len(t, published(&s.created), 1)
+
+	require.NoError(t, s.orderCancelled(cancelOf("t", "o2")), "overtakes its order")
+	require.NoError(t, s.orderCreated(orderOf("t", "o2")))
+	require.ErrorIs(t, s.Pay("o2"), ErrCancelled)
+	assert.Empty(t, published(&s.created))
+}
+
+func TestOutboxKeepsWhatWasNotStored(t *testing.T) {
+	var o outbox[events.ExpirationComplete]
+	for _, id := range []string{"o1", "o2"} {
+		o.add(events.ExpirationComplete{OrderID: id}, time.Time{})
+	}
+	l, ok := o.take()
+	require.True(t, ok)
+	due, _ := o.content()
+	assert.Equal(t, 2, due, "one that is under way is not published yet")
+	o.putBack(l)
+	assert.Equal(t, []events.ExpirationComplete{{OrderID: "o1"}, {OrderID: "o2"}}, published(&o))
+	due, _ = o.content()
+	assert.Zero(t, due)
+}

@@ -15,8 +15,8 @@ type Dialer func(ctx context.Context, cfg Config) (Conn, error)
 type Config struct {
 	ClusterID string // the streaming server's cluster ID, or the name of the stream
 	ClientID  string
-	URL       string // of a server, or of several, separated by commas
-	Logger    *slog.Logger
+	URL       string       // of a server, or of several, separated by commas
+	Logger    *slog.Logger // nil: nothing is logged
 }
 
 // Conn is a connection to a broker. All its methods are safe for concurrent use.

@@ -7,9 +7,11 @@
 //     holds with a guard that the codec adds, and which can't be kept at all.
 //   - Does it agree with encoding/json? fuzz_decode_test.go and
 //     fuzz_encode_test.go compare the chosen one with the standard library and
-//     accept only differences that are listed and explained.
-//   - What does it cost? The bench_*_test.go files measure encoding, decoding
-//     and each option of the chosen one by itself.
+//     accept only differences that are listed and explained
+//     (decode_differences_test.go). traps_test.go lists what a team's own events
+//     run into.
+//   - What does it cost? The bench_*_test.go files and time_ways_test.go measure
+//     encoding, decoding and each option of the chosen one by itself.
 //
 // RESULTS.md has the numbers, the recommendation and the commands.
 //

@@ -154,7 +154,7 @@ func TestLeavingGivesBack(t *testing.T) {
 	g, box := group(), newInbox()
 	const long = time.Hour
 	release := make(chan struct{})
-	running := make(chan struct{}, 1)
+	running := make(chan struct{}, 10)
 	leaver := listen(t, connect(t), g, func(_ context.Context, e note[tag], d listener.Delivery) error {
 		running <- struct{}{}
 		<-release

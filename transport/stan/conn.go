@@ -26,11 +26,11 @@ type conn struct {
 	publishes publishes
 	forbidden forbidden
 
-	mu      sync.Mutex
-	closing bool // Close was called
-	subs    map[*subscription]struct{}
-	done    chan struct{} // closed when err is set
-	err     error
+	mu   sync.Mutex
+	up   bool // connected, and Close was not called: an end is a loss
+	subs map[*subscription]struct{}
+	done chan struct{} // closed when err is set
+	err  error
 }
 
 func newConn(cfg transport.Config) *conn {
@@ -68,6 +68,17 @@ func (c *conn) end(err error) bool {
 	return true
 }
 
+// connected makes the connection one that can be lost.
+func (c *conn) connected(sc stan.Conn) {
+	c.mu.Lock()
+	c.sc = sc
+	c.up = true
+	c.mu.Unlock()
+	if c.nc.IsClosed() { // before that
+		c.lost(c.nc.LastError())
+	}
+}
+
 // enter ties a subscription's end to the connection's.
 func (c *conn) enter(s *subscription) {
 	c.mu.Lock()
@@ -91,10 +102,10 @@ func (c *conn) leave(s *subscription) {
 // goroutines of stan.go and nats.go.
 func (c *conn) lost(cause error) {
 	c.mu.Lock()
-	closing := c.closing
+	up := c.up
 	c.mu.Unlock()
-	if closing {
-		return // it is our own doing
+	if !up {
+		return // it is our own doing, or an attempt to connect that failed
 	}
 	if cause == nil {
 		cause = nats.ErrConnectionClosed
@@ -111,11 +122,11 @@ func (c *conn) lost(cause error) {
 // Close implements [transport.Conn].
 func (c *conn) Close(ctx context.Context) error {
 	c.mu.Lock()
-	if c.closing {
+	if !c.up {
 		c.mu.Unlock()
 		return nil
 	}
-	c.closing = true
+	c.up = false
 	c.mu.Unlock()
 
 	flushed := c.publishes.drain(ctx)

@@ -57,7 +57,7 @@ func connect(ctx context.Context, cfg transport.Config, opts options) (transport
 		nc.Close()
 		return nil, c.explain(err, cfg)
 	}
-	c.sc = sc
+	c.connected(sc)
 	return c, nil
 }
 

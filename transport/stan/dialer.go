@@ -3,6 +3,7 @@ package stan
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"regexp"
 
 	"github.com/nats-io/nats.go"
@@ -37,6 +38,9 @@ func Dialer(opts ...Option) transport.Dialer {
 	return func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
 		if err := validate(cfg); err != nil {
 			return nil, err
+		}
+		if cfg.Logger == nil {
+			cfg.Logger = slog.New(slog.DiscardHandler)
 		}
 		return connect(ctx, cfg, o)
 	}

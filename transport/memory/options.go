@@ -1,0 +1,39 @@
+package memory
+
+import (
+	"time"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// Option is an option of [New].
+type Option func(*options)
+
+type options struct {
+	features           transport.Features
+	exclusiveClientIDs bool
+	maxPayload         int
+	defect             defect
+}
+
+var (
+	natsStreaming = transport.Features{AckWaitUnit: time.Second}
+	jetStream     = transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true}
+)
+
+// NATSStreaming makes the broker behave like NATS Streaming. The default.
+func NATSStreaming() Option {
+	return func(o *options) { o.features, o.exclusiveClientIDs = natsStreaming, true }
+}
+
+// JetStream makes the broker behave like JetStream: headers, negative
+// acknowledgement, extending the ack wait, deduplication by message ID within
+// two minutes, and client IDs that need not be unique.
+func JetStream() Option {
+	return func(o *options) { o.features, o.exclusiveClientIDs = jetStream, false }
+}
+
+// MaxPayload is the largest payload that the broker takes, in bytes. Default 1 MiB.
+func MaxPayload(n int) Option {
+	return func(o *options) { o.maxPayload = n }
+}

@@ -1,0 +1,132 @@
+package transporttest
+
+import (
+	"time"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// one returns a message that was delivered and not settled yet.
+func (c *check) one(ackWait time.Duration) (*inbox, transport.Delivery) {
+	c.Helper()
+	conn, subject := c.connect(), c.subject("a")
+	s := c.config(subject, "g")
+	s.AckWait = ackWait
+	in := c.subscribe(conn, s)
+	c.store(conn, subject, "1")
+	return in, in.next()
+}
+
+// Each of these tests a feature if it is declared, and that it is refused if not.
+var featureCases = []testCase{
+	{"declared features are the connection's", func(c *check) {
+		equal(c, c.connect().Features(), c.h.Features, "features")
+	}},
+	{"headers", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		err := c.publish(conn, transport.Message{Subject: subject, Data: []byte("1"), Header: transport.Header{"Ce-Type": {"test"}, "Two": {"a", "b"}}})
+		if !c.h.Features.Headers {
+			c.is(err, transport.ErrUnsupported, "publish with headers")
+			c.is(err, transport.ErrNotStored, "publish with headers")
+			return
+		}
+		if err != nil {
+			c.Fatalf("publish with headers: %v", err)
+		}
+		d := c.subscribe(conn, c.config(subject, "g")).next()
+		if len(d.Header["Ce-Type"]) != 1 || d.Header["Ce-Type"][0] != "test" || len(d.Header["Two"]) != 2 {
+			c.Fatalf("headers: %v", d.Header)
+		}
+		c.ack(d)
+	}},
+	{"negative acknowledgement", func(c *check) {
+		in, d := c.one(30 * time.Second)
+		err := d.Settler.Nak(0)
+		if !c.h.Features.Nak {
+			c.is(err, transport.ErrUnsupported, "Nak")
+			c.ack(d)
+			return
+		}
+		if err != nil {
+			c.Fatalf("Nak: %v", err)
+		}
+		again := in.next()
+		equal(c, again.Sequence, d.Sequence, "sequence")
+		equal(c, again.Deliveries, 2, "deliveries")
+		c.ack(again)
+	}},
+	{"negative acknowledgement with a delay", func(c *check) {
+		if !c.h.Features.Nak {
+			return // that it is refused is the case before
+		}
+		in, d := c.one(30 * time.Second)
+		begun := time.Now()
+		if err := d.Settler.Nak(time.Second); err != nil {
+			c.Fatalf("Nak: %v", err)
+		}
+		again := in.next()
+		if waited := time.Since(begun); waited < 900*time.Millisecond {
+			c.Fatalf("delivered again after %v, before the delay of 1 s", waited)
+		}
+		c.ack(again)
+	}},
+	{"extending the ack wait", func(c *check) {
+		in, d := c.one(c.h.AckWait)
+		err := d.Settler.InProgress()
+		if !c.h.Features.InProgress {
+			c.is(err, transport.ErrUnsupported, "InProgress")
+			c.ack(d)
+			return
+		}
+		for range 4 {
+			if err := d.Settler.InProgress(); err != nil {
+				c.Fatalf("InProgress: %v", err)
+			}
+			in.quiet(c.h.AckWait*6/10, "although in progress")
+		}
+		c.ack(d)
+	}},
+	{"ending a message for good", func(c *check) {
+		in, d := c.one(c.h.AckWait)
+		err := d.Settler.Term("test")
+		if !c.h.Features.Term {
+			c.is(err, transport.ErrUnsupported, "Term")
+			c.ack(d)
+			return
+		}
+		if err != nil {
+			c.Fatalf("Term: %v", err)
+		}
+		in.quiet(c.h.AckWait*3/2, "although ended")
+	}},
+	{"deduplication by message ID", func(c *check) {
+		if !c.h.Features.Deduplicate {
+			return // an ID that means nothing does no harm: the subject would hold two
+		}
+		conn, subject := c.connect(), c.subject("a")
+		for _, id := range []string{"x", "x", "y"} {
+			if err := c.publish(conn, transport.Message{Subject: subject, ID: id + c.id, Data: []byte(id)}); err != nil {
+				c.Fatalf("publish: %v", err)
+			}
+		}
+		c.subscribe(conn, c.config(subject, "g")).expect("x", "y")
+	}},
+	{"the unit of the ack wait", func(c *check) {
+		conn := c.connect()
+		for wait, ok := range map[time.Duration]bool{
+			0: false, -time.Second: false, time.Second: true, 1500 * time.Millisecond: c.h.Features.AckWaitUnit == 0,
+		} {
+			s := c.config(c.subject("a"), "g")
+			s.Durable, s.Group, s.AckWait = "", "", wait
+			sub, err := conn.Subscribe(c.context(), s, func(transport.Delivery) {})
+			if !ok {
+				c.is(err, transport.ErrInvalid, "subscribe with an ack wait of "+wait.String())
+				continue
+			}
+			if err != nil {
+				c.Fatalf("subscribe with an ack wait of %v: %v", wait, err)
+			}
+			_ = sub.Close(c.context())
+		}
+	}},
+}

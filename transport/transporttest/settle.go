@@ -1,0 +1,112 @@
+package transporttest
+
+import (
+	"time"
+
+	"github.com/sgtickets/common/transport"
+)
+
+var settleCases = []testCase{
+	{"redelivery after the ack wait, counted", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		s := c.config(subject, "g")
+		s.AckWait = c.h.AckWait
+		in := c.subscribe(conn, s)
+		c.store(conn, subject, "1")
+		first := in.next()
+		begun := time.Now()
+		for n := 2; n <= 3; n++ {
+			again := in.next()
+			equal(c, again.Sequence, first.Sequence, "sequence")
+			equal(c, again.Timestamp, first.Timestamp, "timestamp")
+			equal(c, again.Redelivered, true, "redelivered")
+			if again.Deliveries != 0 {
+				equal(c, again.Deliveries, n, "deliveries")
+			}
+			if waited := time.Since(begun); waited < c.h.AckWait*9/10 {
+				c.Fatalf("redelivered after %v, before the ack wait of %v", waited, c.h.AckWait)
+			}
+			begun = time.Now()
+			first = again
+		}
+		c.ack(first)
+		in.quiet(c.h.AckWait*3/2, "although acknowledged")
+	}},
+	{"an acknowledged message does not come again", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		s := c.config(subject, "g")
+		s.AckWait = c.h.AckWait
+		in := c.subscribe(conn, s)
+		c.store(conn, subject, numbers(1, 3)...)
+		in.expect(numbers(1, 3)...)
+		in.quiet(c.h.AckWait*3/2, "although acknowledged")
+	}},
+	{"an unacknowledged message is not lost with its subscription", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		in := c.subscribe(conn, c.config(subject, "g"))
+		c.store(conn, subject, "1")
+		in.take(1)
+		in.leave()
+		c.subscribe(conn, c.config(subject, "g")).expect("1")
+	}},
+	{"acknowledging later, from another goroutine", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		s := c.config(subject, "g")
+		s.AckWait = c.h.AckWait
+		in := c.subscribe(conn, s)
+		c.store(conn, subject, "1")
+		d := in.next()
+		acknowledged := make(chan error)
+		time.AfterFunc(c.h.AckWait/2, func() { acknowledged <- d.Settler.Ack() })
+		if err := <-acknowledged; err != nil {
+			c.Fatalf("acknowledge: %v", err)
+		}
+		in.quiet(c.h.AckWait*3/2, "although acknowledged")
+	}},
+	{"acknowledging twice does no harm", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		s := c.config(subject, "g")
+		s.MaxInFlight = 1
+		in := c.subscribe(conn, s)
+		c.store(conn, subject, numbers(1, 3)...)
+		d := in.next()
+		c.ack(d)
+		_ = d.Settler.Ack()
+		in.expect("2", "3")
+	}},
+	{"a late acknowledgement counts", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		s := c.config(subject, "g")
+		s.AckWait = c.h.AckWait
+		in := c.subscribe(conn, s)
+		c.store(conn, subject, "1")
+		first := in.next()
+		in.next() // it came again
+		c.ack(first)
+		in.quiet(c.h.AckWait*3/2, "although acknowledged, late")
+	}},
+	{"acknowledging after close", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		in := c.subscribe(conn, c.config(subject, "g"))
+		c.store(conn, subject, "1")
+		d := in.next()
+		in.leave()
+		c.is(d.Settler.Ack(), transport.ErrSubscriptionClosed, "acknowledge after close")
+		c.subscribe(conn, c.config(subject, "g")).expect("1")
+	}},
+	{"drain: stop, acknowledge, close", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		in := c.subscribe(conn, c.config(subject, "g"))
+		c.store(conn, subject, numbers(1, 2)...)
+		got := in.take(2)
+		in.Stop()
+		in.Stop() // again
+		c.store(conn, subject, "3")
+		in.quiet(300*time.Millisecond, "after Stop")
+		for _, d := range got {
+			c.ack(d)
+		}
+		in.leave()
+		c.subscribe(conn, c.config(subject, "g")).expect("3")
+	}},
+}

@@ -23,7 +23,8 @@ server: ## a NATS Streaming server on port 4222, cluster ID ticketing, monitorin
 	@cd devserver && GOWORK=off go run ./cmd/server
 
 test: race-mode ## unit and integration tests of all modules
-	@for m in $(MODULES); do (cd $$m && echo "== module $$m" && $(GOTEST) ./...) || exit 1; done
+	@for m in . devserver; do (cd $$m && echo "== module $$m" && $(GOTEST) ./...) || exit 1; done
+	@cd bench && echo "== module bench, without what takes minutes (make bench-json)" && $(GOTEST) -short ./...
 
 race-mode:
 ifeq ($(CC_FOUND),)
@@ -55,4 +56,4 @@ bench-overhead: ## publisher and listener against raw stan.go with encoding/json
 	@cd bench && GOWORK=off go test -run '^$$' -bench . -benchmem -count 6 ./overhead | tee /dev/stderr | awk -f ratios.awk
 
 bench-json: ## the contest of the JSON libraries
-	@cd bench && GOWORK=off go test -run '^$$' -bench . -benchmem ./json
+	@cd bench && $(GOTEST) ./json && GOWORK=off go test -run '^$$' -bench . -benchmem ./json

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"time"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -25,7 +25,7 @@ var (
 //
 // Writing: no white space, no escapes but those that JSON demands; numbers as
 // JavaScript writes them, -0 as 0; a time.Time as toISOString writes it, in UTC,
-// cut to milliseconds; nil slices and maps as [] and {}. A string that is not
+// cut to milliseconds; nil slices and maps as [] and {}; maps by key. A string that is not
 // UTF-8, NaN, an infinity and a year beyond 9999 are errors that name the field.
 //
 // Reading: unknown fields are ignored; names match exactly, case included; of a
@@ -44,29 +44,60 @@ var _ interface {
 // ContentType returns "application/json".
 func (JSON) ContentType() string { return "application/json" }
 
-// writing makes a time.Time what a JavaScript Date is. A hook costs nothing for
-// types without one.
-var writing = json.JoinOptions(json.WithMarshalers(json.MarshalToFunc(writeTime)))
+// writing puts the keys of maps in order, so that equal events have equal payloads.
+var writing = json.JoinOptions(json.Deterministic(true))
+
+// writingTimes also makes a time.Time what a JavaScript Date is. The library asks
+// the hook about every value, so that it is given to types alone that need it.
+var writingTimes = json.JoinOptions(writing, json.WithMarshalers(json.MarshalToFunc(writeTime)))
 
 // reading accepts what JSON.parse accepts. Invalid UTF-8 is allowed here only so
 // that escaped lone surrogates are; Decode has looked at the raw bytes before.
 var reading = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
 // Encode implements [Codec].
-func (c JSON) Encode(v any) ([]byte, error) { return c.AppendEncode(nil, v) }
+func (JSON) Encode(v any) ([]byte, error) {
+	payload, err := json.Marshal(v, options(v))
+	if err != nil {
+		return nil, err
+	}
+	return finish(payload, v)
+}
+
+// buffers holds what AppendEncode lets the library write to.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // AppendEncode implements [Appender].
 func (JSON) AppendEncode(buf []byte, v any) ([]byte, error) {
-	w := bytes.NewBuffer(buf)
-	if err := json.MarshalWrite(w, v, writing); err != nil {
+	w, _ := buffers.Get().(*bytes.Buffer)
+	*w = *bytes.NewBuffer(buf)
+	err := json.MarshalWrite(w, v, options(v))
+	all := w.Bytes()
+	*w = bytes.Buffer{} // the pool keeps no event
+	buffers.Put(w)
+	if err != nil {
 		return buf, err
 	}
-	all := w.Bytes()
-	payload := all[len(buf):]
-	if len(payload) == 0 || payload[0] != '{' {
-		return buf, fmt.Errorf("encode %T: %w", v, ErrNotObject)
+	payload, err := finish(all[len(buf):], v)
+	if err != nil {
+		return buf, err
 	}
-	return all[:len(buf)+len(positiveZeros(payload))], nil
+	return all[:len(buf)+len(payload)], nil
+}
+
+// finish checks and mends, in place, what the library wrote for v.
+func finish(payload []byte, v any) ([]byte, error) {
+	if len(payload) == 0 || payload[0] != '{' {
+		return nil, fmt.Errorf("encode %T: %w", v, ErrNotObject)
+	}
+	return positiveZeros(payload), nil
+}
+
+func options(v any) json.Options {
+	if holdsTime(v) {
+		return writingTimes
+	}
+	return writing
 }
 
 // Decode implements [Codec].
@@ -78,15 +109,4 @@ func (JSON) Decode(data []byte, v any) error {
 		return ErrNotObject
 	}
 	return json.Unmarshal(data, v, reading)
-}
-
-// toISOString is the form of a Date in JSON.stringify.
-const toISOString = `"2006-01-02T15:04:05.000Z"`
-
-func writeTime(enc *jsontext.Encoder, t time.Time) error {
-	t = t.UTC()
-	if year := t.Year(); year < 0 || year > 9999 {
-		return fmt.Errorf("year %d is beyond what RFC 3339 can write", year)
-	}
-	return enc.WriteValue(t.AppendFormat(enc.AvailableBuffer(), toISOString))
 }

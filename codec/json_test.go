@@ -63,6 +63,21 @@ func TestWritesAsJavaScript(t *testing.T) {
 	require.Equal(t, `{"text":"","number":0,"count":0,"when":"2022-11-25T06:50:25.382Z"}`, encode(t, &thing{When: when}))
 }
 
+// TestWritesTimesWhereverTheyAre in an event's type.
+func TestWritesTimesWhereverTheyAre(t *testing.T) {
+	t.Parallel()
+	type list struct {
+		At   *time.Time `json:"at,omitempty"`
+		Next *list      `json:"next,omitempty"`
+	}
+	when := time.Unix(1, 0)
+	const text = `"1970-01-01T00:00:01.000Z"`
+	require.Equal(t, `{"next":{"at":`+text+`}}`, encode(t, &list{Next: &list{At: &when}}))
+	require.Equal(t, `{"a":[`+text+`]}`, encode(t, &map[string][]time.Time{"a": {when}}))
+	require.Equal(t, `{"a":`+text+`,"b":1}`, encode(t, &map[string]any{"b": 1, "a": when}), "keys in order")
+	require.Equal(t, `{`+text+`:1}`, encode(t, &map[time.Time]int{when: 1}))
+}
+
 func TestRefusesToWrite(t *testing.T) {
 	t.Parallel()
 	for text, v := range map[string]any{

@@ -23,6 +23,12 @@ func BenchmarkEncodeForms(b *testing.B) {
 			_, err := json.Marshal(*event)
 			return err
 		}},
+		{"MarshalWrite-new-buffer", func(event *TicketCreated) error {
+			buf := bytes.NewBuffer(nil)
+			err := json.MarshalWrite(buf, event)
+			sink = buf.Bytes()
+			return err
+		}},
 		{"MarshalWrite-reused-buffer", func(event *TicketCreated) error {
 			reused.Reset()
 			return json.MarshalWrite(&reused, event)

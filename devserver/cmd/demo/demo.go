@@ -48,7 +48,7 @@ func (d *demo) run(ctx context.Context) int {
 	err := d.play(limited)
 	if ctx.Err() != nil {
 		t := d.ledger.tally()
-		d.screen.say("stopped before the end: %d events were published, %d of them handled so far", t.published, t.handled)
+		d.screen.say("interrupted before the end: %d events were published, %d of them handled so far", t.published, t.handled)
 		return 0
 	}
 	return d.verdict(err)
@@ -131,13 +131,13 @@ func (d *demo) tellStories(ctx context.Context) {
 // script is what happens on the stage. It returns the server that runs then, nil
 // for none.
 func (d *demo) script(ctx context.Context, srv *devserver.Server, dir string) (*devserver.Server, error) {
-	d.screen.say("%d tickets go on sale; their first buyers forget to pay, the second ones pay", d.stories)
+	d.screen.say("%d tickets go on sale; the first buyer forgets to pay, the second pays", d.stories)
 	half := d.stories * eventsPerStory / 2
 	if err := d.watch(ctx, func() bool { return d.ledger.tally().published >= half }); err != nil {
 		return srv, err
 	}
 
-	d.screen.say("server STOPPED, in the middle of it; people go on, and what they do waits in outboxes")
+	d.screen.say("server STOPPED; people go on, and what they do waits in outboxes")
 	srv, err := d.duringOutage(ctx, srv, dir)
 	if err != nil {
 		return srv, err
@@ -146,7 +146,7 @@ func (d *demo) script(ctx context.Context, srv *devserver.Server, dir string) (*
 	if err := d.watchCatchUp(ctx); err != nil {
 		return srv, err
 	}
-	d.screen.say("caught up: all that had to wait for the server is published and handled")
+	d.screen.say("caught up: all that had to wait is published and handled")
 
 	if err := d.watch(ctx, d.over); err != nil {
 		return srv, err
@@ -227,9 +227,9 @@ func (d *demo) verdict(err error) int {
 	if err != nil {
 		due, later := d.platform.Unpublished()
 		d.screen.say("it went wrong: %v (%d of %d tickets sold, %d events not published)",
-			err, d.sold.Load(), d.stories, due+later)
+			strings.ReplaceAll(err.Error(), "\n", "; "), d.sold.Load(), d.stories, due+later)
 	}
-	d.screen.print(fmt.Sprintf("\ndoubles %d: so often a service got an event that it had handled, and recognised it", t.doubles))
+	d.screen.print(fmt.Sprintf("\ndoubles %d: events that came to a service again, and were recognised", t.doubles))
 	if t.lost() != 0 {
 		d.screen.print(strings.Join(d.explainLost(), "\n"))
 	}

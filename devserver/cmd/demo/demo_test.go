@@ -164,7 +164,7 @@ func TestInterruptEndsItCleanly(t *testing.T) {
 	defer interrupt()
 	d.journal = func(l *ledger) platform.Journal { return &interrupting{ledger: l, interrupt: interrupt} }
 	assert.Zero(t, d.run(ctx))
-	assert.Contains(t, out.String(), "stopped before the end")
+	assert.Contains(t, out.String(), "interrupted before the end")
 	assert.NotRegexp(t, lastLine, out.String())
 }
 

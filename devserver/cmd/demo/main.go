@@ -38,7 +38,7 @@ func main() {
 		pace:    30 * time.Millisecond,
 		window:  2 * time.Second,
 		outage:  time.Second,
-		limit:   50 * time.Second,
+		limit:   45 * time.Second,
 	}
 	flag.IntVar(&d.stories, "stories", d.stories, "`number` of tickets, each of them ten events or a few more")
 	flag.Parse()

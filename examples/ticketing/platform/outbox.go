@@ -3,7 +3,6 @@ package platform
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 )
 
 const (
+	atOnce     = 64                     // events that a member has under way
 	lookAgain  = 10 * time.Millisecond  // between two looks into an outbox that had nothing
 	tryAgain   = 200 * time.Millisecond // between two tries to publish
 	answerTime = 2 * time.Second        // for the server to say that it has stored an event
@@ -40,19 +40,22 @@ func (o *outbox[T]) add(event T, due time.Time) {
 	o.waiting = append(o.waiting, letter[T]{event, due})
 }
 
-// take takes out one that is due.
-func (o *outbox[T]) take() (l letter[T], ok bool) {
+// take takes out at most n of those that are due.
+func (o *outbox[T]) take(n int) []letter[T] {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()
-	i := slices.IndexFunc(o.waiting, func(l letter[T]) bool { return !l.due.After(now) })
-	if i < 0 {
-		return l, false
+	var taken, left []letter[T]
+	for _, l := range o.waiting {
+		if len(taken) < n && !l.due.After(now) {
+			taken = append(taken, l)
+		} else {
+			left = append(left, l)
+		}
 	}
-	l = o.waiting[i]
-	o.waiting = slices.Delete(o.waiting, i, i+1)
-	o.underWay++
-	return l, true
+	o.waiting = left
+	o.underWay += len(taken)
+	return taken
 }
 
 // stored ends what take began.
@@ -67,7 +70,7 @@ func (o *outbox[T]) putBack(l letter[T]) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.underWay--
-	o.waiting = slices.Insert(o.waiting, 0, l)
+	o.waiting = append(o.waiting, l)
 }
 
 // content counts the events that are due and those of a later time.
@@ -107,26 +110,49 @@ func (r relay[T]) Listen(ctx context.Context) error {
 			return nil
 		case <-time.After(pause):
 		}
-		l, ok := r.outbox.take()
-		if !ok {
-			pause = lookAgain
-			continue
-		}
-		// Not with ctx: one that is under way at the end is better not left in doubt.
-		err := r.publisher.Publish(context.WithoutCancel(ctx), l.event)
+		letters := r.outbox.take(atOnce)
+		allStored, err := r.publish(ctx, letters)
 		switch {
-		case err == nil:
-			r.member.Journal.Published(r.member, l.event)
-			r.outbox.stored()
-			pause = 0
-		case errors.Is(err, publisher.ErrInvalidEvent):
-			return err // a mistake in this program, which no second try makes good
-		default:
-			// It was not stored (publisher.ErrNotStored), or perhaps it was
-			// (publisher.ErrOutcomeUnknown), and is then stored twice. Those who
-			// listen recognise that.
-			r.outbox.putBack(l)
+		case err != nil:
+			return err
+		case !allStored:
 			pause = tryAgain
+		case len(letters) == 0:
+			pause = lookAgain
+		default:
+			pause = 0
 		}
 	}
+}
+
+// publish publishes the letters side by side, and puts those back that were not
+// stored.
+func (r relay[T]) publish(ctx context.Context, letters []letter[T]) (allStored bool, err error) {
+	// Not with ctx: what is under way at the end is better not left in doubt.
+	ctx = context.WithoutCancel(ctx)
+	pending := make([]*publisher.Pending, len(letters))
+	failed := make([]error, len(letters))
+	for i, l := range letters {
+		pending[i], failed[i] = r.publisher.PublishAsync(ctx, l.event)
+	}
+	allStored = true
+	for i, l := range letters {
+		if failed[i] == nil {
+			failed[i] = pending[i].Wait(ctx)
+		}
+		if failed[i] == nil {
+			r.member.Journal.Published(r.member, l.event)
+			r.outbox.stored()
+			continue
+		}
+		// It was not stored (publisher.ErrNotStored), or perhaps it was
+		// (publisher.ErrOutcomeUnknown), and is then stored twice. Those who listen
+		// recognise that.
+		r.outbox.putBack(l)
+		allStored = false
+		if errors.Is(failed[i], publisher.ErrInvalidEvent) {
+			err = failed[i] // a mistake in this program, which no second try makes good
+		}
+	}
+	return allStored, err
 }

@@ -17,10 +17,12 @@ help: ## what there is to run
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
 demo: ## the ticketing story on an embedded server that is stopped in the middle: nothing is lost
-	@cd devserver && GOWORK=off go run ./cmd/demo
+	@cd devserver && GOWORK=off go build -o ../bin/demo ./cmd/demo
+	@bin/demo
 
 server: ## a NATS Streaming server on port 4222, cluster ID ticketing, monitoring on 8222
-	@cd devserver && GOWORK=off go run ./cmd/server
+	@cd devserver && GOWORK=off go build -o ../bin/server ./cmd/server
+	@bin/server
 
 test: race-mode ## unit and integration tests of all modules
 	@for m in . devserver; do (cd $$m && echo "== module $$m" && $(GOTEST) ./...) || exit 1; done

@@ -71,6 +71,8 @@ func TestArrows(t *testing.T) {
 		"transport":                   {},
 		"transport/internal/natsconn": {"transport", "internal/await"},
 		"transport/stan":              {"transport", "transport/internal/natsconn", "subjects", "internal/await"},
+		"transport/memory":            {"transport"},
+		"transport/transporttest":     {"transport"},
 		"client":                      {"transport", "transport/stan", "internal/session", "internal/backoff"},
 		"publisher":                   {"client", "codec", "events", "subjects", "transport", "internal/session", "internal/eventtype"},
 		"listener":                    {"client", "codec", "events", "subjects", "transport", "internal/session", "internal/eventtype"},

@@ -93,7 +93,7 @@ func finish(payload []byte, v any) ([]byte, error) {
 	return positiveZeros(payload), nil
 }
 
-func options(v any) json.Options {
+func options(v any) json.Options { //nolint:ireturn // it is the library's own type
 	if holdsTime(v) {
 		return writingTimes
 	}

@@ -27,7 +27,7 @@ var timeHolders sync.Map
 func holdsTime(v any) bool {
 	t := reflect.TypeOf(v)
 	if holds, known := timeHolders.Load(t); known {
-		return holds == true
+		return holds.(bool) //nolint:forcetypeassert // nothing else is stored
 	}
 	holds := t != nil && mayHoldTime(t, make(map[reflect.Type]bool))
 	timeHolders.Store(t, holds)

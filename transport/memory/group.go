@@ -197,18 +197,13 @@ func (g *group) send(m *subscription, p *pending) {
 		Header: message.header, Data: message.data,
 		Settler: &settler{group: g, member: m, sequence: p.sequence},
 	}
-	switch defect {
-	case countsNoDeliveries:
+	if defect == countsNoDeliveries {
 		d.Deliveries, d.Redelivered = 1, false
-	case shufflesReplay:
-		if p.sequence%2 == 0 {
-			m.enqueueFront(d)
-			return
-		}
-	case acknowledgesEarly:
+	}
+	if defect == acknowledgesEarly {
 		g.done(p)
 	}
-	m.enqueue(d)
+	m.enqueue(d, defect == shufflesReplay && p.sequence%2 == 0)
 }
 
 // done forgets a message that was acknowledged.

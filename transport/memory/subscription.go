@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,13 +27,13 @@ type subscription struct {
 	stopped bool
 }
 
-func (s *subscription) enqueue(d transport.Delivery) {
-	s.queue = append(s.queue, d)
-	s.pump()
-}
-
-func (s *subscription) enqueueFront(d transport.Delivery) {
-	s.queue = append([]transport.Delivery{d}, s.queue...)
+// enqueue adds a delivery, or lets it jump the queue.
+func (s *subscription) enqueue(d transport.Delivery, jump bool) {
+	at := len(s.queue)
+	if jump {
+		at = 0
+	}
+	s.queue = slices.Insert(s.queue, at, d)
 	s.pump()
 }
 

@@ -114,8 +114,8 @@ func (c *check) config(subject, group string) transport.SubscribeConfig {
 
 // inbox is a subscription that keeps what it gets.
 type inbox struct {
-	c *check
 	transport.Subscription
+	c       *check
 	arrived chan transport.Delivery
 }
 

@@ -14,7 +14,8 @@ func (c *check) one(ackWait time.Duration) (*inbox, transport.Delivery) {
 	s.AckWait = ackWait
 	in := c.subscribe(conn, s)
 	c.store(conn, subject, "1")
-	return in, in.next()
+	d := in.next()
+	return in, d
 }
 
 // Each of these tests a feature if it is declared, and that it is refused if not.

@@ -66,7 +66,7 @@ func (a *logAdapter) log(level slog.Level, format string, v []any) {
 	if rest, ok := strings.CutPrefix(format, logger.LogPrefix); ok {
 		part, format = "streaming", rest
 	}
-	a.out.Log(ctx, level, fmt.Sprintf(format, v...), "part", part)
+	a.out.LogAttrs(ctx, level, fmt.Sprintf(format, v...), slog.String("part", part)) //nolint:sloglint // the message is the line of another's log
 }
 
 // silence drops what is still logged from here on. The streaming server's own

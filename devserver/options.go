@@ -155,7 +155,8 @@ func MonitorPort(p int) Option {
 func Heartbeats(interval, timeout time.Duration, fails int) Option {
 	return func(c *config) error {
 		if interval <= 0 || timeout <= 0 || fails < 0 {
-			return fmt.Errorf("Heartbeats(%v, %v, %d): use an interval and a timeout above zero and no negative number of fails, as in Heartbeats(5*time.Second, 5*time.Second, 2)", interval, timeout, fails)
+			return fmt.Errorf("Heartbeats(%v, %v, %d): use an interval and a timeout above zero and no negative number of fails, as in Heartbeats(5*time.Second, 5*time.Second, 2)",
+				interval, timeout, fails)
 		}
 		c.heartbeatInterval, c.heartbeatTimeout, c.heartbeatFails = interval, timeout, fails
 		return nil

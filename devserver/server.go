@@ -18,7 +18,8 @@ import (
 
 // ErrMemoryStore is what [Server.Restart] returns for a server without
 // [StoreDir].
-var ErrMemoryStore = errors.New("events are kept in memory and a restart would lose them: start the server with StoreDir to keep them, or call RestartEmpty if losing them is what you want")
+var ErrMemoryStore = errors.New("events are kept in memory and a restart would lose them: " +
+	"start the server with StoreDir to keep them, or call RestartEmpty if losing them is what you want")
 
 // A Server is a running server, made by [Start]. Its methods may be called by
 // several goroutines at once.
@@ -136,7 +137,7 @@ func (s *Server) restart(name string, meanwhile func() error) error {
 			return fmt.Errorf("devserver: %s: %w", name, err)
 		}
 	}
-	for deadline := time.Now().Add(s.conf.portWait); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(s.conf.portWait); ; time.Sleep(20 * time.Millisecond) { //nolint:forbidigo // a restart has no context, and portWait ends the wait
 		err := s.conf.freePorts()
 		if err == nil {
 			break
@@ -206,7 +207,7 @@ func (s *Server) natsOptions() *nats.Options {
 		NoSigs:     true, // signals are the business of the program around it
 		Username:   s.conf.user,
 		Password:   s.conf.password,
-		MaxPayload: int32(s.conf.maxPayload),
+		MaxPayload: int32(s.conf.maxPayload), //nolint:gosec // G115: MaxPayload sees to it that it fits
 		JetStream:  true,
 		StoreDir:   s.store.dir,
 	}
@@ -245,7 +246,7 @@ func (c *config) freePorts() error {
 }
 
 func tryListen(host string, port int) error {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port))) //nolint:noctx // neither Start nor Restart has a context to give it
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ const (
 // inUse holds the store directories of this process's servers: the lock file
 // only keeps other processes out.
 var inUse = struct {
-	sync.Mutex
+	mu   sync.Mutex
 	dirs map[string]bool
 }{dirs: map[string]bool{}}
 
@@ -61,7 +61,7 @@ func openStorage(storeDir string) (*storage, error) {
 	// The embedded server would make its folder too, but when it can't it
 	// takes ten seconds to say so.
 	for _, name := range []string{streamingDir, jetStreamDir} {
-		if err := os.MkdirAll(filepath.Join(dir, name), 0o777); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o777); err != nil { //nolint:gosec // G301: who may read the store is up to the umask, as with mkdir
 			s.close()
 			return nil, fmt.Errorf("StoreDir(%q): %w: name a directory this user can write to", storeDir, err)
 		}
@@ -72,7 +72,7 @@ func openStorage(storeDir string) (*storage, error) {
 // realDir makes dir and tells its one true name, by which two servers that
 // were given the same directory can be told apart from two that were not.
 func realDir(dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil { //nolint:gosec // G301: who may read the store is up to the umask, as with mkdir
 		return "", err
 	}
 	abs, err := filepath.Abs(dir)
@@ -82,9 +82,9 @@ func realDir(dir string) (string, error) {
 	return filepath.EvalSymlinks(abs)
 }
 
-func claim(dir string) (util.LockFile, error) {
-	inUse.Lock()
-	defer inUse.Unlock()
+func claim(dir string) (util.LockFile, error) { //nolint:ireturn // util.CreateLockFile has only the interface to give
+	inUse.mu.Lock()
+	defer inUse.mu.Unlock()
 	if inUse.dirs[dir] {
 		return nil, errors.New("another server of this process uses it: give each its own directory, or shut that one down first")
 	}
@@ -112,8 +112,8 @@ func (s *storage) close() {
 		_ = os.RemoveAll(s.dir)
 		return
 	}
-	inUse.Lock()
-	defer inUse.Unlock()
+	inUse.mu.Lock()
+	defer inUse.mu.Unlock()
 	_ = s.lock.Close() // the lock file stays: removing it could pull it away under a process that waits for it
 	delete(inUse.dirs, s.dir)
 }

@@ -25,6 +25,7 @@ func BenchmarkAppend(b *testing.B) { benchForms(b, benchAppend) }
 // type of its own, which every contestant can write; time_ways_test.go has the
 // other ways.
 func benchForms(b *testing.B, bench func(*testing.B, Contestant, benchShape)) {
+	b.Helper()
 	shapes := append([]benchShape{orderShape(asJSTime)}, ticketShapes...)
 	for _, c := range benchContestants() {
 		for _, shape := range shapes {

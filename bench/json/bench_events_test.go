@@ -67,7 +67,7 @@ func orderShape[Time any](newTime func(time.Time) Time) benchShape {
 	random := newRandom()
 	shape := benchShape{name: "order"}
 	for range 1024 {
-		at := time.Date(2026, 11, 25, 6, 50, 25, 380e6, time.UTC).Add(time.Duration(random.IntN(1e6)) * time.Second)
+		at := time.Date(2026, 11, 25, 6, 50, 25, 380000000, time.UTC).Add(time.Duration(random.IntN(1e6)) * time.Second)
 		shape.events = append(shape.events, &Order[Time]{
 			ID:        objectID(random),
 			Version:   random.Int64N(10),

@@ -62,7 +62,8 @@ func benchDecode[T any](b *testing.B, c Contestant, payloads [][]byte) {
 
 // next goes round without the cost of a division.
 func next(i, n int) int {
-	if i++; i == n {
+	i++
+	if i == n {
 		return 0
 	}
 	return i

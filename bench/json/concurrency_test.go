@@ -25,6 +25,7 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func checkTicketRound(t *testing.T, c Contestant, event any) {
+	t.Helper()
 	data, err := c.Encode(event)
 	if err != nil {
 		t.Error(err)

@@ -17,8 +17,6 @@ func Goccy() Contestant {
 			out, err := encode(v)
 			return append(dst, out...), err
 		},
-		Decode: func(data []byte, v any) error {
-			return json.Unmarshal(data, v)
-		},
+		Decode: json.Unmarshal,
 	}
 }

@@ -1,6 +1,9 @@
 package jsonbench
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // FixNegativeZero rewrites in place every number -0 of the JSON text out as 0,
 // which is what JSON.stringify writes for it. out must be compact.
@@ -8,7 +11,7 @@ import "bytes"
 // It is a scan of the output and not a hook for float64 since a hook is asked
 // about every value of every event, and misses types defined as float64.
 func FixNegativeZero(out []byte) []byte {
-	var strings stringState
+	var quotes stringState
 	for from := 0; ; {
 		i := bytes.Index(out[from:], []byte("-0"))
 		if i < 0 {
@@ -16,7 +19,7 @@ func FixNegativeZero(out []byte) []byte {
 		}
 		i += from
 		from = i + len("-0")
-		if looksLikeNumber(out, i) && !strings.insideAt(out, i) {
+		if looksLikeNumber(out, i) && !quotes.insideAt(out, i) {
 			out = append(out[:i], out[i+1:]...)
 			from = i + len("0")
 		}
@@ -28,8 +31,8 @@ func FixNegativeZero(out []byte) []byte {
 // them), so that as a rule nobody has to ask where the strings are.
 func looksLikeNumber(out []byte, i int) bool {
 	end := i + len("-0")
-	before := i == 0 || bytes.IndexByte([]byte(":,["), out[i-1]) >= 0
-	after := end == len(out) || bytes.IndexByte([]byte(",]}"), out[end]) >= 0
+	before := i == 0 || strings.IndexByte(":,[", out[i-1]) >= 0
+	after := end == len(out) || strings.IndexByte(",]}", out[end]) >= 0
 	return before && after
 }
 

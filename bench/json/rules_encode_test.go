@@ -144,7 +144,7 @@ func leavesOut(c Contestant) error {
 // isoTimes need padding, cutting to the millisecond and another zone's offset.
 var isoTimes = map[string]time.Time{
 	"2026-01-02T03:04:05.000Z": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-	"2026-01-02T03:04:05.500Z": time.Date(2026, 1, 2, 3, 4, 5, 5e8, time.UTC),
+	"2026-01-02T03:04:05.500Z": time.Date(2026, 1, 2, 3, 4, 5, 500000000, time.UTC),
 	"2026-01-02T03:04:05.999Z": time.Date(2026, 1, 2, 3, 4, 5, 999999999, time.UTC),
 	"1969-12-31T23:59:59.999Z": time.Date(1970, 1, 1, 0, 59, 59, 999999999, time.FixedZone("", 3600)),
 	"0000-01-01T00:00:00.000Z": time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC),

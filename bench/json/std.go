@@ -23,7 +23,7 @@ func Std() Contestant {
 }
 
 func stdAppend(dst []byte, v any) ([]byte, error) {
-	buf := stdBuffers.Get().(*bytes.Buffer)
+	buf := stdBuffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // New makes nothing else
 	defer stdBuffers.Put(buf)
 	buf.Reset()
 	enc := json.NewEncoder(buf)

@@ -31,6 +31,6 @@ type formattedOrder struct {
 	Version   int64       `json:"version"`
 	Status    OrderStatus `json:"status"`
 	UserID    string      `json:"userId"`
-	ExpiresAt time.Time   `json:"expiresAt,format:'2006-01-02T15:04:05.000Z'"`
+	ExpiresAt time.Time   `json:"expiresAt,format:'2006-01-02T15:04:05.000Z'"` //nolint:revive // an option of go-json-experiment, see formatTagWays
 	Ticket    OrderTicket `json:"ticket"`
 }

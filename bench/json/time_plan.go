@@ -16,7 +16,7 @@ var timePlans sync.Map
 func needsTimeHook(v any) bool {
 	t := reflect.TypeOf(v)
 	if needs, known := timePlans.Load(t); known {
-		return needs.(bool)
+		return needs.(bool) //nolint:forcetypeassert // only this function stores, and only bools
 	}
 	needs := t != nil && mayHoldTime(t, map[reflect.Type]bool{})
 	timePlans.Store(t, needs)
@@ -46,6 +46,8 @@ func mayHoldTime(t reflect.Type, seen map[reflect.Type]bool) bool {
 				return true
 			}
 		}
+		return false
+	default:
+		return false
 	}
-	return false
 }

@@ -1,6 +1,7 @@
 package jsonbench
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -85,7 +86,7 @@ func TestTimeWays(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", way.name, err)
 		}
-		if isFloor := i == 0; (string(got) == string(want)) == isFloor {
+		if isFloor := i == 0; bytes.Equal(got, want) == isFloor {
 			t.Errorf("%s: got %s, want %s", way.name, got, want)
 		}
 	}

@@ -88,9 +88,13 @@ var channel atomic.Value
 
 func (ticket) Subject() subjects.Subject { s, _ := channel.Load().(subjects.Subject); return s }
 
-func sample(size int) ticket {
+func sample(b *testing.B, size int) ticket {
+	b.Helper()
 	t := ticket{events.TicketCreated{ID: "5f8a4c1e9b3d", Version: 3, Title: "", Price: 49.9, UserID: "5f8a4c1e9b3e"}}
-	data, _ := json.Marshal(t)
+	data, err := json.Marshal(t)
+	if err != nil {
+		b.Fatal(err)
+	}
 	t.Title = strings.Repeat("A concert, ", size)[:max(1, size-len(data))]
 	return t
 }
@@ -133,7 +137,7 @@ func newPublisher(b *testing.B, c *client.Client) *publisher.Publisher[ticket] {
 
 func BenchmarkPublish(b *testing.B) {
 	for _, size := range sizes {
-		e := sample(size.bytes)
+		e := sample(b, size.bytes)
 		b.Run(size.name+"/raw", func(b *testing.B) {
 			c := connectRaw(b)
 			subject := string(e.Subject())
@@ -165,7 +169,10 @@ func fill(b *testing.B, n int, e ticket) {
 	b.Helper()
 	p := newPublisher(b, connectOurs(b))
 	if _, err := p.PublishAll(b.Context(), func(yield func(ticket) bool) {
-		for i := 0; i < n && yield(e); i++ {
+		for range n {
+			if !yield(e) {
+				return
+			}
 		}
 	}); err != nil {
 		b.Fatal(err)
@@ -174,7 +181,7 @@ func fill(b *testing.B, n int, e ticket) {
 
 func BenchmarkListen(b *testing.B) {
 	for _, size := range sizes {
-		e := sample(size.bytes)
+		e := sample(b, size.bytes)
 		b.Run(size.name+"/raw", func(b *testing.B) {
 			c := connectRaw(b)
 			fill(b, b.N, e)
@@ -190,7 +197,8 @@ func BenchmarkListen(b *testing.B) {
 				if err := m.Ack(); err != nil {
 					b.Error(err)
 				}
-				if n++; n == b.N {
+				n++
+				if n == b.N {
 					close(done)
 				}
 			}, stan.DurableName("bench"), stan.SetManualAckMode(), stan.MaxInflight(inFlight), stan.StartAt(pb.StartPosition_First))
@@ -207,7 +215,8 @@ func BenchmarkListen(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			l, err := listener.New(c, "bench", func(context.Context, ticket, listener.Delivery) error {
-				if n++; n == b.N {
+				n++
+				if n == b.N {
 					close(done)
 				}
 				return nil

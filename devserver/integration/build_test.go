@@ -264,6 +264,7 @@ func TestTheServerForgetsAClosedClient(t *testing.T) {
 // clients are the IDs of the clients that the server counts as connected.
 func clients(t *testing.T) []string {
 	t.Helper()
+	defer http.DefaultClient.CloseIdleConnections()
 	response, err := http.Get(server.monitor + "/streaming/clientsz?limit=10000")
 	require.NoError(t, err)
 	defer response.Body.Close()

@@ -3,14 +3,9 @@
 package node_test
 
 import (
-	"iter"
 	"math"
-	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
-	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
 )
 
@@ -104,48 +99,4 @@ func of[T events.Event](all []events.Event) []T {
 		}
 	}
 	return some
-}
-
-func yield[T any](all []T) iter.Seq[T] {
-	return func(yield func(T) bool) {
-		for _, e := range all {
-			if !yield(e) {
-				return
-			}
-		}
-	}
-}
-
-// publishSamples publishes those of fromGo that are of the event's type.
-func publishSamples(t *testing.T, c *client.Client, event events.Event) {
-	t.Helper()
-	switch event.(type) {
-	case events.TicketCreated:
-		publishFromGo(t, c, yield(of[events.TicketCreated](fromGo)))
-	case events.TicketUpdated:
-		publishFromGo(t, c, yield(of[events.TicketUpdated](fromGo)))
-	case events.OrderCreated:
-		publishFromGo(t, c, yield(of[events.OrderCreated](fromGo)))
-	case events.OrderCancelled:
-		publishFromGo(t, c, yield(of[events.OrderCancelled](fromGo)))
-	case events.ExpirationComplete:
-		publishFromGo(t, c, yield(of[events.ExpirationComplete](fromGo)))
-	case events.PaymentCreated:
-		publishFromGo(t, c, yield(of[events.PaymentCreated](fromGo)))
-	default:
-		require.FailNow(t, "an event of the catalogue without samples", "%T", event)
-	}
-}
-
-// requireSamples makes a new event of the catalogue fail the tests until it has
-// samples in both languages.
-func requireSamples(t *testing.T) {
-	t.Helper()
-	have := make(map[any]bool)
-	for _, e := range shared {
-		have[e.Subject()] = true
-	}
-	for _, e := range events.Catalogue() {
-		require.True(t, have[e.Subject()], "%s has no samples", e.Subject())
-	}
 }

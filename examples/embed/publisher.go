@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"hash/fnv"
+	"strconv"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/publisher"
@@ -31,5 +31,5 @@ func NewSeatPublisher(c *client.Client, seats uint32) (*SeatPublisher, error) {
 func (p *SeatPublisher) Assign(ctx context.Context, orderID string) error {
 	h := fnv.New32()
 	_, _ = h.Write([]byte(orderID))
-	return p.Publish(ctx, SeatAssigned{OrderID: orderID, Seat: fmt.Sprint(1 + h.Sum32()%p.seats)})
+	return p.Publish(ctx, SeatAssigned{OrderID: orderID, Seat: strconv.FormatUint(uint64(1+h.Sum32()%p.seats), 10)})
 }

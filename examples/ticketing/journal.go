@@ -16,19 +16,19 @@ type journal struct {
 }
 
 // tell prints what people do.
-func (j *journal) tell(line string) { j.print("\n%s", line) }
+func (j *journal) tell(line string) { j.printf("\n%s", line) }
 
 // Published prints that an event is stored.
 func (j *journal) Published(by platform.Member, event events.Event) {
-	j.print("  %-12s published  %s", by.Name, describe(event))
+	j.printf("  %-12s published  %s", by.Name, describe(event))
 }
 
 // Handled prints that an event was handled.
 func (j *journal) Handled(by platform.Member, event events.Event, _ listener.Delivery) {
-	j.print("  %-12s handled    %s", by.Name, describe(event))
+	j.printf("  %-12s handled    %s", by.Name, describe(event))
 }
 
-func (j *journal) print(format string, args ...any) {
+func (j *journal) printf(format string, args ...any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	fmt.Printf(format+"\n", args...)

@@ -48,7 +48,7 @@ func (d *demo) run(ctx context.Context) int {
 	err := d.play(limited)
 	if ctx.Err() != nil {
 		t := d.ledger.tally()
-		d.screen.say("interrupted before the end: %d events were published, %d of them handled so far", t.published, t.handled)
+		d.screen.sayf("interrupted before the end: %d events were published, %d of them handled so far", t.published, t.handled)
 		return 0
 	}
 	return d.verdict(err)
@@ -70,7 +70,7 @@ func (d *demo) play(ctx context.Context) error {
 			srv.Shutdown()
 		}
 	}()
-	d.screen.say("server up: NATS Streaming, with its events in files")
+	d.screen.sayf("server up: NATS Streaming, with its events in files")
 
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -81,7 +81,7 @@ func (d *demo) play(ctx context.Context) error {
 		failed = listener.Run(ctx, members...)
 		end(failed)
 	})
-	d.screen.say("tickets, orders, expiration and payments work, %d members in all", len(members))
+	d.screen.sayf("tickets, orders, expiration and payments work, %d members in all", len(members))
 	actors.Go(func() { d.tellStories(ctx) })
 
 	srv, err = d.script(ctx, srv, dir)
@@ -96,13 +96,14 @@ func (d *demo) members(s server) []listener.Runner {
 	if d.journal != nil {
 		journal = d.journal(d.ledger)
 	}
-	var members []listener.Runner
-	for _, service := range d.platform.Services() {
+	services := d.platform.Services()
+	members := make([]listener.Runner, 0, 2*len(services))
+	for _, service := range services {
 		for n := range 2 {
 			members = append(members, reconnecting{
 				server: s,
 				member: platform.Member{Service: service, Name: fmt.Sprintf("%s-%d", service.Name(), n+1), Journal: journal},
-				lost:   func(member string) { d.screen.say("%s lost its connection for good, and gets a new one", member) },
+				lost:   func(member string) { d.screen.sayf("%s lost its connection for good, and gets a new one", member) },
 			})
 		}
 	}
@@ -131,27 +132,27 @@ func (d *demo) tellStories(ctx context.Context) {
 // script is what happens on the stage. It returns the server that runs then, nil
 // for none.
 func (d *demo) script(ctx context.Context, srv *devserver.Server, dir string) (*devserver.Server, error) {
-	d.screen.say("%d tickets go on sale; the first buyer forgets to pay, the second pays", d.stories)
+	d.screen.sayf("%d tickets go on sale; the first buyer forgets to pay, the second pays", d.stories)
 	half := d.stories * eventsPerStory / 2
 	if err := d.watch(ctx, func() bool { return d.ledger.tally().published >= half }); err != nil {
 		return srv, err
 	}
 
-	d.screen.say("server STOPPED; people go on, and what they do waits in outboxes")
+	d.screen.sayf("server STOPPED; people go on, and what they do waits in outboxes")
 	srv, err := d.duringOutage(ctx, srv, dir)
 	if err != nil {
 		return srv, err
 	}
-	d.screen.say("server BACK, with what it had stored")
+	d.screen.sayf("server BACK, with what it had stored")
 	if err := d.watchCatchUp(ctx); err != nil {
 		return srv, err
 	}
-	d.screen.say("caught up: all that had to wait is published and handled")
+	d.screen.sayf("caught up: all that had to wait is published and handled")
 
 	if err := d.watch(ctx, d.over); err != nil {
 		return srv, err
 	}
-	d.screen.say("all tickets are sold")
+	d.screen.sayf("all tickets are sold")
 	return srv, nil
 }
 
@@ -226,7 +227,7 @@ func (d *demo) verdict(err error) int {
 	t := d.ledger.tally()
 	if err != nil {
 		due, later := d.platform.Unpublished()
-		d.screen.say("it went wrong: %v (%d of %d tickets sold, %d events not published)",
+		d.screen.sayf("it went wrong: %v (%d of %d tickets sold, %d events not published)",
 			strings.ReplaceAll(err.Error(), "\n", "; "), d.sold.Load(), d.stories, due+later)
 	}
 	d.screen.print(fmt.Sprintf("\ndoubles %d: events that came to a service again, and were recognised", t.doubles))

@@ -108,6 +108,7 @@ func (s *spy) events() int { return len(s.published) }
 // doubles checks that every event was handled by as many groups as listen for
 // it, and returns how often one was handled again.
 func (s *spy) doubles(t *testing.T) int {
+	t.Helper()
 	groups, again := make(map[string]int), 0
 	for key, times := range s.handled {
 		_, event, _ := strings.Cut(key, " ")

@@ -28,8 +28,8 @@ func newScreen(f *os.File) *screen {
 
 const clearLine = "\r\x1b[K" // what a terminal obeys
 
-// say shows a line that stays, with the time since the beginning.
-func (s *screen) say(format string, args ...any) {
+// sayf shows a line that stays, with the time since the beginning.
+func (s *screen) sayf(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()

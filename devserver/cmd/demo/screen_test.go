@@ -13,7 +13,7 @@ func TestPipeGetsALineEachSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := new(bytes.Buffer)
 		s := &screen{out: out, began: time.Now()}
-		s.say("up")
+		s.sayf("up")
 		for range 15 {
 			s.show("busy")
 			time.Sleep(100 * time.Millisecond)

@@ -87,7 +87,7 @@ func (o *outbox[T]) content() (due, later int) {
 }
 
 // open makes the outbox a part of its service.
-func (o *outbox[T]) open(m Member) (listener.Runner, error) {
+func (o *outbox[T]) open(m Member) (listener.Runner, error) { //nolint:ireturn // implements part
 	p, err := publisher.New[T](m.Client, publisher.Timeout(answerTime))
 	if err != nil {
 		return nil, err

@@ -43,6 +43,7 @@ func (s *Payments) Pay(orderID string) error {
 		return ErrCancelled
 	case events.OrderStatusComplete:
 		return nil
+	case events.OrderStatusCreated, events.OrderStatusAwaitingPayment: // to be paid for
 	}
 	s.orders[orderID] = events.OrderStatusComplete
 	s.created.add(events.PaymentCreated{ID: rand.Text(), OrderID: orderID, StripeID: "ch_" + rand.Text()}, time.Time{})

@@ -48,10 +48,10 @@ type part interface {
 // handler handles the events of one type.
 type handler[T events.Event] func(event T) error
 
-// on makes a part of a handler.
-func on[T events.Event](h handler[T]) part { return h }
+// on makes a part of a method that handles events, whose type it finds out.
+func on[T events.Event](h handler[T]) handler[T] { return h }
 
-func (h handler[T]) open(m Member) (listener.Runner, error) {
+func (h handler[T]) open(m Member) (listener.Runner, error) { //nolint:ireturn // implements part
 	return listener.New(m.Client, m.Service.Name(), func(_ context.Context, event T, d listener.Delivery) error {
 		if err := h(event); err != nil {
 			return err // it comes again when the ack wait has passed

@@ -1,0 +1,254 @@
+//go:build node
+
+package node_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/devserver"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/subjects"
+)
+
+const (
+	subject = subjects.TicketCreated
+	group   = "orders-service"
+)
+
+// ticket is event n of a channel, counted from 1.
+func ticket(n int) events.TicketCreated {
+	return events.TicketCreated{ID: "t" + strconv.Itoa(n), Version: int64(n), Title: "concert", Price: float64(n) / 100, UserID: "u1"}
+}
+
+func tickets(first, last int) iter.Seq[events.TicketCreated] {
+	return func(yield func(events.TicketCreated) bool) {
+		for n := first; n <= last && yield(ticket(n)); n++ {
+		}
+	}
+}
+
+func requests(all iter.Seq[events.TicketCreated]) []request {
+	var lines []request
+	for e := range all {
+		lines = append(lines, request{Subject: subject, Data: e})
+	}
+	return lines
+}
+
+// handled is an event, and the service that handled it.
+type handled struct {
+	event       events.TicketCreated
+	by          string
+	redelivered bool
+}
+
+// member is a service in the queue group, in either language.
+type member interface {
+	leave(t *testing.T)
+}
+
+// join adds a member to the group.
+type join func(t *testing.T, srv *devserver.Server, clientID string, got *collection[handled]) member
+
+func joinGo(t *testing.T, srv *devserver.Server, clientID string, got *collection[handled]) member {
+	t.Helper()
+	return listenFromGo(t, srv, clientID, group, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
+		got.add(handled{e, clientID, d.Redelivered})
+		return nil
+	})
+}
+
+func joinNode(t *testing.T, srv *devserver.Server, clientID string, got *collection[handled]) member {
+	t.Helper()
+	return listenFromNode(t, srv, clientID, handledBy(t, clientID, got), "--group", group, string(subject))
+}
+
+func handledBy(t *testing.T, clientID string, got *collection[handled]) func(arrival) {
+	t.Helper()
+	return func(a arrival) {
+		var e events.TicketCreated
+		assert.Empty(t, a.Problem)
+		assert.NoError(t, json.Unmarshal(a.Data, &e))
+		got.add(handled{e, clientID, a.Redelivered})
+	}
+}
+
+// requireOnce requires that the events first to last, and none else, were handled
+// once in all, and unchanged.
+func requireOnce(t *testing.T, got []handled, first, last int) {
+	t.Helper()
+	slices.SortFunc(got, func(a, b handled) int { return cmp.Compare(a.event.Version, b.event.Version) })
+	have := make([]events.TicketCreated, 0, len(got))
+	for _, h := range got {
+		have = append(have, h.event)
+		assert.False(t, h.redelivered, "%s at %s", h.event.ID, h.by)
+	}
+	require.Equal(t, slices.Collect(tickets(first, last)), have)
+}
+
+// requireOneDurable requires that the services of both languages mean the same
+// durable, which is there while nobody listens, and has come to the event last.
+func requireOneDurable(t *testing.T, srv *devserver.Server, last int) {
+	t.Helper()
+	all := subscriptions(t, srv, subject)
+	require.Len(t, all, 1)
+	assert.True(t, all[0].Offline, "%+v", all[0])
+	assert.True(t, all[0].Durable, "%+v", all[0])
+	assert.Equal(t, group+":"+group, all[0].QueueName)
+	assert.Equal(t, uint64(last), all[0].LastSent)
+	assert.Zero(t, all[0].Pending)
+}
+
+// team is who is in the group at a time, by client ID.
+type team map[string]join
+
+func (m team) join(t *testing.T, srv *devserver.Server, got *collection[handled]) []member {
+	t.Helper()
+	var joined []member
+	for _, clientID := range slices.Sorted(maps.Keys(m)) {
+		joined = append(joined, m[clientID](t, srv, clientID, got))
+	}
+	return joined
+}
+
+func leave(t *testing.T, all []member) {
+	t.Helper()
+	for _, m := range all {
+		m.leave(t)
+	}
+}
+
+func TestGroup(t *testing.T) {
+	t.Parallel()
+	mixed := team{"go-1": joinGo, "node-1": joinNode, "go-2": joinGo, "node-2": joinNode}
+	onlyGo := team{"go-1": joinGo, "go-2": joinGo}
+	onlyNode := team{"node-1": joinNode, "node-2": joinNode}
+	for name, test := range map[string]struct{ begin, goOn team }{
+		"both kinds":             {mixed, mixed},
+		"begun by Node, then Go": {onlyNode, onlyGo},
+		"begun by Go, then Node": {onlyGo, onlyNode},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t)
+			publisher := connect(t, srv, "go-publisher")
+			// publish is half the work of a Go service and half that of a Node service.
+			publish := func(first, last int) {
+				half := (first + last) / 2
+				require.Equal(t, half-first+1, publishFromNode(t, srv, nil, requests(tickets(first, half))...))
+				publishFromGo(t, publisher, tickets(half+1, last))
+			}
+			// An event that was acknowledged in vain would come again one ack wait
+			// later. Instead of waiting that long, the server is asked whether there
+			// is one.
+			settle := func(got *collection[handled], first, last int) {
+				got.await(t, last-first+1)
+				awaitSettled(t, srv, subject, uint64(last), 0)
+			}
+
+			var before collection[handled]
+			members := test.begin.join(t, srv, &before)
+			publish(1, 400)
+			settle(&before, 1, 400)
+			leave(t, members)
+			requireOnce(t, before.list(), 1, 400)
+			requireShared(t, before.list(), test.begin)
+			requireOneDurable(t, srv, 400)
+
+			publish(401, 500) // while nobody listens
+			var after collection[handled]
+			members = test.goOn.join(t, srv, &after)
+			settle(&after, 401, 500)
+			// Who comes first may have had all of those: a Node service takes up to
+			// 16384 events in flight.
+			publish(501, 600)
+			settle(&after, 401, 600)
+			leave(t, members)
+			requireOnce(t, after.list(), 401, 600)
+			requireShared(t, slices.DeleteFunc(after.list(), func(h handled) bool { return h.event.Version <= 500 }), test.goOn)
+			requireOneDurable(t, srv, 600)
+			require.Len(t, before.list(), 400, "handled after the group had left")
+		})
+	}
+}
+
+// requireShared requires that each member got some.
+func requireShared(t *testing.T, got []handled, members team) {
+	t.Helper()
+	share := make(map[string]int)
+	for _, h := range got {
+		share[h.by]++
+	}
+	t.Logf("shares: %v", share)
+	for clientID := range members {
+		assert.Positive(t, share[clientID], "share of %s", clientID)
+	}
+}
+
+// What one kind of member can't handle comes to the other.
+func TestRefusedEventGoesToTheOtherKind(t *testing.T) {
+	t.Parallel()
+	const last = 20
+	goAckWait, nodeAckWait := listener.AckWait(time.Second), []string{"--ack-wait", "1000", "--group", group, string(subject)}
+
+	for name, members := range map[string]func(t *testing.T, srv *devserver.Server, refused, got *collection[handled]) []member{
+		"refused by Node": func(t *testing.T, srv *devserver.Server, refused, got *collection[handled]) []member {
+			t.Helper()
+			return []member{
+				listenFromNode(t, srv, "node-1", handledBy(t, "node-1", refused), append(nodeAckWait, "--refuse")...),
+				listenFromGo(t, srv, "go-1", group, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
+					assert.Equal(t, d.Redelivered, d.Attempt > 1, "%s: attempt %d", e.ID, d.Attempt)
+					got.add(handled{e, "go-1", d.Redelivered})
+					return nil
+				}, goAckWait),
+			}
+		},
+		"refused by Go": func(t *testing.T, srv *devserver.Server, refused, got *collection[handled]) []member {
+			t.Helper()
+			return []member{
+				listenFromGo(t, srv, "go-1", group, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
+					refused.add(handled{e, "go-1", d.Redelivered})
+					return errors.New("not now")
+				}, goAckWait),
+				listenFromNode(t, srv, "node-1", handledBy(t, "node-1", got), nodeAckWait...),
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t)
+			var refused, got collection[handled]
+			joined := members(t, srv, &refused, &got)
+			publishFromGo(t, connect(t, srv, "go-publisher"), tickets(1, last))
+			got.await(t, last)
+			awaitSettled(t, srv, subject, last, 0)
+			leave(t, joined)
+
+			seen := make(map[string]bool)
+			for _, h := range refused.list() {
+				seen[h.event.ID] = true
+			}
+			assert.NotEmpty(t, seen)
+			once := got.list()
+			for i, h := range once {
+				assert.Equal(t, seen[h.event.ID], h.redelivered, "%s at %s", h.event.ID, h.by)
+				once[i].redelivered = false
+			}
+			requireOnce(t, once, 1, last)
+		})
+	}
+}
+

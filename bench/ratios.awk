@@ -1,6 +1,6 @@
 # Reads the output of go test -bench with -benchmem and prints, for each benchmark
 # that has a contestant /raw and a contestant /ours, the medians of ours as ratios
-# to raw's. Rounds that ran next to one another are compared by their medians.
+# to raw's. In each round the contestants run next to one another.
 /^Benchmark.*\/(raw|ours)/ {
 	name = $1
 	sub(/-[0-9]+$/, "", name)

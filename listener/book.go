@@ -28,6 +28,11 @@ type identity struct {
 	stored   int64
 }
 
+// lateMargin: an event counts as late when less than a 20th of its ack wait is
+// left. The server's clock for it began before it arrived, and a handler that
+// begins this late would hardly finish in time.
+const lateMargin = 20
+
 // book decides which events run when. It is a state machine: it starts nothing,
 // waits for nothing and takes the time as an argument. It is not safe for
 // concurrent use.
@@ -35,57 +40,65 @@ type book struct {
 	concurrency int
 	ackWait     time.Duration
 
-	active   map[identity]*work // all that is ready, waiting or running
+	active   map[identity]*work // all that is ready, waiting, running or not settled yet
 	ready    []*work            // may run, in order
 	waiting  map[string][]*work // behind one of the same key; an entry for each key that is ready or running
 	running  map[*work]struct{}
 	attempts attempts
+	done     done
 	draining bool
 }
 
-func newBook(concurrency int, ackWait time.Duration) *book {
+func newBook(concurrency, maxInFlight int, ackWait time.Duration) *book {
 	return &book{
 		concurrency: concurrency,
 		ackWait:     ackWait,
+		done:        newDone(maxInFlight),
 		active:      make(map[identity]*work),
 		waiting:     make(map[string][]*work),
 		running:     make(map[*work]struct{}),
 	}
 }
 
-// arrive takes a delivery in. One that is here already, waiting or running, is
-// not taken a second time; it counts from now, and is acknowledged through the
-// later delivery.
-func (b *book) arrive(w *work) {
+// arrive takes a delivery in. One that is here already, waiting, running or not
+// settled, is not taken a second time; it counts from now, and is acknowledged
+// through the later delivery. One that was acknowledged is to be acknowledged
+// again: the server did not get to know in time.
+func (b *book) arrive(w *work) (acknowledgeAgain bool) {
+	if b.done.has(w.id) {
+		return true
+	}
 	if b.draining {
-		return // it comes again, to another member or to the next Listen
+		return false // it comes again, to another member or to the next Listen
 	}
 	if here, ok := b.active[w.id]; ok {
 		here.delivery, here.received = w.delivery, w.received
-		return
+		return false
 	}
 	b.active[w.id] = w
 	if w.keyed {
 		if behind, busy := b.waiting[w.key]; busy {
 			b.waiting[w.key] = append(behind, w)
-			return
+			return false
 		}
 		b.waiting[w.key] = nil
 	}
 	b.ready = append(b.ready, w)
+	return false
 }
 
 // next returns the next event to run, and marks it running; nil if there is none
-// or as many run as may. Those whose ack wait has passed, so that another member
-// has them by now, are returned as late, and dropped.
+// or as many run as may. Those whose ack wait has passed or is about to, so that
+// another member has them by now or soon, are returned as late, and dropped.
 func (b *book) next(now time.Time) (run *work, late []*work) {
 	for len(b.running) < b.concurrency && len(b.ready) > 0 {
 		w := b.ready[0]
 		b.ready[0] = nil
 		b.ready = b.ready[1:]
-		if now.Sub(w.received) >= b.ackWait {
+		if now.Sub(w.received) >= b.ackWait-b.ackWait/lateMargin {
 			late = append(late, w)
-			b.leave(w)
+			delete(b.active, w.id)
+			b.yieldKey(w)
 			continue
 		}
 		b.running[w] = struct{}{}
@@ -95,18 +108,25 @@ func (b *book) next(now time.Time) (run *work, late []*work) {
 	return nil, late
 }
 
-// finished takes an event out that has run. acknowledged: it does not come again.
-func (b *book) finished(w *work, acknowledged bool) {
+// returned says that the handler is done with an event: the next may run.
+func (b *book) returned(w *work) {
 	delete(b.running, w)
-	if acknowledged {
-		b.attempts.forget(w.id)
-	}
-	b.leave(w)
+	b.yieldKey(w)
 }
 
-// leave takes an event out, and makes the next of its key ready.
-func (b *book) leave(w *work) {
-	delete(b.active, w.id)
+// settled takes an event out that has run. acknowledged: it must not run again.
+func (b *book) settled(w *work, acknowledged bool) {
+	if b.active[w.id] == w {
+		delete(b.active, w.id)
+	}
+	if acknowledged {
+		b.attempts.forget(w.id)
+		b.done.add(w.id)
+	}
+}
+
+// yieldKey makes the next event of the key ready.
+func (b *book) yieldKey(w *work) {
 	if !w.keyed {
 		return
 	}
@@ -124,11 +144,4 @@ func (b *book) drain() {
 	b.draining = true
 	b.ready = nil
 	clear(b.waiting)
-	clear(b.active)
-	for w := range b.running {
-		b.active[w.id] = w
-		if w.keyed {
-			b.waiting[w.key] = nil
-		}
-	}
 }

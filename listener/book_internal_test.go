@@ -47,26 +47,32 @@ func running(b *book, sequence uint64) *work {
 	return nil
 }
 
+// finish is what happens when a handler returns, without ManualAck.
+func finish(b *book, w *work, acknowledged bool) {
+	b.returned(w)
+	b.settled(w, acknowledged)
+}
+
 func TestBookRunsInOrderAsManyAsMay(t *testing.T) {
 	t.Parallel()
-	b := newBook(2, ackWait)
+	b := newBook(2, 16, ackWait)
 	for n := range uint64(4) {
 		b.arrive(arrived(n+1, 0))
 	}
 	require.Equal(t, []uint64{1, 2}, runs(b, 0))
-	b.finished(running(b, 2), true)
+	finish(b, running(b, 2), true)
 	require.Equal(t, []uint64{3}, runs(b, 0))
-	b.finished(running(b, 1), true)
-	b.finished(running(b, 3), true)
+	finish(b, running(b, 1), true)
+	finish(b, running(b, 3), true)
 	require.Equal(t, []uint64{4}, runs(b, 0))
-	b.finished(running(b, 4), true)
+	finish(b, running(b, 4), true)
 	require.Empty(t, b.active)
 	require.Empty(t, b.attempts.runs)
 }
 
 func TestBookDropsWhatIsLate(t *testing.T) {
 	t.Parallel()
-	b := newBook(1, ackWait)
+	b := newBook(1, 16, ackWait)
 	b.arrive(arrived(1, 0))
 	b.arrive(arrived(2, 1))
 	w, late := b.next(at(5))
@@ -75,13 +81,13 @@ func TestBookDropsWhatIsLate(t *testing.T) {
 	require.Equal(t, uint64(1), late[0].id.sequence)
 
 	b.arrive(arrived(1, 6)) // it comes again, and is taken in again
-	b.finished(w, true)
+	finish(b, w, true)
 	require.Equal(t, []uint64{1}, runs(b, 6))
 }
 
 func TestBookTakesARedeliveryOnce(t *testing.T) {
 	t.Parallel()
-	b := newBook(1, ackWait)
+	b := newBook(1, 16, ackWait)
 	b.arrive(arrived(1, 0))
 	b.arrive(arrived(2, 0))
 	require.Equal(t, []uint64{1}, runs(b, 0))
@@ -91,16 +97,49 @@ func TestBookTakesARedeliveryOnce(t *testing.T) {
 	b.arrive(arrived(2, 5)) // 2 waits: it counts from now
 	one := running(b, 1)
 	require.Equal(t, 2, one.delivery.Deliveries)
-	b.finished(one, true)
+	finish(b, one, true)
 	require.Equal(t, []uint64{2}, runs(b, 9))
-	b.finished(running(b, 2), true)
+	finish(b, running(b, 2), true)
 	require.Empty(t, runs(b, 9))
+}
+
+// TestBookAcknowledgesAgain what comes again although it was acknowledged, and
+// does not run it.
+func TestBookAcknowledgesAgain(t *testing.T) {
+	t.Parallel()
+	b := newBook(1, 16, ackWait)
+	require.False(t, b.arrive(arrived(1, 0)))
+	require.Equal(t, []uint64{1}, runs(b, 0))
+	require.False(t, b.arrive(arrived(1, 0)), "it runs")
+	one := running(b, 1)
+	b.returned(one)
+	require.False(t, b.arrive(arrived(1, 0)), "it is not settled: with ManualAck")
+	require.Empty(t, runs(b, 0))
+	b.settled(one, true)
+	require.True(t, b.arrive(arrived(1, 0)))
+	b.drain()
+	require.True(t, b.arrive(arrived(1, 0)), "also while it drains")
+	require.Empty(t, runs(b, 0))
+}
+
+func TestDoneIsBounded(t *testing.T) {
+	t.Parallel()
+	d := newDone(16)
+	for n := range uint64(10_000) {
+		d.add(identity{sequence: n})
+		d.add(identity{sequence: n})
+		require.LessOrEqual(t, len(d.ids), 512)
+		require.True(t, d.has(identity{sequence: n}))
+	}
+	require.True(t, d.has(identity{sequence: 10_000 - 512}))
+	require.False(t, d.has(identity{sequence: 10_000 - 513}))
+	require.Equal(t, 2048, newDone(1024).size)
 }
 
 // TestBookIdentity: after a server lost its store, a sequence is another event.
 func TestBookIdentity(t *testing.T) {
 	t.Parallel()
-	b := newBook(2, ackWait)
+	b := newBook(2, 16, ackWait)
 	b.arrive(arrived(1, 0))
 	other := newWork(transport.Delivery{Sequence: 1, Timestamp: start.Add(time.Hour)}, at(0))
 	b.arrive(other)
@@ -109,19 +148,19 @@ func TestBookIdentity(t *testing.T) {
 
 func TestBookKeepsTheOrderOfAKey(t *testing.T) {
 	t.Parallel()
-	b := newBook(3, ackWait)
+	b := newBook(3, 16, ackWait)
 	b.arrive(keyed(1, 0, "a"))
 	b.arrive(keyed(2, 0, "a"))
 	b.arrive(keyed(3, 0, "b"))
 	b.arrive(keyed(4, 0, "a"))
 	require.Equal(t, []uint64{1, 3}, runs(b, 0), "2 and 4 wait for 1")
-	b.finished(running(b, 3), true)
+	finish(b, running(b, 3), true)
 	require.Empty(t, runs(b, 0))
-	b.finished(running(b, 1), false)
+	finish(b, running(b, 1), false)
 	require.Equal(t, []uint64{2}, runs(b, 0))
-	b.finished(running(b, 2), true)
+	finish(b, running(b, 2), true)
 	require.Equal(t, []uint64{4}, runs(b, 0))
-	b.finished(running(b, 4), true)
+	finish(b, running(b, 4), true)
 	require.Empty(t, b.waiting)
 	require.Empty(t, b.active)
 }
@@ -130,7 +169,7 @@ func TestBookKeepsTheOrderOfAKey(t *testing.T) {
 // behind it for ever.
 func TestBookLateMakesWayForItsKey(t *testing.T) {
 	t.Parallel()
-	b := newBook(2, ackWait)
+	b := newBook(2, 16, ackWait)
 	b.arrive(keyed(1, 0, "a"))
 	b.arrive(keyed(2, 3, "a"))
 	require.Equal(t, []uint64{2}, runs(b, 6))
@@ -138,22 +177,19 @@ func TestBookLateMakesWayForItsKey(t *testing.T) {
 
 func TestBookCountsAttempts(t *testing.T) {
 	t.Parallel()
-	b := newBook(1, ackWait)
+	b := newBook(1, 16, ackWait)
 	for attempt := 1; attempt <= 3; attempt++ { // the server counts 1 each time, as after a restart
 		b.arrive(arrived(1, attempt))
 		w, _ := b.next(at(attempt))
 		require.Equal(t, attempt, w.attempt)
-		b.finished(w, false)
+		finish(b, w, false)
 	}
 	w := arrived(1, 4)
 	w.delivery.Deliveries = 9 // it was at another member meanwhile
 	b.arrive(w)
 	w, _ = b.next(at(4))
 	require.Equal(t, 9, w.attempt)
-	b.finished(w, true)
-	b.arrive(arrived(1, 5))
-	w, _ = b.next(at(5))
-	require.Equal(t, 1, w.attempt, "forgotten once acknowledged")
+	finish(b, w, true)
 }
 
 func TestAttemptsAreBounded(t *testing.T) {
@@ -169,14 +205,13 @@ func TestAttemptsAreBounded(t *testing.T) {
 
 func TestBookDrain(t *testing.T) {
 	t.Parallel()
-	b := newBook(1, ackWait)
+	b := newBook(1, 16, ackWait)
 	b.arrive(keyed(1, 0, "a"))
 	b.arrive(keyed(2, 0, "a"))
 	b.arrive(keyed(3, 0, "b"))
 	require.Equal(t, []uint64{1}, runs(b, 0))
 	b.drain()
 	b.arrive(arrived(4, 0))
-	b.finished(running(b, 1), true)
+	finish(b, running(b, 1), true)
 	require.Empty(t, runs(b, 0))
-	require.Empty(t, b.active)
 }

@@ -74,15 +74,16 @@ func (m *manual) ack() error {
 	if !m.settle() {
 		return ErrSettled
 	}
-	defer m.release()
-	return m.run.ack(m.work)
+	err := m.run.ack(m.work)
+	m.release(err == nil)
+	return err
 }
 
 func (m *manual) nak(err error) error {
 	if !m.settle() {
 		return ErrSettled
 	}
-	defer m.release()
+	defer m.release(false)
 	m.run.failed(m.work, err)
 	return m.run.giveBack(m.work)
 }
@@ -101,13 +102,13 @@ func (m *manual) returned(wait time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.released {
-		m.expiry = time.AfterFunc(wait, m.release)
+		m.expiry = time.AfterFunc(wait, func() { m.release(false) })
 	}
 }
 
 // release tells the run that nothing more has to be waited for. The delivery may
 // still be settled after that, if it comes to it.
-func (m *manual) release() {
+func (m *manual) release(acknowledged bool) {
 	m.mu.Lock()
 	was := m.released
 	m.released = true
@@ -116,6 +117,6 @@ func (m *manual) release() {
 	}
 	m.mu.Unlock()
 	if !was {
-		m.run.release()
+		m.run.release(m.work, acknowledged)
 	}
 }

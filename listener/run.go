@@ -36,7 +36,7 @@ type run struct {
 func newRun(ctx context.Context, c *core) *run {
 	r := &run{
 		core: c, log: c.log, began: time.Now(),
-		book: newBook(c.options.concurrency, c.options.ackWait),
+		book: newBook(c.options.concurrency, c.options.maxInFlight, c.options.ackWait),
 	}
 	r.handlers, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return r
@@ -61,9 +61,12 @@ func (r *run) deliver(d transport.Delivery) {
 		r.delivered = true
 		r.checkPosition(d)
 	}
-	r.book.arrive(w)
+	again := r.book.arrive(w)
 	r.hire()
 	r.mu.Unlock()
+	if again {
+		_ = r.ack(w)
+	}
 }
 
 // checkPosition logs when the first event shows that StartAt had no effect.
@@ -119,10 +122,13 @@ func (r *run) work() {
 
 // process runs the handler for one event and settles it.
 func (r *run) process(w *work, d transport.Delivery) {
-	acknowledged := false
+	acknowledged, open := false, false
 	defer func() {
 		r.mu.Lock()
-		r.book.finished(w, acknowledged)
+		r.book.returned(w)
+		if !open {
+			r.book.settled(w, acknowledged)
+		}
 		r.mu.Unlock()
 		r.discard(w)
 	}()
@@ -135,6 +141,7 @@ func (r *run) process(w *work, d transport.Delivery) {
 		w.event = event
 	}
 	if r.core.options.manualAck {
+		open = true
 		r.runManual(w, d)
 		return
 	}
@@ -153,7 +160,7 @@ func (r *run) runManual(w *work, d transport.Delivery) {
 	defer m.returned(r.core.options.ackWait) // also after Goexit
 	if err := r.invoke(w, d, m); err != nil && m.settle() {
 		r.failed(w, err)
-		m.release()
+		m.release(false)
 	}
 }
 
@@ -252,8 +259,9 @@ func (r *run) discard(w *work) {
 }
 
 // release counts a delivery with ManualAck out.
-func (r *run) release() {
+func (r *run) release(w *work, acknowledged bool) {
 	r.mu.Lock()
+	r.book.settled(w, acknowledged)
 	r.open--
 	r.signal()
 	r.mu.Unlock()

@@ -5,6 +5,7 @@ package node_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,12 +15,13 @@ import (
 	"github.com/sgtickets/common/devserver"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
 )
 
 // kind is what a test does with the samples of one type.
 type kind struct {
-	publish func(t *testing.T, c *client.Client)
+	publish func(ctx context.Context, c *client.Client, all []events.Event) error // those of the type
 	receive func(t *testing.T, srv *devserver.Server)
 }
 
@@ -34,16 +36,20 @@ var kinds = map[subjects.Subject]kind{
 
 func kindOf[T events.Event]() kind {
 	return kind{
-		publish: func(t *testing.T, c *client.Client) {
-			t.Helper()
-			publishFromGo(t, c, slices.Values(of[T](fromGo)))
+		publish: func(ctx context.Context, c *client.Client, all []events.Event) error {
+			p, err := publisher.New[T](c)
+			if err != nil {
+				return err
+			}
+			_, err = p.PublishAll(ctx, slices.Values(of[T](all)))
+			return err
 		},
 		receive: func(t *testing.T, srv *devserver.Server) {
 			t.Helper()
 			want := of[T](fromNode)
 			var got collection[T]
 			var zero T
-			l := listenFromGo(t, srv, "go-listener", "interop-service", func(_ context.Context, e T, d listener.Delivery) error {
+			l := listenFromGo(t, srv, strings.ReplaceAll(string(zero.Subject()), ":", "-"), "interop-service", func(_ context.Context, e T, d listener.Delivery) error {
 				assert.Equal(t, 1, d.Attempt)
 				got.add(e)
 				return nil
@@ -72,8 +78,8 @@ func TestNodeReadsWhatGoPublishes(t *testing.T) {
 	srv := serve(t)
 	c := connect(t, srv, "go-publisher")
 	args := []string{"--group", "interop-service", "--samples"}
-	for subject, kind := range kinds {
-		kind.publish(t, c) // before there is anybody to listen
+	require.NoError(t, publishAll(deadline(t), c, fromGo)) // before there is anybody to listen
+	for subject := range kinds {
 		args = append(args, string(subject))
 	}
 
@@ -105,6 +111,9 @@ func TestGoReadsWhatNodePublishes(t *testing.T) {
 	srv := serve(t)
 	require.Equal(t, len(fromNode), publishFromNode(t, srv, []string{"--samples"}))
 	for subject, kind := range kinds {
-		t.Run(string(subject), func(t *testing.T) { kind.receive(t, srv) })
+		t.Run(string(subject), func(t *testing.T) {
+			t.Parallel()
+			kind.receive(t, srv)
+		})
 	}
 }

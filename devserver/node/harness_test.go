@@ -174,7 +174,7 @@ type subscription struct {
 func subscriptions(t *testing.T, srv *devserver.Server, subject subjects.Subject) []subscription {
 	t.Helper()
 	req, err := http.NewRequestWithContext(deadline(t), http.MethodGet,
-		srv.MonitorURL()+"/streaming/channelsz?subs=1&channel="+url.QueryEscape(string(subject)), nil)
+		srv.MonitorURL()+"/streaming/channelsz?subs=1&channel="+url.QueryEscape(string(subject)), http.NoBody)
 	require.NoError(t, err)
 	req.Close = true // no connection stays behind
 	resp, err := http.DefaultClient.Do(req)

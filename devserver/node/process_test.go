@@ -145,8 +145,8 @@ func listenFromNode(t *testing.T, srv *devserver.Server, clientID string, got fu
 	ready := make(chan struct{})
 	joined := sync.OnceFunc(func() { close(ready) })
 	p := start(t, srv, clientID, func(line struct {
-		Ready bool `json:"ready"`
 		arrival
+		Ready bool `json:"ready"`
 	},
 	) {
 		if line.Ready {

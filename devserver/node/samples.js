@@ -4,7 +4,8 @@
 // Written twice on purpose: what one language makes of an event is compared with
 // what the other says that it is.
 
-const nasty = '\u2028\u2029"\\/<b>&amp;</b>\'\u0000\b\f\n\r\t\u001f\u007f\ufeff \u00e9 e\u0301 \u6f22 \u{1f600} \u{10ffff}';
+const nasty =
+  '\u2028\u2029"\\/<b>&amp;</b>\'\u0000\b\f\n\r\t\u001f\u007f\ufeff \u00e9 e\u0301 \u6f22 \u{1f600} \u{10ffff}';
 
 // shared is sent in both directions.
 const shared = [

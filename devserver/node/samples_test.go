@@ -4,6 +4,7 @@ package node_test
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/sgtickets/common/events"
@@ -34,7 +35,7 @@ var shared = []events.Event{
 
 	events.OrderCreated{
 		ID: "o1", Status: events.OrderStatusCreated, UserID: "u2",
-		ExpiresAt: time.Date(2026, time.November, 21, 3, 4, 5, 678e6, time.UTC),
+		ExpiresAt: time.Date(2026, time.November, 21, 3, 4, 5, 678000000, time.UTC),
 		Ticket:    events.OrderedTicket{ID: "t1", Price: 20},
 	},
 	events.OrderCreated{
@@ -49,7 +50,7 @@ var shared = []events.Event{
 	},
 	events.OrderCreated{
 		ID: "o4", Version: 2, Status: events.OrderStatusComplete, UserID: "u4",
-		ExpiresAt: time.Date(9999, time.December, 31, 23, 59, 59, 999e6, time.UTC),
+		ExpiresAt: time.Date(9999, time.December, 31, 23, 59, 59, 999000000, time.UTC),
 		Ticket:    events.OrderedTicket{ID: "t4"},
 	},
 
@@ -64,17 +65,17 @@ var shared = []events.Event{
 }
 
 // fromGo is all that Go publishes.
-var fromGo = append(shared[:len(shared):len(shared)],
+var fromGo = append(slices.Clip(shared),
 	events.TicketCreated{ID: "t9", Title: "minus nothing", Price: math.Copysign(0, -1), UserID: "u9"},
 	events.OrderCreated{
 		ID: "o5", Status: events.OrderStatusCreated, UserID: "u5",
-		ExpiresAt: time.Date(2026, time.November, 21, 3, 34, 5, 999_999_999, time.FixedZone("", 5.5*60*60)),
+		ExpiresAt: time.Date(2026, time.November, 21, 3, 34, 5, 999999999, time.FixedZone("", 5.5*60*60)),
 		Ticket:    events.OrderedTicket{ID: "t5"},
 	},
 )
 
 // fromNode is what is read of all that Node publishes.
-var fromNode = append(shared[:len(shared):len(shared)],
+var fromNode = append(slices.Clip(shared),
 	events.TicketCreated{ID: "t9", Title: "minus nothing", UserID: "u9"},
 	events.TicketCreated{ID: "t10", Title: "nobody sells it", Price: 1},
 	events.TicketCreated{ID: "t11", Title: "half \ufffd a pair", Price: 1, UserID: "\ufffd"},

@@ -6,11 +6,7 @@
 const nats = require('node-nats-streaming');
 
 function connect() {
-  const stan = nats.connect(
-    process.env.NATS_CLUSTER_ID,
-    process.env.NATS_CLIENT_ID,
-    { url: process.env.NATS_URL },
-  );
+  const stan = nats.connect(process.env.NATS_CLUSTER_ID, process.env.NATS_CLIENT_ID, { url: process.env.NATS_URL });
   stan.on('error', fail);
   stan.on('connection_lost', fail);
   stan.on('close', () => process.exit());

@@ -94,10 +94,11 @@ var queueCases = []testCase{
 		in := c.subscribe(conn, s)
 		c.store(conn, subject, numbers(1, 6)...)
 		got := in.take(3)
+		equal(c, text(got), `["1" "2" "3"]`, "delivered first")
 		in.quiet(300*time.Millisecond, "more than max in flight")
 		for i, want := range numbers(4, 6) {
 			c.ack(got[i])
-			d := in.next()
+			d := in.take(1)[0]
 			equal(c, string(d.Data), want, "after an acknowledgement")
 			got = append(got, d)
 		}

@@ -52,7 +52,7 @@ fuzz: ## a minute for each fuzz test
 lint: ## the linters, on all modules, and that they are tidy
 	@for m in $(MODULES); do (cd $$m && echo "== module $$m" && \
 		GOWORK=off go mod tidy -diff && \
-		GOWORK=off go run $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+		GOWORK=off go run $(GOLANGCI_LINT) run --build-tags node --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 
 bench-overhead: ## publisher and listener against raw stan.go with encoding/json
 	@cd bench && for round in 1 2 3 4 5 6 7 8 9; do \

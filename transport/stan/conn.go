@@ -111,6 +111,7 @@ func (c *conn) lost(cause error) {
 		cause = nats.ErrConnectionClosed
 	}
 	err := fmt.Errorf("%w: %w", transport.ErrConnectionLost, cause)
+	c.publishes.close(err) // before anyone can see that it has ended
 	if !c.end(err) {
 		return
 	}
@@ -129,6 +130,7 @@ func (c *conn) Close(ctx context.Context) error {
 	c.up = false
 	c.mu.Unlock()
 
+	c.publishes.close(transport.ErrClosed)
 	flushed := c.publishes.drain(ctx)
 	if !c.end(transport.ErrClosed) {
 		return nil // it was lost before, and is closed

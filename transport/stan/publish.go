@@ -19,13 +19,13 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
-	t, ok := c.publishes.add(r)
-	if !ok {
-		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, c.endOr(transport.ErrClosed)))
+	t, err := c.publishes.add(r)
+	if err != nil {
+		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
 	// stan.go copies the data before PublishAsync returns.
-	_, err := c.sc.PublishAsync(m.Subject, m.Data, func(_ string, err error) {
+	_, err = c.sc.PublishAsync(m.Subject, m.Data, func(_ string, err error) {
 		c.publishes.settle(t, answered(err))
 	})
 	if err != nil {
@@ -87,36 +87,37 @@ func notSent(err error) error {
 	}
 }
 
-// endOr returns why the connection ended, or err while that is not said yet.
-func (c *conn) endOr(err error) error {
-	if ended := c.Err(); ended != nil {
-		return ended
-	}
-	return err
-}
-
 // publishes are those that wait for the server's answer. The zero value is ready.
 type publishes struct {
 	mu      sync.Mutex
 	last    transport.Ticket
 	waiting map[transport.Ticket]transport.Receipt
-	closed  bool
+	closed  error         // why no more are taken
 	empty   chan struct{} // closed when the last one is settled; set by drain
 }
 
-// add enters a publish; false if no more are taken.
-func (p *publishes) add(r transport.Receipt) (transport.Ticket, bool) {
+// close takes no more publishes, for that reason unless there was one before.
+func (p *publishes) close(reason error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
-		return 0, false
+	if p.closed == nil {
+		p.closed = reason
+	}
+}
+
+// add enters a publish, or returns why no more are taken.
+func (p *publishes) add(r transport.Receipt) (transport.Ticket, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed != nil {
+		return 0, p.closed
 	}
 	if p.waiting == nil {
 		p.waiting = make(map[transport.Ticket]transport.Receipt)
 	}
 	p.last++
 	p.waiting[p.last] = r
-	return p.last, true
+	return p.last, nil
 }
 
 // settle ends the wait for t; the first call for a ticket counts.
@@ -134,10 +135,9 @@ func (p *publishes) settle(t transport.Ticket, err error) {
 	}
 }
 
-// drain takes no more publishes and waits for those under way.
+// drain waits for those under way.
 func (p *publishes) drain(ctx context.Context) error {
 	p.mu.Lock()
-	p.closed = true
 	if len(p.waiting) == 0 {
 		p.mu.Unlock()
 		return nil
@@ -156,10 +156,9 @@ func (p *publishes) drain(ctx context.Context) error {
 	}
 }
 
-// failAll takes no more publishes and settles all with err.
+// failAll settles all with err.
 func (p *publishes) failAll(err error) {
 	p.mu.Lock()
-	p.closed = true
 	tickets := make([]transport.Ticket, 0, len(p.waiting))
 	for t := range p.waiting {
 		tickets = append(tickets, t)

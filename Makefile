@@ -11,7 +11,11 @@ GOTEST := GOWORK=off $(if $(CC_FOUND),CGO_ENABLED=1) go test $(RACE)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help demo server test race-mode test-integration test-docker test-node fuzz lint bench-overhead bench-json
+.PHONY: help demo server test race-mode test-integration test-conformance test-docker test-node fuzz lint bench-overhead bench-json
+
+# A pipe fails with what is piped, not with what reads it.
+test-conformance bench-overhead: SHELL := bash
+test-conformance bench-overhead: .SHELLFLAGS := -o pipefail -c
 
 help: ## what there is to run
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 20
@@ -38,6 +42,10 @@ endif
 
 test-integration: race-mode ## the tests against a real server alone: the embedded one, or NATS_URL=nats://...
 	@cd devserver && $(GOTEST) -count=1 ./integration
+
+test-conformance: ## the conformance suite on all transports, and how many cases ran on each
+	@GOWORK=off go test -count=1 -v -run '^TestConformance' ./transport/memory | grep -E 'cases ran|^(---|ok|FAIL)'
+	@cd devserver && GOWORK=off go test -count=1 -v -run '^TestConformance' ./integration | grep -E 'cases ran|^(---|ok|FAIL)'
 
 test-docker: ## the same against a server in a container; needs a docker engine
 	@deploy/docker/test.sh

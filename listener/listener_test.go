@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime"
 	"strconv"
@@ -438,34 +437,6 @@ func TestNewRefuses(t *testing.T) {
 	l, err := listener.New(c, "", h)
 	require.NoError(t, err)
 	require.ErrorContains(t, l.DeleteDurable(t.Context()), "no durable to delete")
-}
-
-func ExampleListener_Listen() {
-	conn := &fakeconn.Conn{}
-	ctx, stop := context.WithCancel(context.Background())
-	c, err := client.Build(ctx, "ticketing", "orders-1", "nats://localhost:4222",
-		client.Transport(conn.Dialer()), // without this line, over NATS Streaming
-		client.Logger(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		panic(err)
-	}
-	l, err := listener.New(c, "orders-service",
-		func(_ context.Context, e events.ExpirationComplete, d listener.Delivery) error {
-			fmt.Println("order", e.OrderID, "is over; sequence", d.Sequence, "attempt", d.Attempt)
-			stop()
-			return nil
-		})
-	if err != nil {
-		panic(err)
-	}
-	go func() { // somebody publishes
-		<-l.Ready()
-		conn.Subscriptions()[0].Deliver(transport.Delivery{Sequence: 1, Data: []byte(`{"orderId":"o1"}`)})
-	}()
-	fmt.Println(l.Listen(ctx))
-	// Output:
-	// order o1 is over; sequence 1 attempt 1
-	// <nil>
 }
 
 // FuzzPayload: whatever arrives, the listener lives, and acknowledges only what

@@ -319,31 +319,3 @@ func TestConcurrentPublishers(t *testing.T) {
 	slices.Sort(all)
 	require.Len(t, slices.Compact(all), 8*200)
 }
-
-func ExamplePublisher_Publish() {
-	conn := &fakeconn.Conn{OnPublish: func(m transport.Message, r transport.Receipt) {
-		fmt.Printf("%s %s\n", m.Subject, m.Data)
-		r.Settle(nil)
-	}}
-	ctx := context.Background()
-	c, err := client.Build(ctx, "ticketing", "tickets-1", "nats://localhost:4222",
-		client.Transport(conn.Dialer()), // without this line, over NATS Streaming
-		client.Logger(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		panic(err)
-	}
-	defer c.Close(ctx)
-
-	p, err := publisher.New[events.TicketCreated](c)
-	if err != nil {
-		panic(err)
-	}
-	err = p.Publish(ctx, events.TicketCreated{ID: "t1", Title: "concert", Price: 20, UserID: "u1"})
-	fmt.Println(err)
-	err = p.Publish(ctx, events.TicketCreated{ID: "t2", Price: -1, UserID: "u1"})
-	fmt.Println(errors.Is(err, publisher.ErrNotStored), err)
-	// Output:
-	// ticket:created {"id":"t1","version":0,"title":"concert","price":20,"userId":"u1"}
-	// <nil>
-	// true publish ticket:created: not stored: invalid event: price: -1 is negative
-}

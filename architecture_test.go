@@ -73,14 +73,14 @@ func TestArrows(t *testing.T) {
 		"transport/stan":              {"transport", "transport/internal/natsconn", "subjects", "internal/await"},
 		"transport/memory":            {"transport"},
 		"transport/transporttest":     {"transport"},
-		"client":                      {"transport", "transport/stan", "internal/session", "internal/backoff"},
-		"publisher":                   {"client", "codec", "events", "subjects", "transport", "internal/session", "internal/eventtype"},
-		"listener":                    {"client", "codec", "events", "subjects", "transport", "internal/session", "internal/eventtype"},
+		"client":                      {"transport", "transport/stan", "internal/await", "internal/session", "internal/backoff"},
+		"publisher":                   {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/session", "internal/eventtype"},
+		"listener":                    {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/session", "internal/eventtype"},
 		"internal/await":              {},
 		"internal/backoff":            {},
 		"internal/eventtype":          {"events", "subjects", "transport"},
 		"internal/fakeconn":           {"transport"},
-		"internal/session":            {"transport"},
+		"internal/session":            {"transport", "internal/await"},
 	}
 	for _, p := range list(t) {
 		name, below := strings.CutPrefix(p.ImportPath, module+"/")

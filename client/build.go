@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/backoff"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/transport"
@@ -53,8 +54,8 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, ids identity) (transport.Conn, error) {
 	var last error
 	for attempt := 1; ; attempt++ {
-		if err := context.Cause(ctx); err != nil {
-			return nil, gaveUp(err, last, attempt-1)
+		if ctx.Err() != nil {
+			return nil, gaveUp(await.Ended(ctx), last, attempt-1)
 		}
 		conn, err := dial(ctx, *cfg)
 		if err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/session"
 )
 
@@ -56,6 +57,6 @@ func (c *Client) Close(ctx context.Context) error {
 	case <-c.closed:
 		return c.closeErr
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return await.Ended(ctx)
 	}
 }

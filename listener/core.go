@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
@@ -15,8 +16,8 @@ import (
 type typed struct {
 	decode  func(data []byte) (event any, err error)
 	handle  func(ctx context.Context, event any, d Delivery) error
-	key     func(event any) string // nil: no ordering key
-	release func(event any)        // the event is not used any more
+	key     func(event any) (string, error) // nil: no ordering key
+	release func(event any)                 // the event is not used any more
 }
 
 // core is a listener without its type.
@@ -87,7 +88,7 @@ func (c *core) listen(ctx context.Context) (err error) {
 		select {
 		case <-over:
 		case <-closing.Done():
-			cut(context.Cause(closing))
+			cut(await.Ended(closing))
 			<-over
 		}
 		return c.fail(err)
@@ -102,9 +103,10 @@ func (c *core) listen(ctx context.Context) (err error) {
 	sub, err := c.session.Conn.Subscribe(ctx, c.subscribeConfig(), r.deliver)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // no need for one any more
+			err = nil // no need for one any more
 		}
-		return err
+		// The server may have taken it all the same, and delivered.
+		return errors.Join(err, c.drain(draining, r))
 	}
 	close(c.ready)
 	c.log.Info("listening", slog.String("durable", c.options.durable),
@@ -130,4 +132,11 @@ func (c *core) leave(ctx context.Context, r *run, sub transport.Subscription) er
 	err := sub.Close(ctx)
 	c.log.Info("listening ended")
 	return errors.Join(unfinished, err)
+}
+
+// drain drains a run that has no subscription.
+func (c *core) drain(ctx context.Context, r *run) error {
+	ctx, cancel := context.WithTimeout(ctx, c.options.drainTimeout)
+	defer cancel()
+	return r.drain(ctx)
 }

@@ -75,8 +75,19 @@ func (m *manual) ack() error {
 		return ErrSettled
 	}
 	err := m.run.ack(m.work)
-	m.release(err == nil)
-	return err
+	if err != nil {
+		m.reopen()
+		return err
+	}
+	m.release(true)
+	return nil
+}
+
+// reopen lets what was not sent be tried again.
+func (m *manual) reopen() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.settled = false
 }
 
 func (m *manual) nak(err error) error {

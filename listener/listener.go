@@ -73,15 +73,9 @@ func erase[T events.Event](h Handler[T], o options) (typed, error) {
 		release: release,
 		decode: func(data []byte) (any, error) {
 			event := pool.Get()
-			if err := o.codec.Decode(data, event); err != nil {
+			if err := decode(o, data, event); err != nil {
 				release(event)
-				return nil, fmt.Errorf("%w: %w", ErrUndecodable, err)
-			}
-			if o.validate {
-				if err := event.(events.Validator).Validate(); err != nil { //nolint:forcetypeassert // checked below
-					release(event)
-					return nil, fmt.Errorf("%w: %w", ErrInvalidEvent, err)
-				}
+				return nil, err
 			}
 			return event, nil
 		},
@@ -98,12 +92,35 @@ func erase[T events.Event](h Handler[T], o options) (typed, error) {
 		if !ok {
 			return t, fmt.Errorf("%w option OrderingKey: it is a %T, and the listener's events are %v", client.ErrInvalid, o.key, reflect.TypeFor[T]())
 		}
-		t.key = func(event any) string {
+		t.key = func(event any) (k string, err error) {
+			defer recovered("OrderingKey", &err)
 			v, _ := event.(*T)
-			return key(*v)
+			return key(*v), nil
 		}
 	}
 	return t, nil
+}
+
+// decode sets the event from a payload, and validates it if it is to. A panic of
+// the event's own methods is an error like any other: the payload provoked it.
+func decode(o options, data []byte, event any) (err error) {
+	defer recovered("decoding", &err)
+	if err := o.codec.Decode(data, event); err != nil {
+		return fmt.Errorf("%w: %w", ErrUndecodable, err)
+	}
+	if v, ok := event.(events.Validator); ok && o.validate {
+		if err := v.Validate(); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalidEvent, err)
+		}
+	}
+	return nil
+}
+
+// recovered, deferred, makes an error of a panic.
+func recovered(doing string, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: %s panicked: %v", ErrUndecodable, doing, p)
+	}
 }
 
 // Listen subscribes and hands events to the handler until ctx is done, then

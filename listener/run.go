@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -50,11 +51,15 @@ func (r *run) deliver(d transport.Delivery) {
 		// The key is in the event, so that it has to be decoded before it is known
 		// what it must wait for.
 		event, err := r.core.typed.decode(d.Data)
+		if err == nil {
+			w.event, w.keyed = event, true
+			w.key, err = r.core.typed.key(event)
+		}
 		if err != nil {
+			r.discard(w)
 			r.undecodable(d, err)
 			return
 		}
-		w.event, w.key, w.keyed = event, r.core.typed.key(event), true
 	}
 	r.mu.Lock()
 	if !r.delivered {
@@ -158,9 +163,14 @@ func (r *run) runManual(w *work, d transport.Delivery) {
 	r.open++
 	r.mu.Unlock()
 	defer m.returned(r.core.options.ackWait) // also after Goexit
-	if err := r.invoke(w, d, m); err != nil && m.settle() {
+	err := r.invoke(w, d, m)
+	switch {
+	case err == nil:
+	case m.settle():
 		r.failed(w, err)
 		m.release(false)
+	default:
+		r.log.Warn("handler failed after it had settled its event, which stays as it is settled", r.attributes(w, slog.Any("error", err))...)
 	}
 }
 
@@ -300,5 +310,5 @@ func (r *run) drain(ctx context.Context) error {
 		sequences = append(sequences, w.id.sequence)
 	}
 	return fmt.Errorf("%w: %d handlers still running (sequences %v), %d events not settled: they come again (%w)",
-		ErrUnfinished, len(sequences), sequences, r.open, context.Cause(ctx))
+		ErrUnfinished, len(sequences), sequences, r.open, await.Ended(ctx))
 }

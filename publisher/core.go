@@ -9,6 +9,7 @@ import (
 
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
@@ -58,7 +59,7 @@ func (c *core) publish(ctx context.Context, event any) error {
 	case err := <-w.settled:
 		return c.failure(err, nil)
 	case <-ctx.Done():
-		cause = context.Cause(ctx)
+		cause = await.Ended(ctx)
 	case <-timeout:
 		cause = c.timedOut()
 	}
@@ -104,7 +105,7 @@ func (c *core) encode(buf []byte, event any) ([]byte, error) {
 // or, where it has no deadline, the timeout has passed.
 func (c *core) enter(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return await.Ended(ctx)
 	}
 	if ok, err := c.session.Window.TryEnter(); ok || err != nil {
 		return err

@@ -1,6 +1,10 @@
 package publisher
 
-import "context"
+import (
+	"context"
+
+	"github.com/sgtickets/common/internal/await"
+)
 
 // flight is what a PublishAll has under way, in order.
 type flight struct {
@@ -44,7 +48,7 @@ func (f *flight) land(ctx context.Context) (stored int, err error) {
 		select {
 		case <-first.Done():
 		case <-ctx.Done():
-			first.giveUp(context.Cause(ctx))
+			first.giveUp(await.Ended(ctx))
 			<-first.Done()
 		}
 		f.landed(first.Err())

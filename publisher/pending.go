@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -53,7 +54,7 @@ func (p *Pending) Wait(ctx context.Context) error {
 	case <-p.Done():
 		return p.Err()
 	case <-ctx.Done():
-		return &Error{p.core.subject, fmt.Errorf("%w: %w", ErrPending, context.Cause(ctx))}
+		return &Error{p.core.subject, fmt.Errorf("%w: %w", ErrPending, await.Ended(ctx))}
 	}
 }
 

@@ -47,23 +47,24 @@ func TestParseSuggestsTheNearest(t *testing.T) {
 
 func TestValid(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"a", "seat:reserved", "a.b.c", "dead.orders-service.ticket:created", "zürich", "a-b_c"} {
+	for _, name := range []string{"a", "seat:reserved", "a.b.c", "dead.orders-service.ticket:created", "zürich", "a-b_c", strings.Repeat("x", 255)} {
 		require.NoError(t, subjects.Valid(name), name)
 	}
 	for name, text := range map[string]string{
-		"":       "the name is empty",
-		".":      "a token between dots is empty",
-		"a..b":   "a token between dots is empty",
-		".a":     "a token between dots is empty",
-		"a.":     "ends with a dot",
-		"a.*":    "the wildcard '*'",
-		">":      "the wildcard '>'",
-		"a/b":    "the character '/'",
-		"a b":    "the character ' '",
-		"a\tb":   `the character '\t'`,
-		"a\r\nb": `the character '\r'`,
-		"a\x00b": `the character '\x00'`,
-		"a\xffb": "not UTF-8",
+		strings.Repeat("x", 256): "the name has 256 bytes, at most 255 are allowed",
+		"":                       "the name is empty",
+		".":                      "a token between dots is empty",
+		"a..b":                   "a token between dots is empty",
+		".a":                     "a token between dots is empty",
+		"a.":                     "ends with a dot",
+		"a.*":                    "the wildcard '*'",
+		">":                      "the wildcard '>'",
+		"a/b":                    "the character '/'",
+		"a b":                    "the character ' '",
+		"a\tb":                   `the character '\t'`,
+		"a\r\nb":                 `the character '\r'`,
+		"a\x00b":                 `the character '\x00'`,
+		"a\xffb":                 "not UTF-8",
 	} {
 		err := subjects.Valid(name)
 		require.ErrorIs(t, err, subjects.ErrInvalid, "%q", name)

@@ -122,6 +122,24 @@ func TestBuildTakesOverFromACrashedClient(t *testing.T) {
 	_ = old.Close(ctx) // it can't reach the server
 }
 
+// TestCancelledBuild does not stand in the way of the next one under the same
+// client ID, and does not end it, whatever it had come to.
+func TestCancelledBuild(t *testing.T) {
+	t.Parallel()
+	type tag struct{}
+	fresh[tag](t)
+	id := "cancelled-" + group()
+	for n := range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n)*300*time.Microsecond)
+		c, err := client.Build(ctx, server.clusterID, id, server.url, quiet())
+		cancel()
+		if err == nil {
+			closeClient(t, c)
+		}
+	}
+	publish[tag](t, connectAs(t, id), 3)
+}
+
 // cutDialer is a network that can be cut.
 type cutDialer struct {
 	conn atomic.Pointer[net.Conn]
@@ -177,6 +195,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"RetryOnFailedConnect", "ticketing", "c", server.url, []client.Option{client.NATS(nats.RetryOnFailedConnect(true))}, "RetryOnFailedConnect can't be set"},
 		{"the default of MaxReconnects", "ticketing", "c", server.url, []client.Option{client.NATS(nats.Name("x"), nats.MaxReconnects(60))}, "MaxReconnects can't be set"},
 		{"an option that fails", "ticketing", "c", server.url, []client.Option{client.NATS(nats.RootCAs("/nowhere"))}, "NATS option: "},
+		{"credentials that are not there", "ticketing", "c", server.url, []client.Option{client.NATS(nats.UserCredentials("/nowhere"))}, "no such file"},
 		{"no NATS option", "ticketing", "c", server.url, []client.Option{client.NATS()}, "option NATS: it holds no option"},
 		{"nil option", "ticketing", "c", server.url, []client.Option{nil}, "option: nil"},
 		{"nil logger", "ticketing", "c", server.url, []client.Option{client.Logger(nil)}, "option Logger: nil"},

@@ -1,10 +1,14 @@
 // Package await puts a context around calls that don't take one.
 package await
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+)
 
-// Do runs call in a goroutine of its own and returns its result, or ctx's cause
-// as soon as ctx is done. In the latter case the call goes on by itself, and
+// Do runs call in a goroutine of its own and returns its result, or an error that
+// matches ctx's and its cause as soon as ctx is done. In the latter case the call goes on by itself, and
 // late, unless it is nil, gets its result if it succeeds after all: to close
 // what nobody waits for any more.
 func Do[T any](ctx context.Context, call func() (T, error), late func(T)) (T, error) {
@@ -28,6 +32,15 @@ func Do[T any](ctx context.Context, call func() (T, error), late func(T)) (T, er
 		return r.value, r.err
 	case <-ctx.Done():
 		var zero T
-		return zero, context.Cause(ctx)
+		return zero, Ended(ctx)
 	}
+}
+
+// Ended returns why ctx is done: an error that matches ctx.Err() and its cause.
+func Ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }

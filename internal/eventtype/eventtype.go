@@ -21,10 +21,23 @@ func Subject[T events.Event]() (subjects.Subject, error) {
 		return "", fmt.Errorf("%w event type %v: it is a pointer; use %v", transport.ErrInvalid, t, t.Elem())
 	default:
 	}
-	var zero T
-	subject := zero.Subject()
+	subject, err := ofZero[T]()
+	if err != nil {
+		return "", fmt.Errorf("%w event type %v: %w", transport.ErrInvalid, t, err)
+	}
 	if err := subjects.Valid(string(subject)); err != nil {
 		return "", fmt.Errorf("%w event type %v: its Subject method: %w", transport.ErrInvalid, t, err)
 	}
 	return subject, nil
+}
+
+// ofZero asks the zero value of T for its subject.
+func ofZero[T events.Event]() (subject subjects.Subject, err error) {
+	defer func() {
+		if p := recover(); p != nil { // such as one promoted from an embedded nil
+			err = fmt.Errorf("its Subject method panics on the zero value: %v", p)
+		}
+	}()
+	var zero T
+	return zero.Subject(), nil
 }

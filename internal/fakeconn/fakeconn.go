@@ -202,12 +202,23 @@ type Settled struct {
 	mu   sync.Mutex
 	acks int
 	naks int
+	err  error
+}
+
+// Fail makes what settles it fail with err, until it is called with nil.
+func (s *Settled) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
 }
 
 // Ack implements transport.Settler.
 func (s *Settled) Ack() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
 	s.acks++
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -41,7 +42,7 @@ func (w *Window) Enter(ctx context.Context) error {
 	case <-w.closed:
 		return transport.ErrClosed
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return await.Ended(ctx)
 	case w.places <- struct{}{}:
 		return nil
 	}

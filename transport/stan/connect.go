@@ -21,9 +21,11 @@ const (
 	// subscribing, closing. It is stan.go's own default.
 	requestWait = 2 * time.Second
 
-	// The publisher bounds its wait for a confirmation by itself (see Abandon), so
-	// that stan.go's timer, one for the whole connection, must not fire before.
-	pubAckWait = 24 * time.Hour
+	// pubAckWait ends the wait for a confirmation that will hardly come any more. The
+	// publisher's own bounds, which are shorter as a rule, end it through Abandon.
+	// It must not be long: what was abandoned stays in stan.go until then, and so does
+	// the timer of a publish that was confirmed before stan.go had set it.
+	pubAckWait = 2 * time.Minute
 
 	// The window of publishes in flight is the client's, and stan.go's, in which a
 	// publish blocks regardless of any context, must never be reached. It is the
@@ -40,21 +42,24 @@ func connect(ctx context.Context, cfg transport.Config, opts options) (transport
 	}
 	c.nc = nc
 
-	wait := requestWait
-	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(wait, time.Until(deadline))
-	}
 	sc, err := await.Do(ctx, func() (stan.Conn, error) {
-		return stan.Connect(cfg.ClusterID, cfg.ClientID,
+		sc, err := stan.Connect(cfg.ClusterID, cfg.ClientID,
 			stan.NatsConn(nc),
-			stan.ConnectWait(wait),
+			stan.ConnectWait(requestWait),
 			stan.PubAckWait(pubAckWait),
 			stan.MaxPubAcksInflight(maxPubAcksInflight),
 			stan.SetConnectionLostHandler(func(_ stan.Conn, err error) { c.lost(err) }),
 		)
-	}, func(late stan.Conn) { _ = late.Close() })
-	if err != nil {
+		if err != nil {
+			nc.Close()
+		}
+		return sc, err
+	}, func(stan.Conn) {
+		// No close request: it names the client ID alone, and would end a client that
+		// has connected under it meanwhile. The server finds out that nobody answers.
 		nc.Close()
+	})
+	if err != nil {
 		return nil, c.explain(err, cfg)
 	}
 	c.connected(sc)

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/stan.go"
 	"github.com/nats-io/stan.go/pb"
 
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -152,7 +153,7 @@ func (p *publishes) drain(ctx context.Context) error {
 		p.mu.Lock()
 		n := len(p.waiting)
 		p.mu.Unlock()
-		return fmt.Errorf("%d publishes not confirmed: %w", n, context.Cause(ctx))
+		return fmt.Errorf("%d publishes not confirmed: %w", n, await.Ended(ctx))
 	}
 }
 

@@ -1,0 +1,173 @@
+package listener_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/internal/fakeconn"
+	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
+)
+
+// touchy is an event whose own methods panic.
+type touchy struct {
+	Number exploding `json:"number"`
+	Bad    bool      `json:"bad"`
+}
+
+type exploding int
+
+func (*exploding) UnmarshalJSON([]byte) error { panic("unmarshal") }
+
+func (touchy) Subject() subjects.Subject { return "touchy" }
+
+func (e touchy) Validate() error {
+	if e.Bad {
+		panic("validate")
+	}
+	return nil
+}
+
+// TestPanicsOfAnEventsOwnMethods make it undecodable, and do not end the process.
+func TestPanicsOfAnEventsOwnMethods(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		conn := &fakeconn.Conn{}
+		c, log := build(t, conn)
+		handled := make(chan uint64, 10)
+		l, err := listener.New(c, "g", func(_ context.Context, _ touchy, d listener.Delivery) error {
+			handled <- d.Sequence
+			return nil
+		}, listener.Validate(), listener.Concurrency(2), listener.OrderingKey(func(touchy) string { return "" }))
+		require.NoError(t, err)
+		keyless, err := listener.New(c, "h", func(context.Context, touchy, listener.Delivery) error { return nil }, listener.Concurrency(2),
+			listener.OrderingKey(func(touchy) string { panic("key") }))
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- listener.Run(ctx, l, keyless) }()
+		<-l.Ready()
+		<-keyless.Ready()
+		for _, sub := range conn.Subscriptions() {
+			for n, data := range []string{`{"number":1}`, `{"bad":true}`, `{}`} {
+				sub.Deliver(transport.Delivery{Sequence: uint64(n + 1), Data: []byte(data)})
+			}
+		}
+		require.Equal(t, uint64(3), <-handled)
+		synctest.Wait()
+		for _, text := range []string{"panicked: unmarshal", "panicked: validate", "OrderingKey panicked: key"} {
+			require.Contains(t, log.String(), text)
+		}
+		stop()
+		require.NoError(t, <-ended)
+	})
+}
+
+// promoted has a Subject method only as long as its pointer is not nil.
+type promoted struct{ *free }
+
+func TestNewRefusesAPromotedNilSubject(t *testing.T) {
+	t.Parallel()
+	c, _ := build(t, &fakeconn.Conn{})
+	_, err := listener.New(c, "g", func(context.Context, promoted, listener.Delivery) error { return nil })
+	require.ErrorIs(t, err, transport.ErrInvalid)
+	require.ErrorContains(t, err, "its Subject method panics on the zero value")
+}
+
+// TestManualErrors: an error gives an open event back, and leaves a settled one as
+// it is; an acknowledgement that could not be sent can be tried again.
+func TestManualErrors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		deliveries := make(chan listener.Delivery, 3)
+		b := listen(t, func(_ context.Context, _ expiration, d listener.Delivery) error {
+			deliveries <- d
+			switch d.Sequence {
+			case 1:
+				return errors.New("not today")
+			case 2:
+				require.NoError(t, d.Ack())
+				return errors.New("afterwards")
+			}
+			return nil
+		}, listener.ManualAck())
+		one, two := b.deliver(1), b.deliver(2)
+		first := <-deliveries
+		<-deliveries
+		synctest.Wait()
+		require.ErrorIs(t, first.Ack(), listener.ErrSettled)
+		require.Zero(t, one.Acks())
+		require.Equal(t, 1, two.Acks())
+		require.Contains(t, b.log.String(), "handler failed after it had settled its event")
+
+		three := b.deliver(3)
+		third := <-deliveries
+		unsent := errors.New("no connection")
+		three.Fail(unsent)
+		require.ErrorIs(t, third.Ack(), unsent)
+		three.Fail(nil)
+		require.NoError(t, third.Ack())
+		require.Equal(t, 1, three.Acks())
+		b.stop()
+		require.NoError(t, <-b.ended)
+	})
+}
+
+// unconfirmed never confirms a subscription, and delivers to it all the same.
+type unconfirmed struct {
+	fakeconn.Conn
+	late chan func()
+}
+
+func (u *unconfirmed) Subscribe(ctx context.Context, _ transport.SubscribeConfig, deliver func(transport.Delivery)) (transport.Subscription, error) {
+	sequence := uint64(0)
+	u.late <- func() {
+		sequence++
+		deliver(transport.Delivery{Sequence: sequence, Data: []byte(`{"orderId":"o1"}`), Settler: &fakeconn.Settled{}})
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestNoHandlerBeginsAfterListen, although the server delivers to a subscription
+// that Listen's context ended before it was confirmed.
+func TestNoHandlerBeginsAfterListen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		late := make(chan func(), 1)
+		c, err := client.Build(t.Context(), "ticketing", "test", "nats://unused", client.Logger(slog.New(slog.DiscardHandler)),
+			client.Transport(func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
+				conn := &unconfirmed{late: late}
+				_, err := conn.Dialer()(ctx, cfg)
+				return conn, err
+			}))
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		runs := 0
+		l, err := listener.New(c, "g", func(context.Context, expiration, listener.Delivery) error {
+			time.Sleep(time.Second)
+			runs++
+			return nil
+		})
+		require.NoError(t, err)
+		ended := make(chan error)
+		go func() { ended <- l.Listen(ctx) }()
+		deliver := <-late
+		deliver() // before it is confirmed: its handler runs to its end
+		synctest.Wait()
+		stop()
+		require.NoError(t, <-ended)
+		require.Equal(t, 1, runs)
+		deliver() // after Listen has returned
+		time.Sleep(time.Minute)
+		require.Equal(t, 1, runs)
+	})
+}

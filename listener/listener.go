@@ -117,8 +117,8 @@ func decode(o options, data []byte, event any) (err error) {
 }
 
 // recovered, deferred, makes an error of a panic.
-func recovered(doing string, err *error) {
-	if p := recover(); p != nil {
+func recovered(doing string, err *error) { //nolint:gocritic // it sets the result of the function that defers it
+	if p := recover(); p != nil { //nolint:revive // this is the deferred function
 		*err = fmt.Errorf("%w: %s panicked: %v", ErrUndecodable, doing, p)
 	}
 }

@@ -117,12 +117,13 @@ type inbox struct {
 	transport.Subscription
 	c       *check
 	arrived chan transport.Delivery
-	had     map[uint64]int // how often each sequence was taken
+	ackWait time.Duration
+	first   map[uint64]time.Time // when each sequence came first
 }
 
 func (c *check) subscribe(conn transport.Conn, s transport.SubscribeConfig) *inbox {
 	c.Helper()
-	in := &inbox{c: c, arrived: make(chan transport.Delivery, 100_000), had: make(map[uint64]int)}
+	in := &inbox{c: c, arrived: make(chan transport.Delivery, 100_000), ackWait: s.AckWait, first: make(map[uint64]time.Time)}
 	sub, err := conn.Subscribe(c.context(), s, func(d transport.Delivery) { in.arrived <- d })
 	if err != nil {
 		c.Fatalf("subscribe: %v", err)
@@ -145,33 +146,45 @@ func (in *inbox) leave() {
 // next returns the next delivery.
 func (in *inbox) next() transport.Delivery {
 	in.c.Helper()
-	select {
-	case d := <-in.arrived:
-		return d
-	case <-time.After(patience):
+	d, ok := in.receive(patience)
+	if !ok {
 		in.c.Fatal("nothing was delivered")
-		return transport.Delivery{}
 	}
+	return d
 }
 
-// take returns the next n deliveries, without settling them. One that comes a
-// second time, once, is not counted: a broker may send twice what is stored while a
-// member joins its group (NATS Streaming's performDurableRedelivery does).
-func (in *inbox) take(n int) []transport.Delivery {
-	in.c.Helper()
-	deliveries := make([]transport.Delivery, 0, n)
-	for len(deliveries) < n {
-		if d := in.next(); !in.again(d) {
-			deliveries = append(deliveries, d)
+// receive returns the next delivery, if one comes within the time.
+//
+// A broker without negative acknowledgement may send twice, at once, what is
+// stored while a member joins its group: NATS Streaming's performDurableRedelivery
+// does. The second of the two is passed over.
+func (in *inbox) receive(within time.Duration) (transport.Delivery, bool) {
+	timeout := time.After(within)
+	for {
+		select {
+		case d := <-in.arrived:
+			first, had := in.first[d.Sequence]
+			if !had {
+				in.first[d.Sequence] = time.Now()
+			}
+			if had && d.Redelivered && d.Deliveries == 2 && !in.c.h.Features.Nak && time.Since(first) < in.ackWait/2 {
+				continue
+			}
+			return d, true
+		case <-timeout:
+			return transport.Delivery{}, false
 		}
 	}
-	return deliveries
 }
 
-// again tells whether the inbox has had the message before, once.
-func (in *inbox) again(d transport.Delivery) bool {
-	in.had[d.Sequence]++
-	return in.had[d.Sequence] == 2 && d.Redelivered
+// take returns the next n deliveries, without settling them.
+func (in *inbox) take(n int) []transport.Delivery {
+	in.c.Helper()
+	deliveries := make([]transport.Delivery, n)
+	for i := range deliveries {
+		deliveries[i] = in.next()
+	}
+	return deliveries
 }
 
 // expect takes as many deliveries as there are texts, fails unless they are these
@@ -179,7 +192,7 @@ func (in *inbox) again(d transport.Delivery) bool {
 func (in *inbox) expect(texts ...string) {
 	in.c.Helper()
 	for _, text := range texts {
-		d := in.take(1)[0]
+		d := in.next()
 		if string(d.Data) != text {
 			in.c.Fatalf("delivered %q, want %q (of %q)", d.Data, text, texts)
 		}
@@ -190,10 +203,8 @@ func (in *inbox) expect(texts ...string) {
 // quiet fails if something is delivered within d.
 func (in *inbox) quiet(d time.Duration, why string) {
 	in.c.Helper()
-	select {
-	case got := <-in.arrived:
+	if got, ok := in.receive(d); ok {
 		in.c.Fatalf("%q was delivered: %s", got.Data, why)
-	case <-time.After(d):
 	}
 }
 

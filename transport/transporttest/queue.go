@@ -98,7 +98,7 @@ var queueCases = []testCase{
 		in.quiet(300*time.Millisecond, "more than max in flight")
 		for i, want := range numbers(4, 6) {
 			c.ack(got[i])
-			d := in.take(1)[0]
+			d := in.next()
 			equal(c, string(d.Data), want, "after an acknowledgement")
 			got = append(got, d)
 		}

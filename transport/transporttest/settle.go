@@ -15,13 +15,13 @@ var settleCases = []testCase{
 		c.store(conn, subject, "1")
 		first := in.next()
 		begun := time.Now()
-		for n := 2; n <= 3; n++ {
+		for range 2 {
 			again := in.next()
 			equal(c, again.Sequence, first.Sequence, "sequence")
 			equal(c, again.Timestamp, first.Timestamp, "timestamp")
 			equal(c, again.Redelivered, true, "redelivered")
-			if again.Deliveries != 0 {
-				equal(c, again.Deliveries, n, "deliveries")
+			if again.Deliveries != 0 && again.Deliveries <= first.Deliveries {
+				c.Fatalf("deliveries: %d after %d", again.Deliveries, first.Deliveries)
 			}
 			if waited := time.Since(begun); waited < c.h.AckWait*9/10 {
 				c.Fatalf("redelivered after %v, before the ack wait of %v", waited, c.h.AckWait)

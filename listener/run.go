@@ -66,12 +66,23 @@ func (r *run) deliver(d transport.Delivery) {
 		r.delivered = true
 		r.checkPosition(d)
 	}
-	again := r.book.arrive(w)
+	if r.book.arrive(w) {
+		// Not here: an acknowledgement may wait for the network, and this must not.
+		r.workers++
+		go r.ackAgain(w)
+	}
 	r.hire()
 	r.mu.Unlock()
-	if again {
-		_ = r.ack(w)
-	}
+}
+
+// ackAgain acknowledges an event once more, as a worker of the run.
+func (r *run) ackAgain(w *work) {
+	_ = r.ack(w)
+	r.mu.Lock()
+	r.workers--
+	r.hire()
+	r.signal()
+	r.mu.Unlock()
 }
 
 // checkPosition logs when the first event shows that StartAt had no effect.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
-	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
@@ -59,7 +58,7 @@ func (c *core) publish(ctx context.Context, event any) error {
 	case err := <-w.settled:
 		return c.failure(err, nil)
 	case <-ctx.Done():
-		cause = await.Ended(ctx)
+		cause = ended(ctx)
 	case <-timeout:
 		cause = c.timedOut()
 	}
@@ -105,7 +104,7 @@ func (c *core) encode(buf []byte, event any) ([]byte, error) {
 // or, where it has no deadline, the timeout has passed.
 func (c *core) enter(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return await.Ended(ctx)
+		return ended(ctx)
 	}
 	if ok, err := c.session.Window.TryEnter(); ok || err != nil {
 		return err
@@ -119,7 +118,7 @@ func (c *core) enter(ctx context.Context) error {
 		if errors.Is(err, transport.ErrClosed) {
 			return err
 		}
-		return fmt.Errorf("no place in the window of publishes in flight: %w", err)
+		return fmt.Errorf("no place in the window of publishes in flight: %w", ended(ctx))
 	}
 	return nil
 }

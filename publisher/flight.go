@@ -2,8 +2,6 @@ package publisher
 
 import (
 	"context"
-
-	"github.com/sgtickets/common/internal/await"
 )
 
 // flight is what a PublishAll has under way, in order.
@@ -48,7 +46,7 @@ func (f *flight) land(ctx context.Context) (stored int, err error) {
 		select {
 		case <-first.Done():
 		case <-ctx.Done():
-			first.giveUp(await.Ended(ctx))
+			first.giveUp(ended(ctx))
 			<-first.Done()
 		}
 		f.landed(first.Err())

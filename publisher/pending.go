@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -54,7 +53,7 @@ func (p *Pending) Wait(ctx context.Context) error {
 	case <-p.Done():
 		return p.Err()
 	case <-ctx.Done():
-		return &Error{p.core.subject, fmt.Errorf("%w: %w", ErrPending, await.Ended(ctx))}
+		return &Error{p.core.subject, fmt.Errorf("%w: %w", ErrPending, ended(ctx))}
 	}
 }
 

@@ -93,6 +93,25 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// TestCauseOfAnotherPublish: the error of the publish that ended the context says
+// nothing about this one.
+func TestCauseOfAnotherPublish(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := expirations(t, &fakeconn.Conn{})
+		other := p.Publish(t.Context(), events.ExpirationComplete{})
+		require.ErrorIs(t, other, publisher.ErrNotStored)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(other) })
+		err := p.Publish(ctx, event)
+		require.ErrorIs(t, err, publisher.ErrOutcomeUnknown)
+		require.NotErrorIs(t, err, publisher.ErrNotStored)
+		require.NotErrorIs(t, err, publisher.ErrInvalidEvent)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorContains(t, err, "orderId: is empty")
+	})
+}
+
 func TestPending(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -21,12 +21,16 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 	if err := c.Err(); err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		return await.Ended(ctx)
+	}
 	// As little as possible is sent to a member that leaves at once: one message,
 	// which goes to the other members, if there are any, as soon as it has left.
 	s.MaxInFlight = 1
 	s.AckWait = time.Second
-	s.Start = transport.NewOnly
-	inner, err := c.subscribe(ctx, s, func(*stan.Msg) {})
+	// The position stays the caller's: if this is cut off, the durable that joining
+	// may have made must not have skipped anything.
+	inner, err := c.subscribe(ctx, s, func(*stan.Msg) {}, stan.Subscription.Unsubscribe)
 	if err != nil {
 		return err
 	}

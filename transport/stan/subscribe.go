@@ -24,6 +24,9 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil {
+		return nil, await.Ended(ctx)
+	}
 	sub := &subscription{conn: c, done: make(chan struct{})}
 	handler := func(m *stan.Msg) {
 		sub.intake.RLock()
@@ -32,7 +35,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 			deliver(delivery(m))
 		}
 	}
-	inner, err := c.subscribe(ctx, s, handler)
+	inner, err := c.subscribe(ctx, s, handler, stan.Subscription.Close)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +44,11 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	return sub, nil
 }
 
-// subscribe makes the subscription on the server.
-func (c *conn) subscribe(ctx context.Context, s transport.SubscribeConfig, handler stan.MsgHandler) (stan.Subscription, error) {
+// subscribe makes the subscription on the server. One that is confirmed when ctx
+// is done already is left by leave.
+func (c *conn) subscribe(
+	ctx context.Context, s transport.SubscribeConfig, handler stan.MsgHandler, leave func(stan.Subscription) error,
+) (stan.Subscription, error) {
 	opts := []stan.SubscriptionOption{
 		stan.SetManualAckMode(),
 		stan.AckWait(s.AckWait),
@@ -57,7 +63,7 @@ func (c *conn) subscribe(ctx context.Context, s transport.SubscribeConfig, handl
 			return c.sc.QueueSubscribe(s.Subject, s.Group, handler, opts...)
 		}
 		return c.sc.Subscribe(s.Subject, handler, opts...)
-	}, func(late stan.Subscription) { _ = late.Close() })
+	}, func(late stan.Subscription) { _ = leave(late) })
 	if err != nil {
 		return nil, explainSubscribe(err)
 	}

@@ -58,6 +58,9 @@ func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, 
 			return nil, gaveUp(await.Ended(ctx), last, attempt-1)
 		}
 		conn, err := dial(ctx, *cfg)
+		if err == nil && conn == nil {
+			return nil, fmt.Errorf("%w option Transport: its dialer returned neither a connection nor an error", transport.ErrInvalid)
+		}
 		if err == nil {
 			cfg.Logger.Info("connected", slog.String("cluster", cfg.ClusterID), slog.String("client", cfg.ClientID), slog.Int("attempt", attempt))
 			return conn, nil

@@ -95,6 +95,16 @@ func TestBuildReturnsAtOnceWhatWaitingDoesNotMend(t *testing.T) {
 	}
 }
 
+// TestTransportThatReturnsNothing is an error of the one who wrote it, not a panic
+// of the first publisher.
+func TestTransportThatReturnsNothing(t *testing.T) {
+	t.Parallel()
+	_, err := client.Build(t.Context(), "ticketing", "orders-1", "nats://x", quiet(),
+		client.Transport(func(context.Context, transport.Config) (transport.Conn, error) { return nil, nil })) //nolint:nilnil // what is tested
+	require.ErrorIs(t, err, client.ErrInvalid)
+	require.ErrorContains(t, err, "option Transport: its dialer returned neither")
+}
+
 func TestOptionsThatExcludeOneAnother(t *testing.T) {
 	t.Parallel()
 	dial := (&fakeconn.Conn{}).Dialer()

@@ -134,12 +134,18 @@ func recovered(doing string, err *error) { //nolint:gocritic // it sets the resu
 // were still running at the end of the drain, and otherwise says why the server
 // did not take the subscription. Once it has returned, Listen may be called again.
 func (l *Listener[T]) Listen(ctx context.Context) error {
+	if err := l.made(); err != nil {
+		return err
+	}
 	return l.core.fail(l.core.listen(ctx))
 }
 
 // Ready returns a channel that is closed once the server has taken the
 // subscription. After Listen has returned it is another one, for the next Listen.
 func (l *Listener[T]) Ready() <-chan struct{} {
+	if l.made() != nil {
+		return nil // never: Listen returns the error
+	}
 	l.core.mu.Lock()
 	defer l.core.mu.Unlock()
 	return l.core.ready
@@ -150,5 +156,18 @@ func (l *Listener[T]) Ready() <-chan struct{} {
 // is connected, without saying so: end those first. The listener must not be
 // listening ([ErrListening]).
 func (l *Listener[T]) DeleteDurable(ctx context.Context) error {
+	if err := l.made(); err != nil {
+		return err
+	}
 	return l.core.fail(l.core.deleteDurable(ctx))
+}
+
+// made returns an error for a listener that New did not make: a nil one, as a
+// service's own type that embeds one may hold.
+func (l *Listener[T]) made() error {
+	if l != nil && l.core != nil {
+		return nil
+	}
+	subject, _ := eventtype.Subject[T]()
+	return &Error{Subject: subject, Err: fmt.Errorf("%w listener: nil; make one with New", client.ErrInvalid)}
 }

@@ -82,6 +82,27 @@ func TestNewRefusesAPromotedNilSubject(t *testing.T) {
 	require.ErrorContains(t, err, "its Subject method panics on the zero value")
 }
 
+// TestNilListenerIsRefused: one that nobody made, as a type that embeds one may
+// hold, is an error and does not panic.
+func TestNilListenerIsRefused(t *testing.T) {
+	t.Parallel()
+	var none *listener.Listener[expiration]
+	for _, l := range []*listener.Listener[expiration]{none, new(listener.Listener[expiration])} {
+		for _, err := range []error{l.Listen(t.Context()), l.DeleteDurable(t.Context()), listener.Run(t.Context(), l)} {
+			var typed *listener.Error
+			require.ErrorAs(t, err, &typed)
+			require.Equal(t, subjects.ExpirationComplete, typed.Subject)
+			require.ErrorIs(t, err, client.ErrInvalid)
+			require.ErrorContains(t, err, "listener: nil; make one with New")
+		}
+		select {
+		case <-l.Ready():
+			require.Fail(t, "it never listens")
+		default:
+		}
+	}
+}
+
 // TestManualErrors: an error gives an open event back, and leaves a settled one as
 // it is; an acknowledgement that could not be sent can be tried again.
 func TestManualErrors(t *testing.T) {

@@ -44,6 +44,9 @@ func New[T events.Event](c *client.Client, opts ...Option) (*Publisher[T], error
 // sent. It returns when ctx is done at the latest, or, where ctx has no deadline,
 // after [Timeout]. Any error is an [*Error].
 func (p *Publisher[T]) Publish(ctx context.Context, event T) error {
+	if err := p.made(); err != nil {
+		return err
+	}
 	v := p.lend(event)
 	defer p.giveBack(v)
 	return p.core.publish(ctx, v)
@@ -54,6 +57,9 @@ func (p *Publisher[T]) Publish(ctx context.Context, event T) error {
 // the wait for a place in the client's window only. An error, always an [*Error]
 // that matches [ErrNotStored], means that nothing was sent.
 func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, error) {
+	if err := p.made(); err != nil {
+		return nil, err
+	}
 	v := p.lend(event)
 	defer p.giveBack(v)
 	return p.core.publishAsync(ctx, v)
@@ -64,8 +70,16 @@ func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, err
 // first that fails; stored is then how many were stored before that one, and err
 // is the [*Error] of that one. Those that were in flight behind it, at most the
 // window, may be stored nevertheless. PublishAll waits until each is decided;
-// when ctx is done it waits no longer.
+// when ctx is done it sends no further event and waits no longer. An iterator
+// that blocks is the caller's to end: PublishAll can't leave it before it yields
+// or returns.
 func (p *Publisher[T]) PublishAll(ctx context.Context, events iter.Seq[T]) (stored int, err error) {
+	if err := p.made(); err != nil {
+		return 0, err
+	}
+	if events == nil {
+		return 0, p.core.notStored(fmt.Errorf("%w iterator of events: nil", client.ErrInvalid))
+	}
 	var flight flight
 	for event := range events {
 		pending, err := p.PublishAsync(ctx, event)
@@ -78,6 +92,16 @@ func (p *Publisher[T]) PublishAll(ctx context.Context, events iter.Seq[T]) (stor
 		}
 	}
 	return flight.land(ctx)
+}
+
+// made returns an error for a publisher that New did not make: a nil one, as a
+// service's own type that embeds one may hold.
+func (p *Publisher[T]) made() error {
+	if p != nil && p.core != nil {
+		return nil
+	}
+	subject, _ := eventtype.Subject[T]()
+	return &Error{subject, fmt.Errorf("%w: %w publisher: nil; make one with New", ErrNotStored, client.ErrInvalid)}
 }
 
 // lend puts the event where the codec can take its address.

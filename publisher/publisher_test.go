@@ -266,6 +266,34 @@ func TestPublishAll(t *testing.T) {
 	})
 }
 
+// TestNilIsRefused: a nil iterator, and a publisher that nobody made, as a type
+// that embeds one may hold.
+func TestNilIsRefused(t *testing.T) {
+	t.Parallel()
+	check := func(err error, text string) {
+		t.Helper()
+		var typed *publisher.Error
+		require.ErrorAs(t, err, &typed)
+		require.Equal(t, subjects.ExpirationComplete, typed.Subject)
+		require.ErrorIs(t, err, publisher.ErrNotStored)
+		require.ErrorIs(t, err, client.ErrInvalid)
+		require.ErrorContains(t, err, text)
+	}
+	stored, err := expirations(t, &fakeconn.Conn{}).PublishAll(t.Context(), nil)
+	require.Zero(t, stored)
+	check(err, "iterator of events: nil")
+
+	var embedding struct {
+		*publisher.Publisher[events.ExpirationComplete]
+	}
+	check(embedding.Publish(t.Context(), event), "publisher: nil; make one with New")
+	_, err = embedding.PublishAsync(t.Context(), event)
+	check(err, "publisher: nil")
+	_, err = embedding.PublishAll(t.Context(), slices.Values([]events.ExpirationComplete{event}))
+	check(err, "publisher: nil")
+	check(new(publisher.Publisher[events.ExpirationComplete]).Publish(t.Context(), event), "publisher: nil")
+}
+
 type (
 	noSubject  struct{}
 	badSubject struct{}

@@ -16,6 +16,7 @@ import (
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
+	"github.com/sgtickets/common/subjects"
 )
 
 func TestPublishStores(t *testing.T) {
@@ -221,7 +222,14 @@ func TestServerRefuses(t *testing.T) {
 	require.NoError(t, err)
 	err = p.Publish(deadline(t), note[two]{})
 	require.ErrorIs(t, err, publisher.ErrNotStored)
-	require.ErrorContains(t, err, "too many channels")
+	require.ErrorContains(t, err, "too many channels; raise the server's limit of channels (-mc")
+
+	channels.Store(two{}, subjects.Subject(strings.ToUpper(string(note[one]{}.Subject()))))
+	p, err = publisher.New[note[two]](c)
+	require.NoError(t, err)
+	err = p.Publish(deadline(t), note[two]{})
+	require.ErrorIs(t, err, publisher.ErrNotStored)
+	require.ErrorContains(t, err, "rejecting channel")
 }
 
 // TestPublishWhileTheServerIsAway: refused at once, as not stored; and stored once

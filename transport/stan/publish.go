@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -66,12 +67,33 @@ func answered(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, stan.ErrTimeout), errors.Is(err, stan.ErrConnectionClosed):
+	case errors.Is(err, stan.ErrTimeout):
+		return fmt.Errorf("%w: no confirmation from the server within %v: %w", transport.ErrOutcomeUnknown, pubAckWait, err)
+	case errors.Is(err, stan.ErrConnectionClosed):
 		return fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err)
-	default:
-		// The server's own answer, such as "too many channels": it did not store it.
-		return fmt.Errorf("%w: %w: %w", transport.ErrNotStored, transport.ErrRefused, err)
 	}
+	for _, r := range refusals {
+		if strings.HasPrefix(err.Error(), r.text) {
+			return fmt.Errorf("%w: %w: %w%s", transport.ErrNotStored, transport.ErrRefused, err, r.remedy)
+		}
+	}
+	return fmt.Errorf("%w: the server answered with an error, and may have stored it or do so yet: %w", transport.ErrOutcomeUnknown, err)
+}
+
+// refusals are how the answers begin that the server gives before it stores a
+// message. They are texts, since the protocol carries no code. In brackets is the
+// function of nats-streaming-server that each comes from, on its way through
+// sendPublishErr.
+//
+// All other answers may come from what began to store it: the store's own errors
+// (ioLoop, on Msgs.Store), and in a cluster those of raft (ioLoop, on the futures
+// of replicate), such as "leadership lost while committing log", after which the
+// next leader may well commit the message.
+var refusals = []struct{ text, remedy string }{
+	{"stan: invalid publish request", ""}, // (processClientPublish)
+	{"stan: channel is being deleted", "; it has been unused for as long as the server's limit says, and is made anew afterwards"}, // (lookupOrCreateChannel)
+	{"rejecting channel ", ""}, // (channelStore.checkCase): its name differs from another's in upper and lower case alone
+	{"too many channels", "; raise the server's limit of channels (-mc; 0 for none)"}, // (genericStore.canAddChannel)
 }
 
 // notSent says what an error of PublishAsync itself means.

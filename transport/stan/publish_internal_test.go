@@ -16,14 +16,26 @@ func TestWhatAFailedPublishDid(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, answered(nil))
 	for cause, outcome := range map[error]error{
-		stan.ErrTimeout:                       transport.ErrOutcomeUnknown,
-		stan.ErrConnectionClosed:              transport.ErrOutcomeUnknown,
-		errors.New("stan: too many channels"): transport.ErrNotStored,
+		stan.ErrTimeout:          transport.ErrOutcomeUnknown,
+		stan.ErrConnectionClosed: transport.ErrOutcomeUnknown,
+		// The server's answers before it stores a message,
+		errors.New("stan: invalid publish request"):                                                         transport.ErrNotStored,
+		errors.New("stan: channel is being deleted"):                                                        transport.ErrNotStored,
+		errors.New(`rejecting channel "A" because channel "a" alreay exists (different cases not allowed)`): transport.ErrNotStored,
+		errors.New("too many channels"):                                                                     transport.ErrNotStored,
+		// and those that may come after it.
+		errors.New("node is not the leader"):                    transport.ErrOutcomeUnknown,
+		errors.New("leadership lost while committing log"):      transport.ErrOutcomeUnknown,
+		errors.New("timed out enqueuing operation"):             transport.ErrOutcomeUnknown,
+		errors.New("raft is already shutdown"):                  transport.ErrOutcomeUnknown,
+		errors.New("write msgs.1.dat: no space left on device"): transport.ErrOutcomeUnknown,
 	} {
 		err := answered(cause)
 		require.ErrorIs(t, err, outcome)
 		require.ErrorIs(t, err, cause)
+		require.Equal(t, outcome == transport.ErrNotStored, errors.Is(err, transport.ErrRefused), "%v", err)
 	}
+	require.ErrorContains(t, answered(errors.New("too many channels")), "too many channels; raise the server's limit of channels (-mc")
 	for cause, outcome := range map[error]error{
 		nats.ErrReconnectBufExceeded:     transport.ErrNotStored,
 		nats.ErrConnectionClosed:         transport.ErrNotStored,

@@ -2,7 +2,9 @@ package stan
 
 import (
 	"errors"
+	"math"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/stan.go"
@@ -47,4 +49,17 @@ func TestWhatAFailedPublishDid(t *testing.T) {
 		require.ErrorIs(t, err, outcome)
 		require.ErrorIs(t, err, cause)
 	}
+}
+
+// TestThePublishersDeadlineDecides, however long it is: stan.go's own waits, for a
+// confirmation and for a place among those in flight, are never reached before.
+func TestThePublishersDeadlineDecides(t *testing.T) {
+	t.Parallel()
+	o := stan.GetDefaultOptions()
+	for _, opt := range (&conn{}).stanOptions() {
+		require.NoError(t, opt(&o))
+	}
+	require.GreaterOrEqual(t, o.AckTimeout, time.Hour)
+	require.GreaterOrEqual(t, o.MaxPubAcksInflight, math.MaxInt32/2)
+	require.ErrorContains(t, answered(stan.ErrTimeout), "no confirmation from the server within 1h0m0s: stan: publish ack timeout")
 }

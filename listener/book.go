@@ -14,7 +14,8 @@ type work struct {
 	event    any                // decoded, where the ordering key needs it; else nil
 	key      string
 	keyed    bool
-	attempt  int // set when it runs
+	attempt  int  // set when it runs
+	again    bool // it was delivered once more since it began to run
 }
 
 func newWork(d transport.Delivery, received time.Time) *work {
@@ -73,6 +74,7 @@ func (b *book) arrive(w *work) (acknowledgeAgain bool) {
 	}
 	if here, ok := b.active[w.id]; ok {
 		here.delivery, here.received = w.delivery, w.received
+		here.again = here.attempt > 0
 		return false
 	}
 	b.active[w.id] = w
@@ -115,13 +117,20 @@ func (b *book) returned(w *work) {
 }
 
 // settled takes an event out that has run. acknowledged: it must not run again.
+// Otherwise, when it was delivered once more meanwhile, that is its next attempt,
+// now: the server sends it no sooner than that delivery's ack wait has passed.
 func (b *book) settled(w *work, acknowledged bool) {
 	if b.active[w.id] == w {
 		delete(b.active, w.id)
 	}
-	if acknowledged {
+	switch {
+	case acknowledged:
 		b.attempts.forget(w.id)
 		b.done.add(w.id)
+	case w.again:
+		next := newWork(w.delivery, w.received)
+		next.key, next.keyed = w.key, w.keyed
+		b.arrive(next)
 	}
 }
 

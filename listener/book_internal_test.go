@@ -103,6 +103,69 @@ func TestBookTakesARedeliveryOnce(t *testing.T) {
 	require.Empty(t, runs(b, 9))
 }
 
+// TestBookRunsAgainWhatFailed at once, when it was delivered once more while it
+// ran or was not settled: the server waits one ack wait before it sends it again.
+func TestBookRunsAgainWhatFailed(t *testing.T) {
+	t.Parallel()
+	b := newBook(1, 16, ackWait)
+	b.arrive(arrived(1, 0))
+	require.Equal(t, []uint64{1}, runs(b, 0))
+	one := running(b, 1)
+	b.returned(one) // with ManualAck: it may still be settled
+	again := arrived(1, 5)
+	again.delivery.Deliveries = 2
+	b.arrive(again)
+	require.Empty(t, runs(b, 5), "it is not given up yet")
+	b.settled(one, false)
+	w, late := b.next(at(6))
+	require.Empty(t, late)
+	require.Equal(t, uint64(1), w.id.sequence)
+	require.Equal(t, 2, w.attempt)
+	require.Equal(t, again.delivery, w.delivery)
+
+	b.arrive(arrived(1, 10))
+	finish(b, w, false)
+	w, late = b.next(at(15))
+	require.Nil(t, w)
+	require.Len(t, late, 1, "the third delivery's ack wait has passed, too")
+
+	b.arrive(arrived(2, 15))
+	require.Equal(t, []uint64{2}, runs(b, 15))
+	finish(b, running(b, 2), false)
+	require.Empty(t, runs(b, 15), "it was not delivered again")
+
+	b.arrive(arrived(3, 15))
+	require.Equal(t, []uint64{3}, runs(b, 15))
+	b.arrive(arrived(3, 20))
+	finish(b, running(b, 3), true)
+	require.Empty(t, runs(b, 20), "it was acknowledged")
+
+	b.arrive(arrived(4, 20))
+	require.Equal(t, []uint64{4}, runs(b, 20))
+	b.arrive(arrived(4, 25))
+	b.drain()
+	finish(b, running(b, 4), false)
+	require.Empty(t, runs(b, 25), "nothing begins while it drains")
+	require.Empty(t, b.active)
+}
+
+// TestBookRunsAgainBehindItsKey: what failed has lost its place among its key.
+func TestBookRunsAgainBehindItsKey(t *testing.T) {
+	t.Parallel()
+	b := newBook(2, 16, ackWait)
+	b.arrive(keyed(1, 0, "a"))
+	b.arrive(keyed(2, 4, "a"))
+	require.Equal(t, []uint64{1}, runs(b, 4))
+	b.arrive(keyed(1, 5, "a"))
+	finish(b, running(b, 1), false)
+	require.Equal(t, []uint64{2}, runs(b, 6))
+	finish(b, running(b, 2), true)
+	require.Equal(t, []uint64{1}, runs(b, 6))
+	finish(b, running(b, 1), true)
+	require.Empty(t, b.active)
+	require.Empty(t, b.waiting)
+}
+
 // TestBookAcknowledgesAgain what comes again although it was acknowledged, and
 // does not run it.
 func TestBookAcknowledgesAgain(t *testing.T) {

@@ -65,7 +65,12 @@ func build(tb testing.TB, conn *fakeconn.Conn) (*client.Client, *lockedBuffer) {
 // listen begins to listen; call it within a synctest bubble.
 func listen(t *testing.T, h listener.Handler[expiration], opts ...listener.Option) *bench {
 	t.Helper()
-	b := &bench{conn: &fakeconn.Conn{}, ended: make(chan error, 1)}
+	return listenOn(t, &fakeconn.Conn{}, h, opts...)
+}
+
+func listenOn(t *testing.T, conn *fakeconn.Conn, h listener.Handler[expiration], opts ...listener.Option) *bench {
+	t.Helper()
+	b := &bench{conn: conn, ended: make(chan error, 1)}
 	b.client, b.log = build(t, b.conn)
 	l, err := listener.New(b.client, "expirations", h, opts...)
 	require.NoError(t, err)

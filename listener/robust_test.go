@@ -13,8 +13,10 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/internal/fakeconn"
 	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/memory"
 )
 
 // touchy is an event whose own methods panic.
@@ -137,6 +139,73 @@ func TestManualErrors(t *testing.T) {
 		three.Fail(nil)
 		require.NoError(t, third.Ack())
 		require.Equal(t, 1, three.Acks())
+		b.stop()
+		require.NoError(t, <-b.ended)
+	})
+}
+
+// TestNextAttemptBeginsAtTheExpiry when the event came again before it: the server
+// sends it one ack wait after it sent it, the listener gives it up one ack wait
+// after the handler returned.
+func TestNextAttemptBeginsAtTheExpiry(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]listener.Option{
+		"not settled":        {listener.ManualAck()},
+		"failed, but slowly": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c, err := client.Build(t.Context(), "ticketing", "test", "nats://unused",
+					client.Transport(memory.New().Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
+				require.NoError(t, err)
+				p, err := publisher.New[expiration](c)
+				require.NoError(t, err)
+				require.NoError(t, p.Publish(t.Context(), expiration{OrderID: "o1"}))
+				ctx, stop := context.WithCancel(t.Context())
+				started := time.Now()
+				var begun []time.Duration
+				l, err := listener.New(c, "g", func(_ context.Context, _ expiration, d listener.Delivery) error {
+					begun = append(begun, time.Since(started))
+					if d.Attempt > 1 {
+						_ = d.Ack()
+						stop()
+						return nil
+					}
+					if opts == nil {
+						time.Sleep(5500 * time.Millisecond)
+						return errors.New("not today")
+					}
+					time.Sleep(500 * time.Millisecond)
+					return nil
+				}, opts...)
+				require.NoError(t, err)
+				require.NoError(t, l.Listen(ctx))
+				require.Equal(t, []time.Duration{0, 5500 * time.Millisecond}, begun)
+				require.NoError(t, c.Close(t.Context()))
+			})
+		})
+	}
+}
+
+// TestNakGivesTheLatestDeliveryBack where the broker can, and does not run it by
+// itself then: it comes again.
+func TestNakGivesTheLatestDeliveryBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		deliveries := make(chan listener.Delivery, 2)
+		b := listenOn(t, &fakeconn.Conn{Declared: transport.Features{Nak: true}}, func(_ context.Context, _ expiration, d listener.Delivery) error {
+			deliveries <- d
+			return nil
+		}, listener.ManualAck())
+		one := b.deliver(1)
+		first := <-deliveries
+		again := b.deliver(1)
+		require.NoError(t, first.Nak(errors.New("not today")))
+		require.Zero(t, one.Naks())
+		require.Equal(t, 1, again.Naks())
+		synctest.Wait()
+		require.Empty(t, deliveries)
 		b.stop()
 		require.NoError(t, <-b.ended)
 	})

@@ -10,9 +10,13 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
+
+// errLate is why an event was dropped that its handler never saw.
+var errLate = errors.New("dropped unrun: its ack wait passed before a handler was free")
 
 // run is one Listen, from subscribing to the end of the drain: the goroutines
 // and timers around a book.
@@ -56,8 +60,8 @@ func (r *run) deliver(d transport.Delivery) {
 			w.key, err = r.core.typed.key(event)
 		}
 		if err != nil {
-			r.discard(w)
 			r.undecodable(d, err)
+			r.conclude(w, d)
 			return
 		}
 	}
@@ -126,7 +130,8 @@ func (r *run) work() {
 			r.log.Warn("event dropped unrun: its ack wait passed before a handler was free, so it comes again; "+
 				"lower MaxInFlight, or raise Concurrency or AckWait",
 				slog.Uint64("sequence", l.id.sequence), slog.Duration("ack_wait", r.core.options.ackWait))
-			r.discard(l)
+			observe(l.delivery.Settler, errLate)
+			r.conclude(l, l.delivery)
 		}
 		if w == nil {
 			finished = true
@@ -146,7 +151,7 @@ func (r *run) process(w *work, d transport.Delivery) {
 			r.book.settled(w, acknowledged)
 		}
 		r.mu.Unlock()
-		r.discard(w)
+		r.conclude(w, d)
 	}()
 	if w.event == nil {
 		event, err := r.core.typed.decode(d.Data)
@@ -182,6 +187,7 @@ func (r *run) runManual(w *work, d transport.Delivery) {
 		m.release(false)
 	default:
 		r.log.Warn("handler failed after it had settled its event, which stays as it is settled", r.attributes(w, slog.Any("error", err))...)
+		observe(d.Settler, err)
 	}
 }
 
@@ -232,6 +238,7 @@ func (r *run) ack(w *work) error {
 	}
 	if err != nil {
 		r.log.Warn("event handled, but its acknowledgement was not sent: it comes again", r.attributes(w, slog.Any("error", err))...)
+		observe(settler, err)
 	}
 	return err
 }
@@ -245,6 +252,9 @@ func (r *run) giveBack(w *work) error {
 	if err != nil {
 		return err
 	}
+	r.mu.Lock()
+	w.again = false // it is this delivery that is given back
+	r.mu.Unlock()
 	return settler.Nak(0)
 }
 
@@ -260,22 +270,37 @@ func (r *run) settler(w *work) (transport.Settler, error) {
 
 func (r *run) failed(w *work, err error) {
 	r.log.Warn("handler failed: the event stays unacknowledged and comes again", r.attributes(w, slog.Any("error", err))...)
+	if settler, over := r.settler(w); over == nil {
+		observe(settler, err)
+	}
 }
 
 func (r *run) undecodable(d transport.Delivery, err error) {
 	r.log.Error("event can't be decoded: it stays unacknowledged",
 		slog.Uint64("sequence", d.Sequence), slog.Int("deliveries", d.Deliveries), slog.Int("bytes", len(d.Data)), slog.Any("error", err))
+	observe(d.Settler, err)
 }
 
 func (r *run) attributes(w *work, more ...any) []any {
 	return append([]any{slog.Uint64("sequence", w.id.sequence), slog.Int("attempt", w.attempt)}, more...)
 }
 
-// discard gives the decoded event of a work that is done with back.
-func (r *run) discard(w *work) {
+// conclude gives the decoded event of a work that is done with back, and tells
+// who observes the delivery.
+func (r *run) conclude(w *work, d transport.Delivery) {
 	if w.event != nil {
 		r.core.typed.release(w.event)
 		w.event = nil
+	}
+	if o, ok := d.Settler.(session.Observer); ok {
+		o.Concluded()
+	}
+}
+
+// observe tells who observes a delivery why it was not handled.
+func observe(s transport.Settler, err error) {
+	if o, ok := s.(session.Observer); ok {
+		o.Failed(err)
 	}
 }
 
@@ -284,6 +309,7 @@ func (r *run) release(w *work, acknowledged bool) {
 	r.mu.Lock()
 	r.book.settled(w, acknowledged)
 	r.open--
+	r.hire() // for one that was delivered once more meanwhile
 	r.signal()
 	r.mu.Unlock()
 }

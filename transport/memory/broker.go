@@ -18,6 +18,7 @@ type Broker struct {
 	conns    map[*conn]struct{}
 	seen     map[string]time.Time // message IDs, for deduplication, and until when
 	faults   faults
+	changed  chan struct{} // closed with the next message; nil until somebody asks
 }
 
 // New returns an empty broker, like NATS Streaming unless an option says otherwise.
@@ -90,6 +91,10 @@ func (ch *channel) store(m transport.Message) {
 		sequence: uint64(len(ch.log)) + 1, time: time.Now(),
 		header: m.Header, data: append([]byte(nil), m.Data...),
 	})
+	if ch.broker.changed != nil {
+		close(ch.broker.changed)
+		ch.broker.changed = nil
+	}
 	for _, g := range ch.groups {
 		g.dispatch()
 	}

@@ -1,0 +1,13 @@
+package session
+
+// Observer is implemented by the transport.Settler of a delivery whose sender
+// wants to know more of it than a broker does: package eventtest's. Listeners
+// look for it on each delivery; brokers have none.
+type Observer interface {
+	// Failed is told why the event was not handled, or why what was done with it
+	// could not be said to the broker. It may be called from any goroutine.
+	Failed(err error)
+	// Concluded is called once the handler has returned, or the event was given
+	// up without it. With ManualAck the event may be settled after that.
+	Concluded()
+}

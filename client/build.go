@@ -29,6 +29,12 @@ var reconnect = backoff.Policy{First: 100 * time.Millisecond, Max: time.Second}
 // [ErrNoServer], [ErrNoCluster], [ErrClientIDTaken] or [ErrForbidden]. What can't
 // get better by waiting is returned at once: [ErrInvalid] for a malformed URL or
 // ID, or an option that can't be; [ErrUnauthorized] for wrong credentials.
+//
+// When ctx ends Build in the middle of an attempt, the server may keep the client
+// ID registered until it notices that nobody answers, or another Build takes the ID
+// over, as from a process that has crashed. Build does not ask the server to forget
+// it: the protocol's close request names the client ID alone, and could end a
+// successor that has connected under it.
 func Build(ctx context.Context, clusterID, clientID, url string, opts ...Option) (*Client, error) {
 	return build(ctx, clusterID, fixedID(clientID), url, opts)
 }

@@ -22,7 +22,7 @@ type options struct {
 }
 
 // defaultWindow keeps a link of 1 ms busy at a million events a second, and
-// bounds what a fault can leave in doubt.
+// bounds what a lost connection can leave in doubt.
 const defaultWindow = 1024
 
 func newOptions(opts []Option) (options, error) {
@@ -65,8 +65,11 @@ func Logger(l *slog.Logger) Option {
 }
 
 // PublishWindow bounds how many publishes of the client, of all its publishers
-// together, are in flight at a time; the next one waits. It is also how many a
-// fault can leave with an unknown outcome. Default 1024; at least 1.
+// together, are in flight at a time; the next one waits. It is also how many end
+// with an unknown outcome, at most, when the connection is lost. One that its
+// deadline has ended so before makes way for the next: a server that does not
+// answer for longer than that leaves more of them in doubt. Default 1024; at
+// least 1.
 func PublishWindow(n int) Option {
 	return func(o *options) error {
 		if n < 1 {

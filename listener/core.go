@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/session"
@@ -123,18 +124,23 @@ func (c *core) listen(ctx context.Context) (err error) {
 	return errors.Join(lost, c.leave(draining, r, sub))
 }
 
-// leave drains the run and closes the subscription, within the drain timeout.
+// leaveTimeout is how long the server may take to confirm the end of a
+// subscription: a little more than the transport waits for it.
+const leaveTimeout = 3 * time.Second
+
+// leave drains the run and closes the subscription. That has a time of its own,
+// since a server that is not told goes on delivering to the member that has left.
 func (c *core) leave(ctx context.Context, r *run, sub transport.Subscription) error {
-	ctx, cancel := context.WithTimeout(ctx, c.options.drainTimeout)
-	defer cancel()
 	sub.Stop()
-	unfinished := r.drain(ctx)
+	unfinished := c.drain(ctx, r)
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
 	err := sub.Close(ctx)
 	c.log.Info("listening ended")
 	return errors.Join(unfinished, err)
 }
 
-// drain drains a run that has no subscription.
+// drain drains a run, within the drain timeout.
 func (c *core) drain(ctx context.Context, r *run) error {
 	ctx, cancel := context.WithTimeout(ctx, c.options.drainTimeout)
 	defer cancel()

@@ -39,8 +39,12 @@ func (d Delivery) Ack() error {
 	return d.settlement.ack()
 }
 
-// Nak gives the event back, because of err: it comes again, over NATS Streaming
-// when its ack wait has passed. Its errors are those of Ack.
+// Nak gives the event back, because of err, which is logged: it comes again, over
+// NATS Streaming when its ack wait has passed. It returns [ErrNotManual],
+// [ErrSettled] and [ErrNotDelivered] as Ack does. Where the broker can be told to
+// send the event again at once, which NATS Streaming can't, it returns an error,
+// such as [ErrSubscriptionClosed], when that was not sent; the event is given back
+// all the same.
 func (d Delivery) Nak(err error) error {
 	if d.settlement == nil {
 		return ErrNotDelivered

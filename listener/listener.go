@@ -17,6 +17,7 @@ import (
 //
 // ctx carries the values of Listen's context, but does not end with it: it ends
 // at [HandlerTimeout], and with the drain, so that a running handler may finish.
+// Its end decides nothing: a handler that returns nil has handled the event.
 // Handlers run in parallel only with [Concurrency].
 type Handler[T events.Event] func(ctx context.Context, event T, d Delivery) error
 
@@ -130,9 +131,11 @@ func recovered(doing string, err *error) { //nolint:gocritic // it sets the resu
 //
 // It returns an [*Error] that matches [ErrListening] if the listener listens
 // already, [ErrClosed] if the client is closed before it begins,
-// [ErrConnectionLost] when the connection is over, [ErrUnfinished] when handlers
-// were still running at the end of the drain, and otherwise says why the server
-// did not take the subscription. Once it has returned, Listen may be called again.
+// [ErrConnectionLost] when the connection is over, and [ErrUnfinished] when
+// handlers were still running at the end of the drain. Otherwise it says why the
+// server did not take the subscription, or that it did not confirm its end, for
+// which it has 3 s after the drain. Once it has returned, Listen may be called
+// again.
 func (l *Listener[T]) Listen(ctx context.Context) error {
 	if err := l.made(); err != nil {
 		return err

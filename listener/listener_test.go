@@ -187,6 +187,32 @@ func TestDrainTimeout(t *testing.T) {
 	})
 }
 
+// TestTheServerIsToldAfterAnUnfinishedDrain: the end of the subscription has a time
+// of its own, and what it lacked is in the error, too.
+func TestTheServerIsToldAfterAnUnfinishedDrain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		unconfirmed := errors.New("not confirmed")
+		conn := &fakeconn.Conn{OnLeave: func(ctx context.Context) error {
+			require.NoError(t, ctx.Err())
+			<-ctx.Done() // the server does not answer
+			return unconfirmed
+		}}
+		b := listenOn(t, conn, func(ctx context.Context, _ expiration, _ listener.Delivery) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, listener.DrainTimeout(10*time.Second))
+		b.deliver(1)
+		synctest.Wait()
+		started := time.Now()
+		b.stop()
+		err := <-b.ended
+		require.Equal(t, 13*time.Second, time.Since(started))
+		require.ErrorIs(t, err, listener.ErrUnfinished)
+		require.ErrorIs(t, err, unconfirmed)
+	})
+}
+
 // TestManualDrain: the drain waits for what is not settled until its ack wait has
 // passed, since it comes again then.
 func TestManualDrain(t *testing.T) {
@@ -228,6 +254,48 @@ func TestHandlerTimeout(t *testing.T) {
 		b.stop()
 		require.NoError(t, <-b.ended)
 	})
+}
+
+// TestNilAfterTheDeadlineAcknowledges: the handler says that it handled the event.
+func TestNilAfterTheDeadlineAcknowledges(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := listen(t, func(ctx context.Context, _ expiration, _ listener.Delivery) error {
+			<-ctx.Done()
+			return nil
+		}, listener.HandlerTimeout(3*time.Second))
+		one := b.deliver(1)
+		time.Sleep(4 * time.Second)
+		require.Equal(t, 1, one.Acks())
+		b.stop()
+		require.NoError(t, <-b.ended)
+	})
+}
+
+// TestNakAfterListen: over a broker that can't be told there is nothing to send, so
+// that it is no error; over one that can, it is too late.
+func TestNakAfterListen(t *testing.T) {
+	t.Parallel()
+	for _, features := range []transport.Features{{}, {Nak: true}} {
+		synctest.Test(t, func(t *testing.T) {
+			var kept listener.Delivery
+			b := listenOn(t, &fakeconn.Conn{Declared: features}, func(_ context.Context, _ expiration, d listener.Delivery) error {
+				kept = d
+				return nil
+			}, listener.ManualAck())
+			b.deliver(1)
+			synctest.Wait()
+			b.stop()
+			require.NoError(t, <-b.ended)
+			err := kept.Nak(errors.New("not today"))
+			if features.Nak {
+				require.ErrorIs(t, err, listener.ErrSubscriptionClosed)
+			} else {
+				require.NoError(t, err)
+			}
+			require.ErrorIs(t, kept.Nak(nil), listener.ErrSettled)
+		})
+	}
 }
 
 // TestSlowHandlerIsNotStartedTwice, and its late acknowledgement counts.

@@ -114,7 +114,9 @@ func ManualAck() Option {
 }
 
 // HandlerTimeout ends the context of a handler that long after it began. By
-// default only the end of the drain does. Must be positive.
+// default only the end of the drain does. Must be positive. It is for the handler
+// to return an error then: one that returns nil has handled its event, however
+// long it took, and the event is acknowledged.
 func HandlerTimeout(d time.Duration) Option {
 	return func(o *options) error {
 		if d <= 0 {

@@ -25,7 +25,9 @@ var (
 func Sequence(n uint64) Position { return transport.Sequence(n) }
 
 // Since begins with the first event stored at t or later; over NATS Streaming, whose
-// protocol is not exact, up to 2 s earlier. The zero time is refused by [New].
+// protocol is not exact, up to 2 s earlier. A time to come is not waited for: the
+// listener begins with the next event, as with [NewOnly]. The zero time is refused
+// by [New].
 func Since(t time.Time) Position { return transport.Since(t) }
 
 // Ago begins with the first event stored at most d before the listener begins to
@@ -47,7 +49,11 @@ func contradicts(p Position, first transport.Delivery, began time.Time) bool {
 	case transport.StartSequence:
 		return first.Sequence < p.Sequence()
 	case transport.StartTime, transport.StartAgo:
-		return first.Timestamp.Before(p.Time(began).Add(-skew))
+		from := p.Time(began)
+		if from.After(began) {
+			from = began // not waited for
+		}
+		return first.Timestamp.Before(from.Add(-skew))
 	default:
 		return false
 	}

@@ -32,6 +32,8 @@ func TestContradicts(t *testing.T) {
 		"new only":                  {NewOnly, event(1, 1001), false},
 		"since, long before":        {Since(at(500)), event(1, 400), true},
 		"since, inexact":            {Since(at(500)), event(1, 498), false},
+		"since a time to come":      {Since(at(2000)), event(1, 1001), false},
+		"a time to come, known":     {Since(at(2000)), event(1, 900), true},
 		"ago, long before":          {Ago(500 * time.Second), event(1, 400), true},
 		"ago, inexact":              {Ago(500 * time.Second), event(1, 498), false},
 		"ago, within what is asked": {Ago(500 * time.Second), event(1, 700), false},

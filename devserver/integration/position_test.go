@@ -44,6 +44,7 @@ func TestStartPositions(t *testing.T) {
 		{"ago, before the first", listener.Ago(time.Hour), []int{1, 2, 3, 4, 5, 6}},
 		{"last received", listener.LastReceived, []int{5, 6}},
 		{"new only", listener.NewOnly, []int{6}},
+		{"since a time to come", listener.Since(between.Add(time.Hour)), []int{6}},
 	} {
 		box := newInbox()
 		running := listen(t, c, group(), into[tag](box), listener.StartAt(test.start))

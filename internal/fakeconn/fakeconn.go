@@ -17,6 +17,9 @@ type Conn struct {
 	// OnPublish, unless it is nil, is called instead of keeping the publish, with
 	// what settles it.
 	OnPublish func(m transport.Message, r transport.Receipt)
+	// OnLeave, unless it is nil, is called when a subscription closes, and what it
+	// returns is returned.
+	OnLeave func(ctx context.Context) error
 
 	mu        sync.Mutex
 	published []transport.Message
@@ -81,7 +84,7 @@ func (c *Conn) Subscribe(_ context.Context, s transport.SubscribeConfig, deliver
 	if c.SubscribeError != nil {
 		return nil, c.SubscribeError
 	}
-	sub := &Subscription{Config: s, deliver: deliver, done: make(chan struct{})}
+	sub := &Subscription{Config: s, deliver: deliver, onLeave: c.OnLeave, done: make(chan struct{})}
 	c.mu.Lock()
 	c.subs = append(c.subs, sub)
 	c.mu.Unlock()
@@ -144,6 +147,7 @@ func (c *Conn) End(err error) {
 type Subscription struct {
 	Config  transport.SubscribeConfig
 	deliver func(transport.Delivery)
+	onLeave func(ctx context.Context) error
 
 	mu      sync.Mutex
 	stopped bool
@@ -172,9 +176,12 @@ func (s *Subscription) Stop() {
 }
 
 // Close implements transport.Subscription.
-func (s *Subscription) Close(context.Context) error {
+func (s *Subscription) Close(ctx context.Context) error {
 	s.Stop()
 	s.end(transport.ErrClosed)
+	if s.onLeave != nil {
+		return s.onLeave(ctx)
+	}
 	return nil
 }
 

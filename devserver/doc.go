@@ -20,5 +20,9 @@
 // Any number of servers can run in one process at the same time, each with its
 // own port and, if it has one, its own store directory.
 //
-// This is no server for production: it has no TLS and no clustering.
+// [StartStreamingCluster] and [StartJetStreamCluster] start three nodes of which
+// tests kill one and bring it back, to see what clients make of it.
+//
+// None of this is for production: there is no TLS, and a cluster's nodes share
+// one machine.
 package devserver

@@ -11,14 +11,16 @@ import (
 )
 
 // logAdapter hands the servers' log lines to slog. It also listens in on them,
-// because there are two things that the servers tell in no other way: why the
-// embedded one could not start, and which port its monitoring got.
+// because there are three things that the servers tell in no other way: why the
+// embedded one could not start, which port its monitoring got, and whether a
+// streaming server leads its cluster.
 type logAdapter struct {
 	out *slog.Logger
 
 	mu          sync.RWMutex
 	fatal       string
 	monitorAddr string
+	leading     bool
 	silent      bool
 }
 
@@ -29,12 +31,25 @@ const levelTrace = slog.LevelDebug - 4
 // monitorNotice is the format of the line that tells the monitoring address.
 const monitorNotice = "Starting %s monitor on %s"
 
+// What a streaming server says once it serves the clients of its cluster, and
+// when it no longer does. The first is said as well when it lost that before it
+// had begun; then the second follows at once.
+const (
+	leaderNotice   = logger.LogPrefix + "finished leader promotion actions"
+	followerNotice = logger.LogPrefix + "server lost leadership, performing leader stepdown actions"
+)
+
 func (a *logAdapter) Noticef(format string, v ...any) {
-	if format == monitorNotice && len(v) == 2 {
-		a.mu.Lock()
+	a.mu.Lock()
+	switch {
+	case format == monitorNotice && len(v) == 2:
 		a.monitorAddr = fmt.Sprint(v[1])
-		a.mu.Unlock()
+	case format == leaderNotice:
+		a.leading = true
+	case format == followerNotice:
+		a.leading = false
 	}
+	a.mu.Unlock()
 	a.log(slog.LevelInfo, format, v)
 }
 
@@ -91,4 +106,11 @@ func (a *logAdapter) monitor() string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.monitorAddr
+}
+
+// leads reports whether the streaming server leads its cluster.
+func (a *logAdapter) leads() bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.leading
 }

@@ -32,10 +32,17 @@ type config struct {
 	heartbeatFails    int
 
 	user, password string
+	users          []User
 	log            *slog.Logger
 
 	maxPayload int
 	limits     stores.StoreLimits
+
+	noJetStream   bool
+	jetStreamSize int64 // 0: no limit but the disk's
+
+	noStreaming bool    // a node of a JetStreamCluster
+	member      *member // nil: a server by itself
 
 	// portWait is how long a restart waits for its ports, which another
 	// process may have been handed for a moment while the server was down.
@@ -45,7 +52,7 @@ type config struct {
 func defaultConfig() config {
 	return config{
 		clusterID:         "ticketing",
-		host:              "127.0.0.1",
+		host:              loopback,
 		heartbeatInterval: 5 * time.Second,
 		heartbeatTimeout:  5 * time.Second,
 		heartbeatFails:    2,
@@ -56,8 +63,32 @@ func defaultConfig() config {
 	}
 }
 
+// newConfig adds the options up.
+func newConfig(opts []Option) (config, error) {
+	c := defaultConfig()
+	for i, opt := range opts {
+		if opt == nil {
+			return c, fmt.Errorf("option %d is nil: leave it out", i+1)
+		}
+		if err := opt(&c); err != nil {
+			return c, err
+		}
+	}
+	if c.monitor && c.port != 0 && c.port == c.monitorPort {
+		return c, fmt.Errorf("Port and MonitorPort are both %d: give each its own", c.port)
+	}
+	if c.noJetStream && c.jetStreamSize != 0 {
+		return c, errors.New("JetStreamSize has no effect beside WithoutJetStream: leave one of them out")
+	}
+	if err := c.checkUsers(); err != nil {
+		return c, err
+	}
+	return c, nil
+}
+
 const (
-	maxPort = 65535
+	loopback = "127.0.0.1"
+	maxPort  = 65535
 
 	defaultMaxPayload = 1 << 20
 	// Below this the messages by which client and server talk about
@@ -232,6 +263,28 @@ func limit(name string, n int, set func(*stores.StoreLimits)) Option {
 			return fmt.Errorf("%s(%d): use a number above zero, or 0 for no limit", name, n)
 		}
 		set(&c.limits)
+		return nil
+	}
+}
+
+// WithoutJetStream switches JetStream off, which is otherwise there beside NATS
+// Streaming: for finding out what a client says about a server that has none.
+func WithoutJetStream() Option {
+	return func(c *config) error {
+		c.noJetStream = true
+		return nil
+	}
+}
+
+// JetStreamSize sets how many bytes JetStream may keep in files, those of all
+// streams together: what would need more is refused. The default is most of
+// what the disk has left.
+func JetStreamSize(bytes int64) Option {
+	return func(c *config) error {
+		if bytes <= 0 {
+			return fmt.Errorf("JetStreamSize(%d): use a number of bytes above zero, or leave the option out for what the disk has", bytes)
+		}
+		c.jetStreamSize = bytes
 		return nil
 	}
 }

@@ -48,7 +48,16 @@ func TestWrongOptions(t *testing.T) {
 		"negative channels":        {devserver.MaxChannels(-1), []string{"MaxChannels(-1)", "0 for no limit"}},
 		"negative subscriptions":   {devserver.MaxSubscriptions(-1), []string{"MaxSubscriptions(-1)", "0 for no limit"}},
 		"negative messages":        {devserver.MaxMessages(-1), []string{"MaxMessages(-1)", "0 for no limit"}},
-		"nil":                      {nil, []string{"option 1 is nil", "leave it out"}},
+		"no JetStream room":        {devserver.JetStreamSize(0), []string{"JetStreamSize(0)", "above zero"}},
+		"no users":                 {devserver.Users(), []string{"Users", "leave the option out"}},
+		"user without password":    {devserver.Users(devserver.User{Name: "orders"}), []string{`"orders"`, "a password"}},
+		"user of the server":       {devserver.Users(devserver.User{Name: "_devserver", Password: "p"}), []string{`"_devserver"`, "underscore"}},
+		"user twice":               {devserver.Users(devserver.User{Name: "a", Password: "p"}, devserver.User{Name: "a", Password: "q"}), []string{`two users are named "a"`}},
+		"no NATS subject": {
+			devserver.Users(devserver.User{Name: "a", Password: "p", Publish: devserver.Permission{Deny: []string{"a..b"}}}),
+			[]string{`"a..b" is no NATS subject`},
+		},
+		"nil": {nil, []string{"option 1 is nil", "leave it out"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, err := devserver.Start(test.opt)

@@ -29,9 +29,15 @@ type Server struct {
 	mu      sync.Mutex // held for as long as a Restart or Shutdown takes
 	conf    config     // with the ports that were taken at the first start
 	store   *storage
-	running *streaming.StanServer // nil while it's down
-	log     *logAdapter           // that of the running one
-	gone    bool                  // Shutdown was called
+	running *process // nil while it's down
+	gone    bool     // Shutdown was called
+}
+
+// process is a streaming server with its embedded one, or the latter alone.
+type process struct {
+	nats     *nats.Server // nil when it's embedded, which hides it
+	log      *logAdapter
+	shutdown func()
 }
 
 // Start starts a server and returns once clients can connect to it, which takes
@@ -39,29 +45,30 @@ type Server struct {
 // and leaves nothing behind, if an option is wrong, a port is taken, or the
 // store can't be used. The caller ends the server with [Server.Shutdown].
 func Start(opts ...Option) (*Server, error) {
-	conf := defaultConfig()
-	for i, opt := range opts {
-		if opt == nil {
-			return nil, fmt.Errorf("devserver: option %d is nil: leave it out", i+1)
-		}
-		if err := opt(&conf); err != nil {
-			return nil, fmt.Errorf("devserver: %w", err)
-		}
-	}
-	if conf.monitor && conf.port != 0 && conf.port == conf.monitorPort {
-		return nil, fmt.Errorf("devserver: Port and MonitorPort are both %d: give each its own", conf.port)
-	}
-	if err := conf.freePorts(); err != nil {
+	conf, err := newConfig(opts)
+	if err != nil {
 		return nil, fmt.Errorf("devserver: %w", err)
+	}
+	s, err := start(conf)
+	if err != nil {
+		return nil, fmt.Errorf("devserver: %w", err)
+	}
+	return s, nil
+}
+
+// start is Start with all that was found out about the options.
+func start(conf config) (*Server, error) {
+	if err := conf.freePorts(); err != nil {
+		return nil, err
 	}
 	store, err := openStorage(conf.storeDir)
 	if err != nil {
-		return nil, fmt.Errorf("devserver: %w", err)
+		return nil, err
 	}
 	s := &Server{clusterID: conf.clusterID, conf: conf, store: store}
 	if err := s.run(); err != nil {
 		store.close()
-		return nil, fmt.Errorf("devserver: %w", err)
+		return nil, err
 	}
 	s.url = "nats://" + reachable(s.conf.host, s.conf.port)
 	if conf.monitor {
@@ -156,12 +163,16 @@ func (s *Server) restart(name string, meanwhile func() error) error {
 func (s *Server) run() error {
 	log := &logAdapter{out: s.conf.log}
 	natsOpts := s.natsOptions()
-	running, err := streaming.RunServerWithOpts(s.streamingOptions(log), natsOpts)
+	launch := s.launchStreaming
+	if s.conf.noStreaming {
+		launch = launchNATS
+	}
+	running, err := launch(natsOpts, log)
 	if err != nil {
 		log.silence()
 		return startError(err, log.cause())
 	}
-	s.running, s.log = running, log
+	s.running = running
 	s.conf.port = natsOpts.Port // any free port has become a number by now
 	if s.conf.monitor {
 		_, port, err := net.SplitHostPort(log.monitor())
@@ -176,10 +187,25 @@ func (s *Server) run() error {
 	return nil
 }
 
+func (s *Server) launchStreaming(o *nats.Options, log *logAdapter) (*process, error) {
+	srv, err := streaming.RunServerWithOpts(s.streamingOptions(log), o)
+	if err != nil {
+		return nil, err
+	}
+	return &process{log: log, shutdown: srv.Shutdown}, nil
+}
+
+// current is what runs, nil while the server is down.
+func (s *Server) current() *process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running
+}
+
 func (s *Server) stop() {
 	if s.running != nil {
-		s.running.Shutdown()
-		s.log.silence()
+		s.running.shutdown()
+		s.running.log.silence()
 		s.running = nil
 	}
 }
@@ -197,19 +223,30 @@ func (s *Server) streamingOptions(log *logAdapter) *streaming.Options {
 		o.StoreType = stores.TypeFile
 		o.FilestoreDir = s.store.streaming
 	}
+	if len(s.conf.users) > 0 {
+		o.Username, o.Password = ownUser, s.conf.users[0].Password
+	}
+	if s.conf.member != nil {
+		o.Clustering = s.conf.member.streaming(s.store.dir)
+	}
 	return o
 }
 
 func (s *Server) natsOptions() *nats.Options {
 	o := &nats.Options{
-		Host:       s.conf.host,
-		Port:       natsPort(s.conf.port),
-		NoSigs:     true, // signals are the business of the program around it
-		Username:   s.conf.user,
-		Password:   s.conf.password,
-		MaxPayload: int32(s.conf.maxPayload), //nolint:gosec // G115: MaxPayload sees to it that it fits
-		JetStream:  true,
-		StoreDir:   s.store.dir,
+		Host:              s.conf.host,
+		Port:              natsPort(s.conf.port),
+		NoSigs:            true, // signals are the business of the program around it
+		Username:          s.conf.user,
+		Password:          s.conf.password,
+		MaxPayload:        int32(s.conf.maxPayload), //nolint:gosec // G115: MaxPayload sees to it that it fits
+		JetStream:         !s.conf.noJetStream,
+		JetStreamMaxStore: s.conf.jetStreamSize,
+		StoreDir:          s.store.dir,
+	}
+	s.conf.natsUsers(o)
+	if s.conf.member != nil {
+		s.conf.member.nats(o)
 	}
 	if s.conf.monitor {
 		o.HTTPHost = s.conf.host
@@ -236,11 +273,15 @@ func (c *config) freePorts() error {
 	if err := tryListen(c.host, c.port); err != nil {
 		return fmt.Errorf("Port(%d): %w: %s", c.port, err, remedy)
 	}
-	if !c.monitor {
-		return nil
+	if c.monitor {
+		if err := tryListen(c.host, c.monitorPort); err != nil {
+			return fmt.Errorf("MonitorPort(%d): %w: %s", c.monitorPort, err, remedy)
+		}
 	}
-	if err := tryListen(c.host, c.monitorPort); err != nil {
-		return fmt.Errorf("MonitorPort(%d): %w: %s", c.monitorPort, err, remedy)
+	if c.member != nil {
+		if err := tryListen(loopback, c.member.routePort()); err != nil {
+			return fmt.Errorf("the port for the other nodes: %w: end what uses it", err)
+		}
 	}
 	return nil
 }

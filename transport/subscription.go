@@ -13,6 +13,11 @@ type SubscribeConfig struct {
 	Start       Position
 	AckWait     time.Duration // what is not acknowledged this long after it was sent is sent again
 	MaxInFlight int           // how many unacknowledged messages the broker sends at most
+
+	// Room returns how many unacknowledged messages are wanted now, from 1 to
+	// MaxInFlight; nil: MaxInFlight. It is asked while they are requested, and must
+	// not block. A broker that sends as it sees fit does not ask.
+	Room func() int
 }
 
 // Subscription is a running subscription. Its methods are safe for concurrent use.
@@ -27,6 +32,10 @@ type Subscription interface {
 	// kept. It returns when ctx is done at the latest; the broker may then still
 	// count the member for a while.
 	Close(ctx context.Context) error
+
+	// AckWait returns what the broker applies: what was asked for, unless it knew
+	// the durable with another one and keeps that.
+	AckWait() time.Duration
 
 	// Done is closed when the subscription is over, by Close or for another reason.
 	Done() <-chan struct{}

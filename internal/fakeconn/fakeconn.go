@@ -20,6 +20,9 @@ type Conn struct {
 	// OnLeave, unless it is nil, is called when a subscription closes, and what it
 	// returns is returned.
 	OnLeave func(ctx context.Context) error
+	// OnDelete, unless it is nil, is called by DeleteDurable, and what it returns is
+	// returned.
+	OnDelete func(ctx context.Context) error
 
 	mu        sync.Mutex
 	published []transport.Message
@@ -99,10 +102,13 @@ func (c *Conn) Subscriptions() []*Subscription {
 }
 
 // DeleteDurable implements transport.Conn.
-func (c *Conn) DeleteDurable(_ context.Context, s transport.SubscribeConfig) error {
+func (c *Conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.deleted = append(c.deleted, s)
+	c.mu.Unlock()
+	if c.OnDelete != nil {
+		return c.OnDelete(ctx)
+	}
 	return nil
 }
 
@@ -193,6 +199,9 @@ func (s *Subscription) end(err error) {
 		close(s.done)
 	}
 }
+
+// AckWait implements transport.Subscription.
+func (s *Subscription) AckWait() time.Duration { return s.Config.AckWait }
 
 // Done implements transport.Subscription.
 func (s *Subscription) Done() <-chan struct{} { return s.done }

@@ -93,6 +93,8 @@ func (s *subscription) Close(context.Context) error {
 	return nil
 }
 
+func (s *subscription) AckWait() time.Duration { return s.config.AckWait }
+
 func (s *subscription) Done() <-chan struct{} { return s.done }
 
 func (s *subscription) Err() error {

@@ -27,7 +27,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	if ctx.Err() != nil {
 		return nil, await.Ended(ctx)
 	}
-	sub := &subscription{conn: c, done: make(chan struct{})}
+	sub := &subscription{conn: c, ackWait: s.AckWait, done: make(chan struct{})}
 	handler := func(m *stan.Msg) {
 		sub.intake.RLock()
 		defer sub.intake.RUnlock()
@@ -147,8 +147,9 @@ func (*settler) Term(string) error       { return transport.ErrUnsupported }
 
 // subscription implements [transport.Subscription].
 type subscription struct {
-	conn  *conn
-	inner stan.Subscription
+	conn    *conn
+	inner   stan.Subscription
+	ackWait time.Duration
 
 	intake  sync.RWMutex // held for reading while a message is handed up
 	stopped bool
@@ -164,6 +165,9 @@ func (s *subscription) finish(err error) {
 		close(s.done)
 	})
 }
+
+// AckWait is what was asked for: the server lets each member have its own.
+func (s *subscription) AckWait() time.Duration { return s.ackWait }
 
 func (s *subscription) Done() <-chan struct{} { return s.done }
 

@@ -11,15 +11,15 @@ import (
 const inexact = 2 * time.Second
 
 // startsAt stores 1 to 5 and returns a case that subscribes at p and expects these.
-func startsAt(p func(third, fourth time.Time) transport.Position, want ...string) func(*check) {
+func startsAt(p func(third, fourth transport.Delivery) transport.Position, want ...string) func(*check) {
 	return func(c *check) {
 		conn, subject := c.connect(), c.subject("a")
 		c.store(conn, subject, numbers(1, 3)...)
 		first := c.subscribe(conn, c.config(subject, "before"))
-		third := first.take(3)[2].Timestamp
+		third := first.take(3)[2]
 		<-time.After(inexact + 200*time.Millisecond)
 		c.store(conn, subject, numbers(4, 5)...)
-		fourth := first.next().Timestamp
+		fourth := first.next()
 
 		s := c.config(subject, "g")
 		s.Start = p(third, fourth)
@@ -30,18 +30,18 @@ func startsAt(p func(third, fourth time.Time) transport.Position, want ...string
 	}
 }
 
-func fixed(p transport.Position) func(_, _ time.Time) transport.Position {
-	return func(time.Time, time.Time) transport.Position { return p }
+func fixed(p transport.Position) func(_, _ transport.Delivery) transport.Position {
+	return func(_, _ transport.Delivery) transport.Position { return p }
 }
 
 var positionCases = []testCase{
 	{"start at all", startsAt(fixed(transport.All), "1", "2", "3", "4", "5")},
 	{"start at new only", startsAt(fixed(transport.NewOnly))},
 	{"start at last received: the last value", startsAt(fixed(transport.LastReceived), "5")},
-	{"start at a sequence", startsAt(fixed(transport.Sequence(3)), "3", "4", "5")},
-	{"start at a time", startsAt(func(_, fourth time.Time) transport.Position { return transport.Since(fourth) }, "4", "5")},
-	{"start some time ago", startsAt(func(_, fourth time.Time) transport.Position {
-		return transport.Ago(time.Since(fourth) + 50*time.Millisecond)
+	{"start at a sequence", startsAt(func(third, _ transport.Delivery) transport.Position { return transport.Sequence(third.Sequence) }, "3", "4", "5")},
+	{"start at a time", startsAt(func(_, fourth transport.Delivery) transport.Position { return transport.Since(fourth.Timestamp) }, "4", "5")},
+	{"start some time ago", startsAt(func(_, fourth transport.Delivery) transport.Position {
+		return transport.Ago(time.Since(fourth.Timestamp) + 50*time.Millisecond)
 	}, "4", "5")},
 	{"start at all of an empty subject", func(c *check) {
 		conn, subject := c.connect(), c.subject("a")

@@ -16,11 +16,15 @@ var publishCases = []testCase{
 		before := time.Now()
 		c.store(conn, subject, "one", "two")
 		in := c.subscribe(c.connect(), c.config(subject, "g"))
-		for i, want := range []string{"one", "two"} {
+		last := uint64(0)
+		for _, want := range []string{"one", "two"} {
 			d := in.next()
 			equal(c, string(d.Data), want, "data")
 			equal(c, d.Subject, subject, "subject")
-			equal(c, d.Sequence, uint64(i+1), "sequence")
+			if d.Sequence <= last {
+				c.Fatalf("sequence: %d after %d", d.Sequence, last)
+			}
+			last = d.Sequence
 			equal(c, d.Redelivered, false, "redelivered")
 			if d.Deliveries > 1 {
 				c.Fatalf("deliveries: %d for the first", d.Deliveries)

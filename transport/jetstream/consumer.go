@@ -1,0 +1,191 @@
+package jetstream
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// inactive is how long the server keeps a consumer without durable that nobody
+// asks for events: its process died, or lost its connection.
+const inactive = time.Minute
+
+// startedAt is the metadata of a consumer that says where it was asked to begin.
+// One that was made again begins elsewhere.
+const startedAt = "start"
+
+// place is the consumer from which a subscription reads.
+type place struct {
+	name    string
+	durable bool
+	shared  bool // by the members of a queue group
+}
+
+func (c *conn) place(s transport.SubscribeConfig) place {
+	switch {
+	case s.Group != "" && s.Durable != "":
+		return place{ConsumerName(s.Subject, s.Group, s.Durable), true, true}
+	case s.Group != "":
+		return place{join(s.Subject, s.Group, ""), false, true}
+	case s.Durable != "":
+		// As with NATS Streaming it is the client's own.
+		return place{join(s.Subject, "", s.Durable, c.cfg.ClientID), true, false}
+	default:
+		return place{join(s.Subject, "", "", rand.Text()), false, false}
+	}
+}
+
+func (o options) newConsumer(p place, s transport.SubscribeConfig) js.ConsumerConfig {
+	config := js.ConsumerConfig{
+		Name: p.name, FilterSubject: s.Subject, AckPolicy: js.AckExplicitPolicy, ReplayPolicy: js.ReplayInstantPolicy,
+		MaxDeliver: -1, MaxAckPending: -1, AckWait: s.AckWait,
+	}
+	if p.durable {
+		config.Durable = p.name
+	} else {
+		config.InactiveThreshold = inactive
+	}
+	set(&config.MaxAckPending, o.maxAckPending)
+	startAt(&config, s.Start)
+	config.Metadata = map[string]string{startedAt: config.DeliverPolicy.String()}
+	return config
+}
+
+func startAt(config *js.ConsumerConfig, p transport.Position) {
+	switch p.Kind() {
+	case transport.StartNewOnly:
+		config.DeliverPolicy = js.DeliverNewPolicy
+	case transport.StartLastReceived:
+		config.DeliverPolicy = js.DeliverLastPolicy
+	case transport.StartSequence:
+		config.DeliverPolicy = js.DeliverByStartSequencePolicy
+		config.OptStartSeq = p.Sequence()
+	case transport.StartTime, transport.StartAgo:
+		config.DeliverPolicy = js.DeliverByStartTimePolicy
+		from := p.Time(time.Now())
+		config.OptStartTime = &from
+	default:
+		config.DeliverPolicy = js.DeliverAllPolicy
+	}
+}
+
+// ensureConsumer makes the consumer, or finds out whether the one that is there
+// will do.
+func (c *conn) ensureConsumer(ctx context.Context, p place, s transport.SubscribeConfig) (*js.ConsumerInfo, error) {
+	asked := c.options.newConsumer(p, s)
+	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, p.name) })
+	if errors.Is(err, js.ErrConsumerNotFound) {
+		consumer, err = c.createConsumer(ctx, asked)
+	}
+	if err != nil {
+		return nil, c.explainConsumer(err, asked)
+	}
+	info := consumer.CachedInfo()
+	if err := otherConsumer(info.Config, asked); err != nil {
+		return nil, fmt.Errorf("%w: consumer %q is another one than asked for: %w; use another durable name, or delete this one (DeleteDurable)",
+			transport.ErrInvalid, p.name, err)
+	}
+	return c.adjustConsumer(ctx, info, asked)
+}
+
+func (c *conn) createConsumer(ctx context.Context, asked js.ConsumerConfig) (js.Consumer, error) {
+	if c.options.bindOnly {
+		return nil, js.ErrConsumerNotFound
+	}
+	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) {
+		return c.js.CreateConsumer(ctx, c.cfg.ClusterID, asked)
+	})
+	if errors.Is(err, js.ErrConsumerExists) { // another member made it meanwhile
+		return request(ctx, func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, asked.Name) })
+	}
+	return consumer, err
+}
+
+// otherConsumer returns what makes a consumer another one than asked for, field by field.
+func otherConsumer(is, asked js.ConsumerConfig) error {
+	var d differences
+	start := is.DeliverPolicy.String()
+	if first, ok := is.Metadata[startedAt]; ok {
+		start = first
+	}
+	differ(&d, "deliver_policy", start, asked.DeliverPolicy.String(), "StartAt has no effect on a consumer that is there")
+	if is.DeliverPolicy == asked.DeliverPolicy {
+		differ(&d, "opt_start_seq", is.OptStartSeq, asked.OptStartSeq, "StartAt has no effect on a consumer that is there")
+	}
+	filter := is.FilterSubject
+	if len(is.FilterSubjects) > 0 {
+		filter = fmt.Sprint(is.FilterSubjects)
+	}
+	differ(&d, "filter_subject", filter, asked.FilterSubject, "")
+	differ(&d, "ack_policy", is.AckPolicy, asked.AckPolicy, "events would count as handled that were not")
+	differ(&d, "replay_policy", is.ReplayPolicy, asked.ReplayPolicy, "")
+	differ(&d, "headers_only", is.HeadersOnly, false, "the events would be empty")
+	return d.err()
+}
+
+// adjustConsumer gives the consumer the tuning that was asked for, or says where
+// it differs.
+func (c *conn) adjustConsumer(ctx context.Context, info *js.ConsumerInfo, asked js.ConsumerConfig) (*js.ConsumerInfo, error) {
+	is := info.Config
+	var d differences
+	differ(&d, "ack_wait", is.AckWait, asked.AckWait, "")
+	if c.options.maxAckPending != nil {
+		differ(&d, "max_ack_pending", is.MaxAckPending, asked.MaxAckPending, "")
+	}
+	differ(&d, "max_deliver", is.MaxDeliver, asked.MaxDeliver, "what was delivered as often is given up, and lost to the group")
+	differ(&d, "backoff", len(is.BackOff), 0, "it takes the place of the ack wait")
+	if len(d) == 0 {
+		return info, nil
+	}
+	if !c.options.updateConsumer {
+		c.log.Warn("the consumer's settings differ from what was asked for, and are used as they are; option UpdateConsumer changes them",
+			slog.String("consumer", info.Name), slog.Any("differences", d.err()))
+		return info, nil
+	}
+	tuned := is
+	tuned.AckWait, tuned.MaxDeliver, tuned.BackOff = asked.AckWait, asked.MaxDeliver, nil
+	set(&tuned.MaxAckPending, c.options.maxAckPending)
+	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) {
+		return c.js.UpdateConsumer(ctx, c.cfg.ClusterID, tuned)
+	})
+	if err != nil {
+		return nil, c.explainConsumer(err, asked)
+	}
+	c.log.Info("consumer updated", slog.String("consumer", info.Name), slog.Any("changed", d))
+	return consumer.CachedInfo(), nil
+}
+
+// explainConsumer says what a failed request about a consumer means.
+func (c *conn) explainConsumer(err error, asked js.ConsumerConfig) error {
+	var api js.JetStreamError
+	switch {
+	case errors.Is(err, js.ErrConsumerNotFound) && c.options.bindOnly:
+		return fmt.Errorf("%w: there is no consumer %q, and with option BindOnly it is not made: make it, with filter_subject %q and ack_policy explicit, or leave the option out: %w",
+			transport.ErrRefused, asked.Name, asked.FilterSubject, err)
+	case errors.Is(err, js.ErrNotPullConsumer):
+		return fmt.Errorf("%w: consumer %q is a push consumer: use another durable name, or delete it (DeleteDurable): %w", transport.ErrInvalid, asked.Name, err)
+	case errors.Is(err, js.ErrMaximumConsumersLimit):
+		return fmt.Errorf("%w: stream %q has as many consumers as it may: raise its max_consumers, or the account's, or delete what nobody uses: %w",
+			transport.ErrRefused, c.cfg.ClusterID, err)
+	case errors.As(err, &api) && api.APIError() != nil && !c.takes(asked.FilterSubject):
+		return fmt.Errorf("%w: stream %q lacks subject %q: %s: %w", transport.ErrInvalid, c.cfg.ClusterID,
+			asked.FilterSubject, remedyForSubject(c.cfg.ClusterID, asked.FilterSubject), err)
+	default:
+		return c.explain(err)
+	}
+}
+
+// waitFor is after what time the consumer sends an event again.
+func waitFor(config js.ConsumerConfig) time.Duration {
+	if len(config.BackOff) > 0 {
+		return config.BackOff[0]
+	}
+	return config.AckWait
+}

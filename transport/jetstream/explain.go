@@ -1,0 +1,40 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/natsconn"
+)
+
+// explain says what a failed request to JetStream's API means.
+func (c *conn) explain(err error) error {
+	name, at := c.cfg.ClusterID, natsconn.Redact(c.cfg.URL)
+	is := func(target error) bool { return errors.Is(err, target) }
+	forbidden := c.watch.Forbidden()
+	switch {
+	case is(transport.ErrInvalid):
+		return err
+	case forbidden != nil:
+		return fmt.Errorf("%w for client %q: a JetStream client needs to publish to %s> and to subscribe to its inbox: %w",
+			transport.ErrForbidden, c.cfg.ClientID, c.prefix, forbidden)
+	case is(js.ErrJetStreamNotEnabled), is(js.ErrJetStreamNotEnabledForAccount), is(nats.ErrNoResponders):
+		return fmt.Errorf("%w: the server at %s answers, but has no JetStream: start it with -js, or enable it for the account: %w",
+			transport.ErrNoCluster, at, err)
+	case is(js.ErrStreamNotFound):
+		return fmt.Errorf("%w: there is no stream %q at %s, and with option BindOnly it is not made: make it, check its name, or leave the option out: %w",
+			transport.ErrNoCluster, name, at, err)
+	case is(context.Canceled), is(context.DeadlineExceeded):
+		return fmt.Errorf("%w: JetStream at %s did not answer for stream %q: check that the server grants permission for %s>, and that the stream has a leader: %w",
+			transport.ErrNoCluster, at, name, c.prefix, err)
+	case is(nats.ErrConnectionClosed):
+		return fmt.Errorf("%w: %w", transport.ErrConnectionLost, err)
+	default:
+		return fmt.Errorf("%w: stream %q at %s: %w", transport.ErrRefused, name, at, err)
+	}
+}

@@ -1,0 +1,241 @@
+package jetstream
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// Option sets an option of a [Dialer]. What is wrong with one is the error of
+// each attempt to connect, and matches transport.ErrInvalid.
+type Option func(*options) error
+
+type options struct {
+	nats   []nats.Option
+	domain string
+
+	bindOnly       bool
+	addSubjects    bool
+	updateStream   bool
+	updateConsumer bool
+
+	subjects []string
+	// Those of the stream that were asked for; nil where the server's, or the
+	// default of a new stream, will do.
+	replicas    *int
+	storage     *js.StorageType
+	discard     *js.DiscardPolicy
+	maxAge      *time.Duration
+	maxBytes    *int64
+	maxMessages *int64
+	duplicates  *time.Duration
+
+	maxAckPending *int
+}
+
+func newOptions(opts []Option) (options, error) {
+	var o options
+	for i, opt := range opts {
+		if opt == nil {
+			return o, fmt.Errorf("%w JetStream option %d: nil; leave it out", transport.ErrInvalid, i+1)
+		}
+		if err := opt(&o); err != nil {
+			return o, fmt.Errorf("%w JetStream option %w", transport.ErrInvalid, err)
+		}
+	}
+	if err := o.contradiction(); err != nil {
+		return o, fmt.Errorf("%w JetStream option %w", transport.ErrInvalid, err)
+	}
+	return o, nil
+}
+
+// contradiction finds options that would have no effect.
+func (o options) contradiction() error {
+	if !o.bindOnly {
+		return nil
+	}
+	for _, given := range []struct {
+		set  bool
+		name string
+	}{
+		{o.addSubjects, "AddSubjects"},
+		{o.updateStream, "UpdateStream"},
+		{o.updateConsumer, "UpdateConsumer"},
+	} {
+		if given.set {
+			return fmt.Errorf("%s: it would have no effect beside BindOnly, which changes nothing", given.name)
+		}
+	}
+	return nil
+}
+
+// NATS passes options to the NATS connection, as client.NATS does.
+func NATS(opts ...nats.Option) Option {
+	return func(o *options) error {
+		o.nats = append(o.nats, opts...)
+		return nil
+	}
+}
+
+// Domain is the JetStream domain, where the servers have several; see
+// https://docs.nats.io/running-a-nats-service/configuration/leafnodes/jetstream_leafnodes.
+// Default: that of the server connected to.
+func Domain(name string) Option {
+	return func(o *options) error {
+		if name == "" || strings.ContainsAny(name, " .*>") {
+			return fmt.Errorf("Domain: %q can't be one", name)
+		}
+		o.domain = name
+		return nil
+	}
+}
+
+// BindOnly uses the stream and the consumers that are there and makes none, for
+// accounts that lack the permission. Settings that differ are still reported.
+func BindOnly() Option {
+	return func(o *options) error { o.bindOnly = true; return nil }
+}
+
+// AddSubjects adds to a stream that is there already the subjects that it lacks:
+// those of the catalogue, of [Subjects], and dead.> for dead letters. Two
+// services that add different ones at the same moment may undo one another; the
+// next start, or publish, of the one that lost says so.
+func AddSubjects() Option {
+	return func(o *options) error { o.addSubjects = true; return nil }
+}
+
+// UpdateStream gives a stream that is there already the settings asked for that
+// can be changed: replicas, limits, what is discarded, the duplicates window.
+func UpdateStream() Option {
+	return func(o *options) error { o.updateStream = true; return nil }
+}
+
+// UpdateConsumer gives consumers that are there already the settings asked for
+// that can be changed: ack wait, max ack pending.
+func UpdateConsumer() Option {
+	return func(o *options) error { o.updateConsumer = true; return nil }
+}
+
+// Subjects are those of the stream beyond the catalogue's: a team's own events.
+// NATS wildcards are allowed. May be given several times.
+func Subjects(names ...string) Option {
+	return func(o *options) error {
+		for _, name := range names {
+			if name == "" || strings.ContainsAny(name, " \t\r\n") || strings.Contains("."+name+".", "..") {
+				return fmt.Errorf("Subjects: %q can't be one", name)
+			}
+		}
+		if len(names) == 0 {
+			return errors.New("Subjects: it names none")
+		}
+		o.subjects = append(o.subjects, names...)
+		return nil
+	}
+}
+
+// Replicas is on how many servers the stream is kept, 1 to 5. Default 1.
+func Replicas(n int) Option {
+	return func(o *options) error {
+		if n < 1 || n > 5 {
+			return fmt.Errorf("Replicas: %d; JetStream has 1 to 5, and survives the loss of one server with 3", n)
+		}
+		o.replicas = &n
+		return nil
+	}
+}
+
+// MemoryStorage keeps the stream in memory: it does not survive its servers.
+// Default: in files.
+func MemoryStorage() Option {
+	return func(o *options) error {
+		memory := js.MemoryStorage
+		o.storage = &memory
+		return nil
+	}
+}
+
+// FileStorage insists on a stream kept in files, which is the default of a new one.
+func FileStorage() Option {
+	return func(o *options) error {
+		file := js.FileStorage
+		o.storage = &file
+		return nil
+	}
+}
+
+// DiscardOld drops the oldest events where a limit is reached, acknowledged or
+// not, as NATS Streaming does. Default of a new stream: publishing is refused,
+// so that nothing is lost in silence.
+func DiscardOld() Option {
+	return func(o *options) error {
+		old := js.DiscardOld
+		o.discard = &old
+		return nil
+	}
+}
+
+// MaxAge is how long events are kept, at least 100 ms. Default: for ever.
+func MaxAge(d time.Duration) Option {
+	return func(o *options) error {
+		if d < 100*time.Millisecond {
+			return fmt.Errorf("MaxAge: %v; must be at least 100 ms, and is without limit where the option is left out", d)
+		}
+		o.maxAge = &d
+		return nil
+	}
+}
+
+// MaxBytes is how large the stream may grow. Default: without limit.
+func MaxBytes(n int64) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return fmt.Errorf("MaxBytes: %d; must be at least 1, and is without limit where the option is left out", n)
+		}
+		o.maxBytes = &n
+		return nil
+	}
+}
+
+// MaxMessages is how many events the stream holds, of all subjects together.
+// Default: without limit.
+func MaxMessages(n int64) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return fmt.Errorf("MaxMessages: %d; must be at least 1, and is without limit where the option is left out", n)
+		}
+		o.maxMessages = &n
+		return nil
+	}
+}
+
+// DuplicateWindow is how long the server remembers message IDs: a publish that
+// is sent again within it, since the connection was lost, is stored once. At
+// least 100 ms. Default of a new stream: 2 minutes, the server's own.
+func DuplicateWindow(d time.Duration) Option {
+	return func(o *options) error {
+		if d < 100*time.Millisecond {
+			return fmt.Errorf("DuplicateWindow: %v; must be at least 100 ms", d)
+		}
+		o.duplicates = &d
+		return nil
+	}
+}
+
+// MaxAckPending is how many unacknowledged events a consumer, that is all members
+// of a queue group together, may have. Default of a new consumer: without limit,
+// since each member is bounded by its MaxInFlight.
+func MaxAckPending(n int) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return fmt.Errorf("MaxAckPending: %d; must be at least 1, and is without limit where the option is left out", n)
+		}
+		o.maxAckPending = &n
+		return nil
+	}
+}

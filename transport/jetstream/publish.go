@@ -1,0 +1,236 @@
+package jetstream
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sgtickets/common/transport"
+)
+
+const (
+	// A publish that nobody answers for a moment, as while a stream elects its leader,
+	// is sent again: nobody has stored it.
+	unansweredWait = 250 * time.Millisecond
+	unansweredFor  = 10 * time.Second
+)
+
+// publish is one that waits for the stream's answer.
+type publish struct {
+	message nats.Msg // its data belongs to the publisher again once it is settled
+	hasID   bool
+	sent    time.Time // when it first left; zero: it has not
+
+	generation uint64    // of the connection over which it left last
+	asked      time.Time // when the server first said that nobody takes it
+}
+
+// abandoned is the outcome of a publish whose answer is not waited for any more.
+func (p publish) abandoned() error {
+	if p.sent.IsZero() {
+		return transport.ErrNotStored
+	}
+	return transport.ErrOutcomeUnknown
+}
+
+// listenForAcks subscribes to the answers to publishes: one subject for all, in
+// whose last token the ticket is.
+func (c *conn) listenForAcks() error {
+	c.acks = c.nc.NewInbox() + "."
+	sub, err := c.nc.Subscribe(c.acks+"*", c.answered)
+	if err != nil {
+		return err
+	}
+	// What waits is bounded by the window of publishes in flight.
+	return sub.SetPendingLimits(-1, -1)
+}
+
+// Publish implements [transport.Conn].
+func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
+	p := publish{message: nats.Msg{Subject: m.Subject, Header: c.header(m), Data: m.Data}, hasID: m.ID != ""}
+	if err := c.refuse(&p.message); err != nil {
+		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+		return 0
+	}
+	t, err := c.publishes.Add(r, p)
+	if err != nil {
+		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+		return 0
+	}
+	if !c.outbox.holding.Load() {
+		c.send(t, false)
+	}
+	return t
+}
+
+// header is m's, with what the stream is to check: that it is this stream, and
+// that it has not stored the message before.
+func (c *conn) header(m transport.Message) nats.Header {
+	h := nats.Header(m.Header)
+	if h == nil {
+		h = make(nats.Header, 2)
+	}
+	h[js.ExpectedStreamHeader] = []string{c.cfg.ClusterID}
+	if m.ID != "" {
+		h[js.MsgIDHeader] = []string{m.ID}
+	}
+	return h
+}
+
+// refuse returns why m can't be sent, before anything is.
+func (c *conn) refuse(m *nats.Msg) error {
+	size, limit := int64(m.Size()-len(m.Subject)-len(m.Reply)), c.nc.MaxPayload()
+	if size <= limit {
+		return nil
+	}
+	return fmt.Errorf("%w: payload of %d bytes and %d of headers, the server takes %d (its max_payload)",
+		transport.ErrTooLarge, len(m.Data), size-int64(len(m.Data)), limit)
+}
+
+// send sends a publish that waits, once over each connection. shared: not for
+// Publish itself, so that t may be settled, and its data change, meanwhile.
+func (c *conn) send(t transport.Ticket, shared bool) {
+	var m nats.Msg
+	due := false
+	generation := c.outbox.generation.Load()
+	c.publishes.Update(t, func(p *publish) {
+		if !p.sent.IsZero() && p.generation == generation {
+			return
+		}
+		due = true
+		p.generation = generation
+		if p.sent.IsZero() {
+			p.sent = time.Now()
+		}
+		m = p.message
+		if shared {
+			m.Data = append([]byte(nil), m.Data...)
+		}
+	})
+	if !due {
+		return
+	}
+	m.Reply = c.acks + strconv.FormatUint(uint64(t), 36)
+	switch err := c.nc.PublishMsg(&m); {
+	case err == nil:
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
+		c.notSent(t, generation)
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrMaxPayload),
+		errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
+		c.publishes.Settle(t, fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+	default:
+		// A write that failed may have been partial. It is sent again with the next
+		// connection.
+	}
+}
+
+// notSent puts back what could not be written, since there is no connection.
+func (c *conn) notSent(t transport.Ticket, generation uint64) {
+	c.outbox.holding.Store(true)
+	c.publishes.Update(t, func(p *publish) {
+		if p.generation == generation {
+			p.sent = time.Time{}
+		}
+	})
+	if c.nc.IsConnected() { // again, and nobody else may notice that this was to be sent
+		c.background(c.sendAgain)
+	}
+}
+
+// Abandon implements [transport.Conn].
+func (c *conn) Abandon(t transport.Ticket) { c.publishes.SettleBy(t, publish.abandoned) }
+
+// pubAck is the answer to a publish.
+type pubAck struct {
+	Error  *js.APIError `json:"error"`
+	Stream string       `json:"stream"`
+}
+
+// answered takes an answer in.
+func (c *conn) answered(m *nats.Msg) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, c.acks), 36, 64)
+	if err != nil {
+		return // nobody's
+	}
+	t := transport.Ticket(n)
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		c.unanswered(t)
+		return
+	}
+	var ack pubAck
+	switch err := json.Unmarshal(m.Data, &ack); {
+	case err != nil:
+		c.publishes.Settle(t, fmt.Errorf("%w: the stream's answer is not understood: %w", transport.ErrOutcomeUnknown, err))
+	case ack.Error != nil:
+		c.publishes.Settle(t, c.refused(ack.Error))
+	default:
+		c.publishes.Settle(t, nil)
+	}
+}
+
+// unanswered deals with a publish that the server has told nobody takes.
+func (c *conn) unanswered(t transport.Ticket) {
+	var subject string
+	var since time.Time
+	if !c.publishes.Update(t, func(p *publish) {
+		p.sent = time.Time{} // it is certain that nobody has stored it
+		if p.asked.IsZero() {
+			p.asked = time.Now()
+		}
+		subject, since = p.message.Subject, p.asked
+	}) {
+		return
+	}
+	if takes := c.takes(subject); takes && time.Since(since) < unansweredFor {
+		time.AfterFunc(unansweredWait, func() { c.send(t, true) })
+	} else {
+		err := fmt.Errorf("%w: nobody stores subject %q: %s", transport.ErrRefused, subject, remedyForSubject(c.cfg.ClusterID, subject))
+		if takes {
+			err = fmt.Errorf("%w: stream %q does not answer: check that it exists and has a leader", transport.ErrRefused, c.cfg.ClusterID)
+		}
+		c.publishes.Settle(t, fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+	}
+}
+
+// takes reports whether the stream took the subject when it was last seen.
+func (c *conn) takes(subject string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return covered(c.stream.Subjects, subject)
+}
+
+// refused says what an error in a stream's answer means.
+func (c *conn) refused(err *js.APIError) error {
+	stored := transport.ErrNotStored
+	refused := fmt.Errorf("%w: %w", transport.ErrRefused, err)
+	switch err.ErrorCode {
+	case errStreamMessageExceedsMaximum:
+		refused = fmt.Errorf("%w: the stream's limit on messages (MaxMsgSize): %w", transport.ErrTooLarge, err)
+	case errStreamStoreFailed:
+		if !strings.HasPrefix(err.Description, "maximum ") {
+			stored = transport.ErrOutcomeUnknown // other replicas may have been able to
+			break
+		}
+		refused = fmt.Errorf("%w: stream %q is full and refuses what is new: raise its limits (options MaxMessages and MaxBytes with UpdateStream), "+
+			"or let it drop what is old (DiscardOld): %w", transport.ErrRefused, c.cfg.ClusterID, err)
+	case errStreamNotMatch:
+		refused = fmt.Errorf("%w: another stream than %q has the subject: take it out of that one, or connect to it by its name: %w",
+			transport.ErrRefused, c.cfg.ClusterID, err)
+	default:
+	}
+	return fmt.Errorf("%w: %w", stored, refused)
+}
+
+// Codes of JetStream's errors that nats.go does not name; see errors.json of
+// nats-server.
+const (
+	errStreamMessageExceedsMaximum js.ErrorCode = 10054
+	errStreamNotMatch              js.ErrorCode = 10060
+	errStreamStoreFailed           js.ErrorCode = 10077
+)

@@ -1,0 +1,177 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
+)
+
+// deadLetters is where dead letters are stored.
+const deadLetters = "dead.>"
+
+// wanted are the subjects that a new stream gets.
+func (o options) wanted() []string {
+	names := make([]string, 0, len(o.subjects)+8)
+	for _, s := range subjects.All() {
+		names = append(names, string(s))
+	}
+	return union(append(names, deadLetters), o.subjects)
+}
+
+// ensureStream makes the stream, or finds out whether the one that is there will do.
+func (c *conn) ensureStream(ctx context.Context) error {
+	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
+	if errors.Is(err, js.ErrStreamNotFound) && !c.options.bindOnly {
+		stream, err = c.createStream(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	config := stream.CachedInfo().Config
+	if err := c.options.otherStream(config); err != nil {
+		return fmt.Errorf("%w: stream %q is another one than asked for: %w", transport.ErrInvalid, c.cfg.ClusterID, err)
+	}
+	if config, err = c.adjustStream(ctx, config); err != nil {
+		return err
+	}
+	for _, name := range c.options.subjects {
+		if !covered(config.Subjects, name) {
+			return fmt.Errorf("%w: stream %q lacks subject %q: %s", transport.ErrInvalid, c.cfg.ClusterID, name, remedyForSubject(c.cfg.ClusterID, name))
+		}
+	}
+	c.mu.Lock()
+	c.stream = config
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *conn) createStream(ctx context.Context) (js.Stream, error) {
+	config := c.options.newStream(c.cfg.ClusterID)
+	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.CreateStream(ctx, config) })
+	if errors.Is(err, js.ErrStreamNameAlreadyInUse) { // another client made it meanwhile
+		return request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, config.Name) })
+	}
+	if err == nil {
+		c.log.Info("stream made", slog.String("stream", config.Name), slog.Any("subjects", config.Subjects))
+	}
+	return stream, err
+}
+
+func (o options) newStream(name string) js.StreamConfig {
+	config := js.StreamConfig{
+		Name: name, Subjects: o.wanted(), Retention: js.LimitsPolicy, Discard: js.DiscardNew, Storage: js.FileStorage, Replicas: 1,
+		MaxMsgs: -1, MaxBytes: -1,
+	}
+	set(&config.Storage, o.storage)
+	o.tune(&config)
+	return config
+}
+
+// set sets a field to what was asked for, if it was.
+func set[T any](field, asked *T) {
+	if asked != nil {
+		*field = *asked
+	}
+}
+
+// tune sets what can be changed in a stream that is there.
+func (o options) tune(config *js.StreamConfig) {
+	set(&config.Replicas, o.replicas)
+	set(&config.Discard, o.discard)
+	set(&config.MaxAge, o.maxAge)
+	set(&config.MaxBytes, o.maxBytes)
+	set(&config.MaxMsgs, o.maxMessages)
+	set(&config.Duplicates, o.duplicates)
+}
+
+// otherStream returns what makes a stream unfit, field by field.
+func (o options) otherStream(config js.StreamConfig) error {
+	var d differences
+	differ(&d, "retention", config.Retention, js.LimitsPolicy,
+		"events would be gone once one queue group has handled them")
+	if o.storage != nil {
+		differ(&d, "storage", config.Storage, *o.storage, "a stream can't change it")
+	}
+	differ(&d, "no_ack", config.NoAck, false, "the stream would never confirm a publish")
+	differ(&d, "sealed", config.Sealed, false, "nothing can be stored in it")
+	differ(&d, "mirror", config.Mirror != nil, false, "nothing can be published to a mirror; use the stream that it mirrors")
+	return d.err()
+}
+
+// adjustStream brings the stream's settings nearer to what was asked for, or says
+// where they differ, and returns what they are then.
+func (c *conn) adjustStream(ctx context.Context, config js.StreamConfig) (js.StreamConfig, error) {
+	tuned := config
+	c.options.tune(&tuned)
+	var d differences
+	differ(&d, "replicas", config.Replicas, tuned.Replicas, "")
+	differ(&d, "discard", config.Discard, tuned.Discard, "")
+	differ(&d, "max_age", config.MaxAge, tuned.MaxAge, "")
+	differ(&d, "max_bytes", config.MaxBytes, tuned.MaxBytes, "")
+	differ(&d, "max_msgs", config.MaxMsgs, tuned.MaxMsgs, "")
+	differ(&d, "duplicate_window", config.Duplicates, tuned.Duplicates, "")
+	if err := d.err(); err != nil && !c.options.updateStream {
+		c.log.Warn("the stream's settings differ from what was asked for, and are used as they are; option UpdateStream changes them",
+			slog.String("stream", config.Name), slog.Any("differences", err))
+		tuned = config
+	}
+	lacking := slices.DeleteFunc(c.options.wanted(), func(name string) bool { return covered(config.Subjects, name) })
+	if c.options.addSubjects {
+		tuned.Subjects = union(config.Subjects, lacking)
+	} else {
+		lacking = nil
+	}
+	if len(lacking) == 0 && (len(d) == 0 || !c.options.updateStream) {
+		return config, nil
+	}
+	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.UpdateStream(ctx, tuned) })
+	if err != nil {
+		return config, fmt.Errorf("update stream %q: %w", config.Name, err)
+	}
+	c.log.Info("stream updated", slog.String("stream", config.Name), slog.Any("added", lacking), slog.Any("changed", d))
+	return stream.CachedInfo().Config, nil
+}
+
+func remedyForSubject(stream, subject string) string {
+	return fmt.Sprintf("option AddSubjects adds what stream %q lacks; subjects beyond the catalogue's need Subjects(%q) as well", stream, subject)
+}
+
+// union returns have and those of more that it does not cover, without what these
+// cover.
+func union(have, more []string) []string {
+	all := slices.Clone(have)
+	for _, name := range more {
+		if !covered(all, name) {
+			all = slices.DeleteFunc(all, func(old string) bool { return covered([]string{name}, old) })
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// covered reports whether one of the patterns takes all that the subject, which
+// may have wildcards itself, stands for.
+func covered(patterns []string, subject string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return covers(pattern, subject) })
+}
+
+func covers(pattern, subject string) bool {
+	p, s := strings.Split(pattern, "."), strings.Split(subject, ".")
+	for i, token := range p {
+		switch {
+		case token == ">":
+			return len(s) > i
+		case i >= len(s) || s[i] == ">", token != "*" && token != s[i]:
+			return false
+		}
+	}
+	return len(p) == len(s)
+}

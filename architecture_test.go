@@ -76,7 +76,7 @@ func TestArrows(t *testing.T) {
 		"transport/jetstream":          {"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "transport/internal/inflight", "subjects", "internal/await", "internal/backoff"},
 		"transport/memory":             {"transport"},
 		"transport/transporttest":      {"transport"},
-		"client":                       {"transport", "transport/stan", "internal/await", "internal/session", "internal/backoff"},
+		"client":                       {"transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff"},
 		"publisher":                    {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/session", "internal/eventtype"},
 		"listener":                     {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/session", "internal/eventtype"},
 		"internal/await":               {},

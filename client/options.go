@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/jetstream"
 	"github.com/sgtickets/common/transport/stan"
 )
 
@@ -19,6 +21,9 @@ type options struct {
 	window    int
 	nats      []nats.Option
 	transport transport.Dialer
+
+	jetStream        bool
+	jetStreamOptions []jetstream.Option
 }
 
 // defaultWindow keeps a link of 1 ms busy at a million events a second, and
@@ -41,6 +46,9 @@ func newOptions(opts []Option) (options, error) {
 	if o.transport != nil && o.nats != nil {
 		return o, fmt.Errorf("%w option NATS: it would have no effect, since option Transport names another transport", transport.ErrInvalid)
 	}
+	if o.transport != nil && o.jetStream {
+		return o, fmt.Errorf("%w option JetStream: it would have no effect, since option Transport names another transport", transport.ErrInvalid)
+	}
 	return o, nil
 }
 
@@ -48,6 +56,9 @@ func newOptions(opts []Option) (options, error) {
 func (o options) dialer() transport.Dialer {
 	if o.transport != nil {
 		return o.transport
+	}
+	if o.jetStream {
+		return jetstream.Dialer(append(slices.Clone(o.jetStreamOptions), jetstream.NATS(o.nats...))...)
 	}
 	return stan.Dialer(stan.NATS(o.nats...))
 }

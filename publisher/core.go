@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/session"
@@ -19,13 +20,16 @@ type core struct {
 	session *session.Session
 	subject subjects.Subject
 	options options
+	meta    metadata
 
 	waiters sync.Pool // of *waiter
 	flying  flying
 }
 
-func newCore(s *session.Session, subject subjects.Subject, o options) *core {
+func newCore(cl *client.Client, subject subjects.Subject, o options) *core {
+	s := cl.Session()
 	c := &core{session: s, subject: subject, options: o}
+	c.meta = newMetadata(s.Conn.Features(), cl.ClusterID(), cl.ClientID(), subject, o.codec.ContentType())
 	c.waiters.New = func() any { return newWaiter(s.Window) }
 	c.flying.expired = c.timedOut
 	return c
@@ -45,7 +49,7 @@ func (c *core) publish(ctx context.Context, event any) error {
 	if err := c.enter(ctx); err != nil {
 		return c.notStored(err)
 	}
-	ticket := c.session.Conn.Publish(transport.Message{Subject: string(c.subject), Data: payload}, w)
+	ticket := c.session.Conn.Publish(c.message(payload), w)
 
 	var timeout <-chan time.Time
 	if _, ok := ctx.Deadline(); !ok {
@@ -76,9 +80,15 @@ func (c *core) publishAsync(ctx context.Context, event any) (*Pending, error) {
 		return nil, c.notStored(err)
 	}
 	p := &Pending{core: c}
-	p.ticket = c.session.Conn.Publish(transport.Message{Subject: string(c.subject), Data: payload}, (*receipt)(p))
+	p.ticket = c.session.Conn.Publish(c.message(payload), (*receipt)(p))
 	c.flying.add(p, time.Now().Add(c.options.timeout))
 	return p, nil
+}
+
+func (c *core) message(payload []byte) transport.Message {
+	m := transport.Message{Subject: string(c.subject), Data: payload}
+	c.meta.describe(&m)
+	return m
 }
 
 // encode validates the event and appends its payload to buf.

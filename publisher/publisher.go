@@ -34,7 +34,7 @@ func New[T events.Event](c *client.Client, opts ...Option) (*Publisher[T], error
 		return nil, fmt.Errorf("new publisher of %s: %w", subject, err)
 	}
 	return &Publisher[T]{
-		core:   newCore(c.Session(), subject, o),
+		core:   newCore(c, subject, o),
 		values: sync.Pool{New: func() any { return new(T) }},
 	}, nil
 }

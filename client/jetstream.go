@@ -1,0 +1,35 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/jetstream"
+)
+
+// JetStreamOption is an option of [JetStream]. Package transport/jetstream has
+// them: replicas and limits of the stream, what may be changed, what is only used.
+type JetStreamOption = jetstream.Option
+
+// JetStream makes the client use JetStream instead of NATS Streaming. The cluster
+// ID is then the name of the stream, which is made where it is missing, with the
+// catalogue's subjects and those of jetstream.Subjects; so are the consumers.
+// Nothing that is there already is changed unless an option says so.
+//
+// Publishers, listeners and events stay as they are. The page docs/jetstream.md
+// tells what else changes.
+func JetStream(opts ...JetStreamOption) Option {
+	return func(o *options) error {
+		if o.jetStream {
+			return errors.Join(transport.ErrInvalid, errors.New("option JetStream: given twice"))
+		}
+		for i, opt := range opts {
+			if opt == nil {
+				return fmt.Errorf("%w option JetStream: its option %d is nil; leave it out", transport.ErrInvalid, i+1)
+			}
+		}
+		o.jetStream, o.jetStreamOptions = true, opts
+		return nil
+	}
+}

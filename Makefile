@@ -11,7 +11,7 @@ GOTEST := GOWORK=off $(if $(CC_FOUND),CGO_ENABLED=1) go test $(RACE)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help demo server test race-mode test-integration test-conformance test-docker test-node fuzz lint bench-overhead bench-json
+.PHONY: help demo server test race-mode test-integration test-conformance test-docker test-node test-cluster fuzz lint bench-overhead bench-json
 
 # A pipe fails with what is piped, not with what reads it.
 test-conformance bench-overhead: SHELL := bash
@@ -53,6 +53,9 @@ test-docker: ## the same against a server in a container; needs a docker engine
 test-node: ## with real Node clients in the same queue groups; needs node and npm
 	@devserver/node/test.sh
 
+test-cluster: race-mode ## a NATS Streaming cluster loses its leader under load; takes elections, so it is not in make test
+	@cd devserver && $(GOTEST) -count=1 -v -tags cluster -run '^TestStreamingCluster' ./integration
+
 fuzz: ## a minute for each fuzz test
 	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./listener:FuzzPayload; do \
 		GOWORK=off go test $${p%%:*} -run '^$$' -fuzz "^$${p##*:}$$" -fuzztime 60s || exit 1; done
@@ -60,7 +63,7 @@ fuzz: ## a minute for each fuzz test
 lint: ## the linters, on all modules, and that they are tidy
 	@for m in $(MODULES); do (cd $$m && echo "== module $$m" && \
 		GOWORK=off go mod tidy -diff && \
-		GOWORK=off go run $(GOLANGCI_LINT) run --build-tags node --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+		GOWORK=off go run $(GOLANGCI_LINT) run --build-tags node,cluster --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 
 bench-overhead: ## publisher and listener against raw stan.go with encoding/json
 	@cd bench && for round in 1 2 3 4 5 6 7 8 9; do \

@@ -79,6 +79,7 @@ func TestArrows(t *testing.T) {
 		"client":                       {"transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff"},
 		"publisher":                    {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/session", "internal/eventtype"},
 		"listener":                     {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/session", "internal/eventtype"},
+		"eventtest":                    {"client", "codec", "events", "listener", "transport", "transport/memory", "internal/eventtype", "internal/session"},
 		"internal/await":               {},
 		"internal/backoff":             {},
 		"internal/eventtype":           {"events", "subjects", "transport"},

@@ -2,10 +2,14 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/backoff"
@@ -20,7 +24,7 @@ var reconnect = backoff.Policy{First: 100 * time.Millisecond, Max: time.Second}
 //
 // clusterID is what the streaming server was started with (-cid). clientID is
 // unique among the clients of the cluster, and made of letters, digits, '-' and
-// '_'; [ID] makes one. url names a server, or several separated by commas:
+// '_', 128 at most; [ID] makes one. url names a server, or several separated by commas:
 // nats, tls, ws or wss.
 //
 // Build keeps trying until it is connected or ctx is done, 0.1 s to 1 s after
@@ -91,15 +95,26 @@ func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, 
 }
 
 func gaveUp(ended, last error, attempts int) error {
-	if last == nil {
+	switch {
+	case last == nil:
 		return ended
+	case errors.Is(last, ended): // ctx ended the only attempt
+		return fmt.Errorf("gave up after %d attempts: %w; check %s", attempts, last, advice(last))
 	}
 	return fmt.Errorf("gave up after %d attempts (%w): %w; check %s", attempts, ended, last, advice(last))
 }
 
 // advice says what to check when an attempt failed.
 func advice(err error) string {
+	var untrusted *tls.CertificateVerificationError
+	var alert *net.OpError // package tls has no other sign that the server broke off
 	switch {
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return "that the server is set up for TLS, or connect without: no tls:// in the URL, no nats.Secure"
+	case errors.As(err, &untrusted):
+		return "that this host trusts the server's certificate (option NATS with nats.RootCAs), and that it is made out to the host in the URL"
+	case errors.As(err, &alert) && alert.Op == "remote error":
+		return "what the server demands of TLS, such as a client certificate (option NATS with nats.ClientCert)"
 	case errors.Is(err, transport.ErrNoServer):
 		return "that a NATS server listens at the URL and the network lets this host reach it"
 	case errors.Is(err, transport.ErrNoCluster):

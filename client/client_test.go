@@ -79,6 +79,17 @@ func TestBuildGivesUpWithItsContext(t *testing.T) {
 		require.Greater(t, attempts, 10)
 		require.Less(t, attempts, 40)
 
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = client.Build(ctx, "ticketing", "orders-1", "nats://nowhere", quiet(),
+			client.Transport(func(ctx context.Context, _ transport.Config) (transport.Conn, error) {
+				<-ctx.Done()
+				return nil, fmt.Errorf("%w: %w", transport.ErrNoServer, ctx.Err())
+			}))
+		require.EqualError(t, err, `build client "orders-1": gave up after 1 attempts: no server: context deadline exceeded; `+
+			"check that a NATS server listens at the URL and the network lets this host reach it")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+
 		ctx, cancel = context.WithCancel(t.Context())
 		cancel()
 		_, err = client.Build(ctx, "ticketing", "orders-1", "nats://nowhere", quiet(), client.Transport((&fakeconn.Conn{}).Dialer()))
@@ -142,8 +153,9 @@ func TestID(t *testing.T) {
 	legal := regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 	host, err := os.Hostname()
 	require.NoError(t, err)
-	for _, service := range []string{"orders", "", "Ördnung & Co.", "a.b/c", "-", "orders_2"} {
+	for _, service := range []string{"orders", "", "Ördnung & Co.", "a.b/c", "-", "orders_2", strings.Repeat("x", 1000)} {
 		id := client.ID(service)
+		require.LessOrEqual(t, len(id), 128-len("-1000"), "there is room for a number")
 		require.Regexp(t, legal, id)
 		require.Equal(t, id, client.ID(service), "the same after a restart")
 	}

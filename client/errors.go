@@ -4,7 +4,8 @@ import "github.com/sgtickets/common/transport"
 
 // Errors that a client's methods return, wrapped, to be matched with errors.Is.
 var (
-	// ErrNoServer means that nothing that speaks NATS answers at the URL.
+	// ErrNoServer means that nothing that speaks NATS answers at the URL, or not over
+	// TLS as both ends ask for.
 	ErrNoServer = transport.ErrNoServer
 	// ErrNoCluster means that the server answers, but nothing behind it has that cluster ID.
 	ErrNoCluster = transport.ErrNoCluster

@@ -13,11 +13,23 @@ import (
 // again after a restart, so that a process that crashed takes its own place on
 // the server at once. Where the host's name is not known, it is a random one.
 //
-// Characters that the server does not allow become '-'. Two processes of one
-// service on one host need IDs of their own: give them different names.
+// Characters that the server does not allow become '-'. Names that are too long are
+// cut: the service's at its end, the host's, which ends with what is particular to
+// a pod, at its beginning. Two processes of one service on one host need IDs of
+// their own: give them different names.
 func ID(service string) string {
-	return strings.Trim(legal(service)+"-"+host(), "-")
+	name, host := legal(service), host()
+	name = name[:min(len(name), longestService)]
+	host = host[max(0, len(host)-longestHost):]
+	return strings.Trim(name+"-"+host, "-")
 }
+
+// Together they leave room for a number within the 128 characters that a client ID
+// may have. On Linux no host's name is longer.
+const (
+	longestService = 56
+	longestHost    = 64
+)
 
 func host() string {
 	if name, err := os.Hostname(); err == nil && legal(name) != "" {

@@ -30,9 +30,9 @@ type core struct {
 	typed   typed
 	log     *slog.Logger
 
-	mu        sync.Mutex
-	listening bool
-	ready     chan struct{} // closed once subscribed; a new one for each Listen
+	mu    sync.Mutex
+	busy  error         // what it is doing: why it can't do anything else; nil: nothing
+	ready chan struct{} // closed once subscribed; a new one for each Listen
 }
 
 func (c *core) subscribeConfig() transport.SubscribeConfig {
@@ -50,17 +50,18 @@ func (c *core) fail(err error) error {
 }
 
 // claim makes sure that one thing happens at a time: one Listen, or one deletion.
-func (c *core) claim() (release func(), err error) {
+// busy is what others are told meanwhile.
+func (c *core) claim(busy error) (release func(), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.listening {
-		return nil, ErrListening
+	if c.busy != nil {
+		return nil, c.busy
 	}
-	c.listening = true
+	c.busy = busy
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.listening = false
+		c.busy = nil
 		select {
 		case <-c.ready:
 			c.ready = make(chan struct{})
@@ -71,7 +72,7 @@ func (c *core) claim() (release func(), err error) {
 
 // listen runs until ctx is done, the client closes or the connection is lost.
 func (c *core) listen(ctx context.Context) (err error) {
-	release, err := c.claim()
+	release, err := c.claim(ErrListening)
 	if err != nil {
 		return err
 	}

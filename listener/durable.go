@@ -2,17 +2,21 @@ package listener
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/sgtickets/common/transport"
 )
+
+// errDeleting is what Listen and another DeleteDurable return meanwhile.
+var errDeleting = errors.New("DeleteDurable is under way; wait until it has returned")
 
 // deleteDurable deletes the durable of the listener, while it does not listen.
 func (c *core) deleteDurable(ctx context.Context) error {
 	if c.options.durable == "" {
 		return fmt.Errorf("%w: the listener has no durable to delete", transport.ErrInvalid)
 	}
-	release, err := c.claim()
+	release, err := c.claim(errDeleting)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/sgtickets/common/subjects"
@@ -36,14 +37,18 @@ type Error struct {
 	Subject subjects.Subject
 	Group   string // the queue group; empty without one
 	Err     error
+
+	doing string // empty: listening
 }
 
-// Error returns the text, which begins with the subject and the group.
+// Error returns the text, which begins with what was done, the subject and the
+// group.
 func (e *Error) Error() string {
-	if e.Group == "" {
-		return "listen to " + string(e.Subject) + ": " + e.Err.Error()
+	text := cmp.Or(e.doing, "listen to") + " " + string(e.Subject)
+	if e.Group != "" {
+		text += " as " + e.Group
 	}
-	return "listen to " + string(e.Subject) + " as " + e.Group + ": " + e.Err.Error()
+	return text + ": " + e.Err.Error()
 }
 
 // Unwrap returns Err.

@@ -134,8 +134,8 @@ func recovered(doing string, err *error) { //nolint:gocritic // it sets the resu
 // [ErrConnectionLost] when the connection is over, and [ErrUnfinished] when
 // handlers were still running at the end of the drain. Otherwise it says why the
 // server did not take the subscription, or that it did not confirm its end, for
-// which it has 3 s after the drain. Once it has returned, Listen may be called
-// again.
+// which it has 3 s after the drain, or that DeleteDurable is under way. Once it has
+// returned, Listen may be called again.
 func (l *Listener[T]) Listen(ctx context.Context) error {
 	if err := l.made(); err != nil {
 		return err
@@ -162,7 +162,10 @@ func (l *Listener[T]) DeleteDurable(ctx context.Context) error {
 	if err := l.made(); err != nil {
 		return err
 	}
-	return l.core.fail(l.core.deleteDurable(ctx))
+	if err := l.core.deleteDurable(ctx); err != nil {
+		return &Error{Subject: l.core.subject, Group: l.core.group, Err: err, doing: "delete the durable of"}
+	}
+	return nil
 }
 
 // made returns an error for a listener that New did not make: a nil one, as a

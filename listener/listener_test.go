@@ -401,6 +401,22 @@ func TestListenTwice(t *testing.T) {
 		}
 		require.NoError(t, l.DeleteDurable(t.Context()))
 		require.Len(t, conn.Deleted(), 1)
+
+		deleting, refused := make(chan struct{}), errors.New("not today")
+		conn.OnDelete = func(context.Context) error {
+			<-deleting
+			return refused
+		}
+		deleted := make(chan error)
+		go func() { deleted <- l.DeleteDurable(t.Context()) }()
+		synctest.Wait()
+		err = l.Listen(t.Context())
+		require.NotErrorIs(t, err, listener.ErrListening)
+		require.EqualError(t, err, "listen to expiration:complete as g: DeleteDurable is under way; wait until it has returned")
+		close(deleting)
+		err = <-deleted
+		require.ErrorIs(t, err, refused)
+		require.EqualError(t, err, "delete the durable of expiration:complete as g: not today")
 	})
 }
 

@@ -121,14 +121,15 @@ func (c *core) enter(ctx context.Context) error {
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, c.options.timeout, c.timedOut())
+		ctx, cancel = context.WithTimeoutCause(ctx, c.options.timeout,
+			fmt.Errorf("none within %v (option Timeout): %w", c.options.timeout, context.DeadlineExceeded))
 		defer cancel()
 	}
 	if err := c.session.Window.Enter(ctx); err != nil {
 		if errors.Is(err, transport.ErrClosed) {
 			return err
 		}
-		return fmt.Errorf("no place in the window of publishes in flight: %w", ended(ctx))
+		return fmt.Errorf("no place in the window of publishes in flight (client option PublishWindow): %w", ended(ctx))
 	}
 	return nil
 }

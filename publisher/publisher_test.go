@@ -93,6 +93,20 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// TestContextThatEndedAnother: the text says once what ended it, and both match.
+func TestContextThatEndedAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := expirations(t, &fakeconn.Conn{})
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(context.DeadlineExceeded) })
+		err := p.Publish(ctx, event)
+		require.EqualError(t, err, "publish expiration:complete: outcome unknown: context deadline exceeded")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
 // TestCauseOfAnotherPublish: the error of the publish that ended the context says
 // nothing about this one.
 func TestCauseOfAnotherPublish(t *testing.T) {
@@ -152,7 +166,10 @@ func TestWindow(t *testing.T) {
 		conn := &fakeconn.Conn{}
 		p, err := publisher.New[events.ExpirationComplete](connect(t, conn, client.PublishWindow(2)), publisher.Timeout(time.Second))
 		require.NoError(t, err)
-		long, err := publisher.New[events.ExpirationComplete](connect(t, conn, client.PublishWindow(1)), publisher.Timeout(time.Hour))
+		narrow := connect(t, conn, client.PublishWindow(1))
+		long, err := publisher.New[events.ExpirationComplete](narrow, publisher.Timeout(time.Hour))
+		require.NoError(t, err)
+		short, err := publisher.New[events.ExpirationComplete](narrow, publisher.Timeout(time.Second))
 		require.NoError(t, err)
 		_, err = long.PublishAsync(t.Context(), event)
 		require.NoError(t, err)
@@ -162,8 +179,13 @@ func TestWindow(t *testing.T) {
 		_, err = long.PublishAsync(ctx, event)
 		require.ErrorIs(t, err, publisher.ErrNotStored)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorContains(t, err, "no place in the window")
+		require.EqualError(t, err, "publish expiration:complete: not stored: "+
+			"no place in the window of publishes in flight (client option PublishWindow): context deadline exceeded")
 		require.Equal(t, time.Minute, time.Since(started))
+		_, err = short.PublishAsync(t.Context(), event)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.EqualError(t, err, "publish expiration:complete: not stored: "+
+			"no place in the window of publishes in flight (client option PublishWindow): none within 1s (option Timeout): context deadline exceeded")
 
 		for range 2 {
 			_, err := p.PublishAsync(t.Context(), event)

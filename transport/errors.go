@@ -14,7 +14,8 @@ var (
 
 // Why a connection could not be made.
 var (
-	// ErrNoServer means that nothing that speaks NATS answers at the URL.
+	// ErrNoServer means that nothing that speaks NATS answers at the URL, or not over
+	// TLS as both ends ask for.
 	ErrNoServer = errors.New("no server")
 	// ErrNoCluster means that the server answers, but nothing behind it has that cluster ID.
 	ErrNoCluster = errors.New("no such cluster")

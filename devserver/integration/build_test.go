@@ -184,6 +184,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"empty client ID", "ticketing", "", server.url, nil, "client ID: it is empty"},
 		{"client ID with a dot", "ticketing", "a.b", server.url, nil, `client ID "a.b": only letters`},
 		{"client ID with an umlaut", "ticketing", "zürich", server.url, nil, "only letters A to Z"},
+		{"client ID that is too long", "ticketing", strings.Repeat("a", 129), server.url, nil, `client ID "aaaaaaaaaaaaaaaaaaaa"…: it has 129 characters, and may have 128`},
 		{"empty URL", "ticketing", "c", "", nil, "URL: it is empty"},
 		{"URL without host", "ticketing", "c", "nats://:4222", nil, "the host is missing"},
 		{"URL that can't be parsed", "ticketing", "c", "nats://user:pass@[::1", nil, "URL nats://***@[::1: it can't be parsed"},

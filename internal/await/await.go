@@ -39,8 +39,18 @@ func Do[T any](ctx context.Context, call func() (T, error), late func(T)) (T, er
 // Ended returns why ctx is done: an error that matches ctx.Err() and its cause.
 func Ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
+	switch {
+	case errors.Is(cause, err):
 		return cause
+	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
+		return &ended{err, cause} // one context ended another: it reads better once
+	default:
+		return fmt.Errorf("%w: %w", err, cause)
 	}
-	return fmt.Errorf("%w: %w", err, cause)
 }
+
+// ended matches both errors and has the text of the cause.
+type ended struct{ err, cause error }
+
+func (e *ended) Error() string   { return e.cause.Error() }
+func (e *ended) Unwrap() []error { return []error{e.err, e.cause} }

@@ -3,6 +3,7 @@ package await_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,4 +40,26 @@ func TestDo(t *testing.T) {
 		require.ErrorIs(t, err, cause)
 		time.Sleep(2 * time.Minute)
 	})
+}
+
+// TestEnded: it matches what ended the context and why, and reads once.
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	expired, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	left := errors.New("the user left")
+	for text, cause := range map[string]error{
+		"context canceled":                               nil,
+		"context canceled: the user left":                left,
+		"context deadline exceeded":                      await.Ended(expired),
+		"no answer within 2s: context deadline exceeded": fmt.Errorf("no answer within 2s: %w", context.DeadlineExceeded),
+		"the server went: context canceled":              fmt.Errorf("the server went: %w", context.Canceled),
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		err := await.Ended(ctx)
+		require.EqualError(t, err, text)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, context.Cause(ctx))
+	}
 }

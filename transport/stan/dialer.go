@@ -49,6 +49,10 @@ func Dialer(opts ...Option) transport.Dialer {
 // legalClientID is the server's own rule (clientIDRegEx of nats-streaming-server).
 var legalClientID = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
+// longestClientID: the server sets no limit, but puts the ID into each of its
+// messages about the client, and its store and its log hold it.
+const longestClientID = 128
+
 func validate(cfg transport.Config) error {
 	if cfg.ClusterID == "" {
 		return fmt.Errorf("%w cluster ID: it is empty; give the one that the server was started with (-cid)", transport.ErrInvalid)
@@ -59,6 +63,9 @@ func validate(cfg transport.Config) error {
 	}
 	if cfg.ClientID == "" {
 		return fmt.Errorf("%w client ID: it is empty; give one that no other client of the cluster has", transport.ErrInvalid)
+	}
+	if len(cfg.ClientID) > longestClientID {
+		return fmt.Errorf("%w client ID %.20q…: it has %d characters, and may have %d", transport.ErrInvalid, cfg.ClientID, len(cfg.ClientID), longestClientID)
 	}
 	if !legalClientID.MatchString(cfg.ClientID) {
 		return fmt.Errorf("%w client ID %q: only letters A to Z, digits, '-' and '_' are allowed", transport.ErrInvalid, cfg.ClientID)

@@ -35,7 +35,7 @@ func TestWhatAFailedPublishDid(t *testing.T) {
 		err := answered(cause)
 		require.ErrorIs(t, err, outcome)
 		require.ErrorIs(t, err, cause)
-		require.Equal(t, outcome == transport.ErrNotStored, errors.Is(err, transport.ErrRefused), "%v", err)
+		require.Equal(t, errors.Is(outcome, transport.ErrNotStored), errors.Is(err, transport.ErrRefused), "%v", err)
 	}
 	require.ErrorContains(t, answered(errors.New("too many channels")), "too many channels; raise the server's limit of channels (-mc")
 	for cause, outcome := range map[error]error{
@@ -55,7 +55,7 @@ func TestWhatAFailedPublishDid(t *testing.T) {
 // confirmation and for a place among those in flight, are never reached before.
 func TestThePublishersDeadlineDecides(t *testing.T) {
 	t.Parallel()
-	o := stan.GetDefaultOptions()
+	var o stan.Options
 	for _, opt := range (&conn{}).stanOptions() {
 		require.NoError(t, opt(&o))
 	}

@@ -148,9 +148,14 @@ func (b *book) yieldKey(w *work) {
 	b.waiting[w.key] = behind[1:]
 }
 
-// drain drops what does not run yet, and takes nothing more in.
-func (b *book) drain() {
+// drain drops what does not run yet, which it returns, and takes nothing more in.
+func (b *book) drain() (dropped []*work) {
 	b.draining = true
+	dropped = b.ready
+	for _, behind := range b.waiting {
+		dropped = append(dropped, behind...)
+	}
 	b.ready = nil
 	clear(b.waiting)
+	return dropped
 }

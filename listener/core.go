@@ -102,7 +102,9 @@ func (c *core) listen(ctx context.Context) (err error) {
 
 	r := newRun(ctx, c)
 	defer r.cancel()
-	sub, err := c.session.Conn.Subscribe(ctx, c.subscribeConfig(), r.deliver)
+	config := c.subscribeConfig()
+	config.Room = r.room
+	sub, err := c.session.Conn.Subscribe(ctx, config, r.deliver)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = nil // no need for one any more
@@ -110,9 +112,10 @@ func (c *core) listen(ctx context.Context) (err error) {
 		// The server may have taken it all the same, and delivered.
 		return errors.Join(err, c.drain(draining, r))
 	}
+	r.appliesAckWait(sub.AckWait())
 	close(c.ready)
 	c.log.Info("listening", slog.String("durable", c.options.durable),
-		slog.Duration("ack_wait", c.options.ackWait), slog.Int("max_in_flight", c.options.maxInFlight))
+		slog.Duration("ack_wait", sub.AckWait()), slog.Int("max_in_flight", c.options.maxInFlight))
 
 	var lost error
 	select {

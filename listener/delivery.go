@@ -100,7 +100,7 @@ func (m *manual) nak(err error) error {
 	}
 	defer m.release(false)
 	m.run.failed(m.work, err)
-	return m.run.giveBack(m.work)
+	return m.run.giveBack(m.work, 0)
 }
 
 // settle reports whether it was open until now.

@@ -36,12 +36,17 @@ type run struct {
 	idle      chan struct{} // closed when both are zero; set by the drain
 	delivered bool          // the first event has come
 	over      bool          // nothing can be settled any more
+
+	keeps  bool        // the broker lets the ack wait of an event begin anew
+	keeper *time.Timer // runs while events are here
+	pace   pace
 }
 
 func newRun(ctx context.Context, c *core) *run {
 	r := &run{
 		core: c, log: c.log, began: time.Now(),
-		book: newBook(c.options.concurrency, c.options.maxInFlight, c.options.ackWait),
+		book:  newBook(c.options.concurrency, c.options.maxInFlight, c.options.ackWait),
+		keeps: c.session.Conn.Features().InProgress,
 	}
 	r.handlers, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return r
@@ -61,6 +66,7 @@ func (r *run) deliver(d transport.Delivery) {
 		}
 		if err != nil {
 			r.undecodable(d, err)
+			r.tryLater(w)
 			r.conclude(w, d)
 			return
 		}
@@ -75,6 +81,7 @@ func (r *run) deliver(d transport.Delivery) {
 		r.workers++
 		go r.ackAgain(w)
 	}
+	r.keep()
 	r.hire()
 	r.mu.Unlock()
 }
@@ -157,6 +164,7 @@ func (r *run) process(w *work, d transport.Delivery) {
 		event, err := r.core.typed.decode(d.Data)
 		if err != nil {
 			r.undecodable(d, err)
+			r.tryLater(w)
 			return
 		}
 		w.event = event
@@ -168,6 +176,7 @@ func (r *run) process(w *work, d transport.Delivery) {
 	}
 	if err := r.invoke(w, d, automatic{}); err != nil {
 		r.failed(w, err)
+		r.tryLater(w)
 		return
 	}
 	acknowledged = r.ack(w) == nil
@@ -184,6 +193,7 @@ func (r *run) runManual(w *work, d transport.Delivery) {
 	case err == nil:
 	case m.settle():
 		r.failed(w, err)
+		r.tryLater(w)
 		m.release(false)
 	default:
 		r.log.Warn("handler failed after it had settled its event, which stays as it is settled", r.attributes(w, slog.Any("error", err))...)
@@ -212,6 +222,8 @@ func (r *run) invoke(w *work, d transport.Delivery, s settlement) (err error) {
 		}
 		r.failed(w, errors.New("handler called runtime.Goexit"))
 	}()
+	began := time.Now()
+	defer func() { r.pace.saw(time.Since(began)) }()
 	err = r.core.typed.handle(ctx, w.event, describe(d, w.attempt, s))
 	returned = true
 	return err
@@ -243,8 +255,8 @@ func (r *run) ack(w *work) error {
 	return err
 }
 
-// giveBack makes the server deliver the event again at once, where it can.
-func (r *run) giveBack(w *work) error {
+// giveBack makes the server deliver the event again after the delay, where it can.
+func (r *run) giveBack(w *work, delay time.Duration) error {
 	if !r.core.session.Conn.Features().Nak {
 		return nil // it comes again by itself when its ack wait has passed
 	}
@@ -255,7 +267,7 @@ func (r *run) giveBack(w *work) error {
 	r.mu.Lock()
 	w.again = false // it is this delivery that is given back
 	r.mu.Unlock()
-	return settler.Nak(0)
+	return settler.Nak(delay)
 }
 
 // settler is that of the latest delivery of the event.
@@ -272,6 +284,15 @@ func (r *run) failed(w *work, err error) {
 	r.log.Warn("handler failed: the event stays unacknowledged and comes again", r.attributes(w, slog.Any("error", err))...)
 	if settler, over := r.settler(w); over == nil {
 		observe(settler, err)
+	}
+}
+
+// tryLater gives an event that failed back. Over NATS Streaming it comes again when
+// its ack wait has passed, and so it does where it can be given back: what has
+// just failed would fail again at once. It takes no room here meanwhile.
+func (r *run) tryLater(w *work) {
+	if err := r.giveBack(w, r.core.options.ackWait); err != nil && !errors.Is(err, ErrSubscriptionClosed) {
+		r.log.Warn("event not given back: it comes again when its ack wait has passed", r.attributes(w, slog.Any("error", err))...)
 	}
 }
 
@@ -327,10 +348,13 @@ func (r *run) signal() {
 func (r *run) drain(ctx context.Context) error {
 	idle := make(chan struct{})
 	r.mu.Lock()
-	r.book.drain()
+	dropped := r.book.drain()
 	r.idle = idle
 	r.signal()
 	r.mu.Unlock()
+	for _, w := range dropped {
+		_ = r.giveBack(w, 0) // another member may begin it now
+	}
 	defer r.cancel()
 	select {
 	case <-idle:
@@ -339,6 +363,9 @@ func (r *run) drain(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
+	if r.keeper != nil {
+		r.keeper.Stop()
+	}
 	if r.workers == 0 && r.open == 0 {
 		return nil
 	}

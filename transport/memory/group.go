@@ -41,7 +41,8 @@ type group struct {
 // pending is a message that was sent and not acknowledged.
 type pending struct {
 	sequence   uint64
-	member     *subscription // who has it; nil when it waits in again
+	member     *subscription // who has it; nil when it waits in again, or is delayed
+	delayed    bool          // given back, to be sent again when it is due
 	due        time.Time     // when it is sent again
 	deliveries int
 }
@@ -124,11 +125,28 @@ func (g *group) reset() {
 
 // back puts a message that was sent among those to be sent again.
 func (g *group) back(p *pending) {
+	if p.member == nil && !p.delayed {
+		return // it is there
+	}
+	p.release()
+	p.delayed = false
+	g.again = append(g.again, p.sequence)
+	slices.Sort(g.again)
+}
+
+// delay lets a message that is given back wait. It takes no room meanwhile.
+func (g *group) delay(p *pending, d time.Duration) {
+	g.back(p)
+	g.again = slices.DeleteFunc(g.again, func(sequence uint64) bool { return sequence == p.sequence })
+	p.delayed = true
+	p.due = time.Now().Add(d)
+}
+
+// release takes it from the member who has it.
+func (p *pending) release() {
 	if p.member != nil {
 		p.member.inFlight--
 		p.member = nil
-		g.again = append(g.again, p.sequence)
-		slices.Sort(g.again)
 	}
 }
 
@@ -177,6 +195,9 @@ func (g *group) memberWithRoom() *subscription {
 	for range g.members {
 		g.turn++
 		m := g.members[g.turn%len(g.members)]
+		if m.asksNoMore {
+			continue
+		}
 		if m.inFlight < m.config.MaxInFlight || g.channel.broker.options.defect == ignoresMaxInFlight {
 			return m
 		}
@@ -224,7 +245,7 @@ func (g *group) arm() {
 	}
 	var earliest *pending
 	for _, p := range g.pending {
-		if p.member != nil && (earliest == nil || p.due.Before(earliest.due)) {
+		if (p.member != nil || p.delayed) && (earliest == nil || p.due.Before(earliest.due)) {
 			earliest = p
 		}
 	}
@@ -246,7 +267,7 @@ func (g *group) expire() {
 	now := time.Now()
 	var due []*pending
 	for _, p := range g.pending {
-		if p.member != nil && !p.due.After(now) {
+		if (p.member != nil || p.delayed) && !p.due.After(now) {
 			due = append(due, p)
 		}
 	}

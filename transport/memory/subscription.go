@@ -18,6 +18,10 @@ type subscription struct {
 	group   *group
 
 	inFlight int // sent to it and not acknowledged
+
+	// asksNoMore: it has stopped, and the broker sends what is asked for, as JetStream
+	// does. NATS Streaming sends until the subscription closes.
+	asksNoMore bool
 	queue    []transport.Delivery
 	pumping  bool // a goroutine delivers the queue
 	done     chan struct{}
@@ -79,8 +83,12 @@ func (s *subscription) Stop() {
 		return
 	}
 	s.intake.Lock()
-	defer s.intake.Unlock()
 	s.stopped = true
+	s.intake.Unlock()
+	b := s.conn.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.asksNoMore = b.options.features.Nak
 }
 
 func (s *subscription) Close(context.Context) error {
@@ -145,7 +153,7 @@ func (s *settler) Nak(delay time.Duration) error {
 			s.group.back(p)
 			return
 		}
-		p.due = time.Now().Add(delay)
+		s.group.delay(p, delay)
 	})
 }
 

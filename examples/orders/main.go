@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/listener"
@@ -37,11 +38,26 @@ func run(ctx context.Context, addr string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, shut(c)) }()
 
 	orders, err := NewOrders(c, &Memory{})
 	if err != nil {
 		return err
 	}
 	return listener.Run(ctx, orders.Tickets, orders.Expirations, web{orders, addr})
+}
+
+// Kubernetes kills a pod 30 s after its SIGTERM, unless told otherwise: handlers
+// and requests that run then have drain to finish, and the connection closing to
+// close.
+const (
+	drain   = 20 * time.Second
+	closing = 5 * time.Second
+)
+
+// shut closes the client. Not with Listen's context, which has ended by then.
+func shut(c *client.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	return c.Close(ctx)
 }

@@ -35,8 +35,8 @@ func NewOrders(c *client.Client, store Store) (*Orders, error) {
 	var errs [4]error
 	o.created, errs[0] = publisher.New[events.OrderCreated](c)
 	o.cancelled, errs[1] = publisher.New[events.OrderCancelled](c)
-	o.Tickets, errs[2] = listener.New(c, queueGroup, o.ticketCreated)
-	o.Expirations, errs[3] = listener.New(c, queueGroup, o.expirationComplete)
+	o.Tickets, errs[2] = listener.New(c, queueGroup, o.ticketCreated, listener.DrainTimeout(drain))
+	o.Expirations, errs[3] = listener.New(c, queueGroup, o.expirationComplete, listener.DrainTimeout(drain))
 	return o, errors.Join(errs[:]...)
 }
 

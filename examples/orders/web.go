@@ -37,6 +37,8 @@ func (w web) Listen(ctx context.Context) error {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
-		return server.Shutdown(context.WithoutCancel(ctx))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+		return server.Shutdown(ctx)
 	}
 }

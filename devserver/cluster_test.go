@@ -38,8 +38,10 @@ func TestJetStreamCluster(t *testing.T) {
 	stream, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "events", Subjects: []string{"ticket.>"}, Replicas: 3})
 	require.NoError(t, err, "the first request after the start")
 	publish := func(id int) {
-		require.Eventually(t, func() bool { // a reply may be lost with the node
-			_, err := js.Publish(ctx, "ticket.created", nil, jetstream.WithMsgID(strconv.Itoa(id)))
+		require.Eventually(t, func() bool {
+			attempt, cancel := context.WithTimeout(ctx, time.Second) // the answer may be lost with the node
+			defer cancel()
+			_, err := js.Publish(attempt, "ticket.created", nil, jetstream.WithMsgID(strconv.Itoa(id)))
 			return err == nil
 		}, clusterPatience, time.Millisecond)
 	}

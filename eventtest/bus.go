@@ -120,6 +120,9 @@ func (c *tap) Subscribe(ctx context.Context, s transport.SubscribeConfig, delive
 		if ln.bus != c.bus {
 			return nil, errForeign
 		}
+		if err := c.Err(); err != nil {
+			return nil, err
+		}
 		ln.open(s, deliver)
 		return ln, nil
 	}

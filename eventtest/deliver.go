@@ -11,8 +11,8 @@ import (
 )
 
 // Deliver delivers the event to the listener, as a broker would for the first
-// time, waits until its handler has returned, and returns what became of it.
-// Nothing else does: no event that fails is delivered again.
+// time, waits until its handler has returned, and returns what became of it. It
+// delivers that one event only, and only once: none that fails comes again.
 //
 // The listener must have been made from the bus's client and must not be
 // listening; Deliver makes it listen for as long as it takes, and fails the test

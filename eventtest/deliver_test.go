@@ -199,6 +199,20 @@ func TestWhatAHandlerPublishes(t *testing.T) {
 	})
 }
 
+// TestConnectionLostWhileAnEventIsHandled: its acknowledgement can't be sent.
+func TestConnectionLostWhileAnEventIsHandled(t *testing.T) {
+	t.Parallel()
+	b := eventtest.New(t)
+	l := listenerOf(t, b.Client(), func(context.Context, expiration, listener.Delivery) error {
+		b.Broker().DropConnections()
+		return nil
+	})
+	outcome := eventtest.Deliver(t, b, l, expiration{OrderID: "o1"})
+	require.Equal(t, eventtest.Retried, outcome.Kind)
+	require.ErrorIs(t, outcome.Err, listener.ErrSubscriptionClosed)
+	require.Contains(t, try(t, func(tb testing.TB) { eventtest.Deliver(tb, b, l, expiration{}) }), "connection lost")
+}
+
 func TestManualAck(t *testing.T) {
 	t.Parallel()
 	handler := func(_ context.Context, e expiration, d listener.Delivery) error {

@@ -40,9 +40,10 @@ func (k Kind) String() string {
 type Outcome struct {
 	Kind Kind
 
-	// RetryIn is, of an event that is Retried, how long after it was delivered it
-	// comes again at the latest: the listener's AckWait; where the listener gave
-	// it back by a negative acknowledgement, how long after that. Else zero.
+	// RetryIn is, of an event that is Retried, when it comes again: the listener's
+	// AckWait, which counts from the delivery, or from its last extension where
+	// the broker has that; if the listener gave it back by a negative
+	// acknowledgement, the delay of that. Else zero.
 	RetryIn time.Duration
 
 	// Err is why the event was not handled: what the handler returned, or gave to

@@ -32,7 +32,7 @@ func (p *parcel) settle(supported bool, note func()) error {
 	switch {
 	case !supported:
 		return transport.ErrUnsupported
-	case p.line.Err() != nil:
+	case p.line.Err() != nil, p.line.bus.client.Err() != nil:
 		return transport.ErrSubscriptionClosed
 	}
 	p.mu.Lock()

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sgtickets/common/transport"
@@ -16,6 +17,7 @@ type work struct {
 	keyed    bool
 	attempt  int  // set when it runs
 	again    bool // it was delivered once more since it began to run
+	settled  bool
 }
 
 func newWork(d transport.Delivery, received time.Time) *work {
@@ -43,7 +45,7 @@ type book struct {
 
 	active   map[identity]*work // all that is ready, waiting, running or not settled yet
 	ready    []*work            // may run, in order
-	waiting  map[string][]*work // behind one of the same key; an entry for each key that is ready or running
+	waiting  map[string][]*work // behind one of the same key; an entry for each key that is ready, running or not settled
 	running  map[*work]struct{}
 	attempts attempts
 	done     done
@@ -113,13 +115,18 @@ func (b *book) next(now time.Time) (run *work, late []*work) {
 // returned says that the handler is done with an event: the next may run.
 func (b *book) returned(w *work) {
 	delete(b.running, w)
-	b.yieldKey(w)
+	if w.settled {
+		b.yieldKey(w)
+	}
 }
 
-// settled takes an event out that has run. acknowledged: it must not run again.
-// Otherwise, when it was delivered once more meanwhile, that is its next attempt,
-// now: the server sends it no sooner than that delivery's ack wait has passed.
+// settled takes an event out that has run. With ManualAck that is before or after
+// its handler has returned; the next of its key waits for both. acknowledged: it
+// must not run again. Otherwise, when it was delivered once more meanwhile, that is
+// its next attempt, now: the server sends it no sooner than that delivery's ack
+// wait has passed.
 func (b *book) settled(w *work, acknowledged bool) {
+	w.settled = true
 	if b.active[w.id] == w {
 		delete(b.active, w.id)
 	}
@@ -127,10 +134,24 @@ func (b *book) settled(w *work, acknowledged bool) {
 	case acknowledged:
 		b.attempts.forget(w.id)
 		b.done.add(w.id)
-	case w.again:
-		next := newWork(w.delivery, w.received)
-		next.key, next.keyed = w.key, w.keyed
-		b.arrive(next)
+	case w.again && !b.draining:
+		b.runAgain(w)
+	}
+	if _, runs := b.running[w]; !runs {
+		b.yieldKey(w)
+	}
+}
+
+// runAgain takes the latest delivery of an event in as new work, the first of its
+// key.
+func (b *book) runAgain(w *work) {
+	next := newWork(w.delivery, w.received)
+	next.key, next.keyed = w.key, w.keyed
+	b.active[next.id] = next
+	if next.keyed {
+		b.waiting[next.key] = slices.Insert(b.waiting[next.key], 0, next) // behind w itself
+	} else {
+		b.ready = append(b.ready, next)
 	}
 }
 

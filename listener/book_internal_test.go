@@ -149,8 +149,9 @@ func TestBookRunsAgainWhatFailed(t *testing.T) {
 	require.Empty(t, b.active)
 }
 
-// TestBookRunsAgainBehindItsKey: what failed has lost its place among its key.
-func TestBookRunsAgainBehindItsKey(t *testing.T) {
+// TestBookRunsAgainInTheOrderOfItsKey: what failed and is here again runs before
+// the later ones of its key.
+func TestBookRunsAgainInTheOrderOfItsKey(t *testing.T) {
 	t.Parallel()
 	b := newBook(2, 16, ackWait)
 	b.arrive(keyed(1, 0, "a"))
@@ -158,11 +159,38 @@ func TestBookRunsAgainBehindItsKey(t *testing.T) {
 	require.Equal(t, []uint64{1}, runs(b, 4))
 	b.arrive(keyed(1, 5, "a"))
 	finish(b, running(b, 1), false)
-	require.Equal(t, []uint64{2}, runs(b, 6))
-	finish(b, running(b, 2), true)
 	require.Equal(t, []uint64{1}, runs(b, 6))
 	finish(b, running(b, 1), true)
+	require.Equal(t, []uint64{2}, runs(b, 6))
+	finish(b, running(b, 2), true)
 	require.Empty(t, b.active)
+	require.Empty(t, b.waiting)
+}
+
+// TestBookHoldsTheKey until its event is settled, or given up, and its handler has
+// returned, whichever comes last.
+func TestBookHoldsTheKey(t *testing.T) {
+	t.Parallel()
+	b := newBook(2, 16, ackWait)
+	for n := range uint64(4) {
+		b.arrive(keyed(n+1, 0, "a"))
+	}
+	require.Equal(t, []uint64{1}, runs(b, 0))
+	one := running(b, 1)
+	b.returned(one)
+	require.Empty(t, runs(b, 0), "1 is not settled")
+	b.settled(one, true)
+	require.Equal(t, []uint64{2}, runs(b, 0))
+	two := running(b, 2)
+	b.settled(two, true)
+	require.Empty(t, runs(b, 0), "the handler of 2 still runs")
+	b.returned(two)
+	require.Equal(t, []uint64{3}, runs(b, 0))
+	three := running(b, 3)
+	b.returned(three)
+	b.settled(three, false)
+	require.Equal(t, []uint64{4}, runs(b, 0), "3 was given up")
+	finish(b, running(b, 4), true)
 	require.Empty(t, b.waiting)
 }
 

@@ -145,6 +145,15 @@ func (l *Listener[T]) Listen(ctx context.Context) error {
 
 // Ready returns a channel that is closed once the server has taken the
 // subscription. After Listen has returned it is another one, for the next Listen.
+// When Listen fails it is never closed, so wait for either:
+//
+//	ready, ended := l.Ready(), make(chan error, 1)
+//	go func() { ended <- l.Listen(ctx) }()
+//	select {
+//	case <-ready:
+//	case err := <-ended:
+//		return err
+//	}
 func (l *Listener[T]) Ready() <-chan struct{} {
 	if l.made() != nil {
 		return nil // never: Listen returns the error

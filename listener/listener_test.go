@@ -360,6 +360,34 @@ func TestOrderingKey(t *testing.T) {
 	})
 }
 
+// TestOrderingKeyWithManualAck: the next of a key begins when the one before it is
+// settled, or given up.
+func TestOrderingKeyWithManualAck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		deliveries := make(chan listener.Delivery, 3)
+		b := listen(t, func(_ context.Context, _ expiration, d listener.Delivery) error {
+			deliveries <- d
+			return nil
+		}, listener.ManualAck(), listener.AckWait(10*time.Second), listener.Concurrency(4), listener.OrderingKey(func(expiration) string { return "" }))
+		for n := uint64(1); n <= 3; n++ {
+			b.deliver(n)
+		}
+		first := <-deliveries
+		time.Sleep(4 * time.Second)
+		require.Empty(t, deliveries)
+		require.NoError(t, first.Ack())
+		require.Equal(t, uint64(2), (<-deliveries).Sequence)
+		settled := time.Now()
+		time.Sleep(5 * time.Second)
+		b.deliver(3) // 2 is never settled, and 3 comes again meanwhile
+		require.Equal(t, uint64(3), (<-deliveries).Sequence)
+		require.Equal(t, 10*time.Second, time.Since(settled))
+		b.stop()
+		require.NoError(t, <-b.ended)
+	})
+}
+
 func TestUndecodableAndInvalid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -129,7 +129,8 @@ func HandlerTimeout(d time.Duration) Option {
 
 // DrainTimeout is how long the end of Listen and Close wait for handlers that
 // run, and with [ManualAck] for events that are not settled. Default 30 s; must be
-// positive.
+// positive. Kubernetes kills a pod as long after its SIGTERM, unless told otherwise
+// (terminationGracePeriodSeconds): there, set less, such as 20 s, or raise that.
 func DrainTimeout(d time.Duration) Option {
 	return func(o *options) error {
 		if d <= 0 {
@@ -157,9 +158,11 @@ func StartAt(p Position) Option {
 
 // OrderingKey keeps the events of one key in order: with [Concurrency] of more
 // than 1, which it needs, those whose key is equal are handled one after another,
-// in the order of delivery, while those of other keys go on. An event that fails
-// comes again after its ack wait, and so behind later ones of its key. The type
-// of event must be the listener's, or New refuses it.
+// in the order of delivery, while those of other keys go on. With [ManualAck] the
+// next one begins when the one before it is settled, or is given up since its ack
+// wait has passed. An event that fails comes again after its ack wait, and so
+// behind later ones of its key. The type of event must be the listener's, or New
+// refuses it.
 func OrderingKey[T events.Event](key func(T) string) Option {
 	return func(o *options) error {
 		if key == nil {

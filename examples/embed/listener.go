@@ -24,7 +24,7 @@ type OrderListener struct {
 func NewOrderListener(c *client.Client, seats *SeatPublisher) (*OrderListener, error) {
 	l := &OrderListener{seats: seats}
 	var err error
-	l.Listener, err = listener.New(c, queueGroup, l.handle)
+	l.Listener, err = listener.New(c, queueGroup, l.handle, listener.DrainTimeout(drain))
 	return l, err
 }
 
@@ -43,7 +43,7 @@ type UsherListener struct {
 func NewUsherListener(c *client.Client, usher string) (*UsherListener, error) {
 	l := &UsherListener{usher: usher}
 	var err error
-	l.Listener, err = listener.New(c, queueGroup, l.handle)
+	l.Listener, err = listener.New(c, queueGroup, l.handle, listener.DrainTimeout(drain))
 	return l, err
 }
 

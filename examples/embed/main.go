@@ -37,7 +37,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, shut(c)) }()
 
 	seats, err := NewSeatPublisher(c, 500)
 	if err != nil {
@@ -55,6 +55,20 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	return listener.Run(ctx, orders, ushers) // until ctx is done, or one of them fails
+}
+
+// Kubernetes kills a pod 30 s after its SIGTERM, unless told otherwise: handlers
+// that run then have drain to finish, and the connection closing to close.
+const (
+	drain   = 20 * time.Second
+	closing = 5 * time.Second
+)
+
+// shut closes the client. Not with run's context, which has ended by then.
+func shut(c *client.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	return c.Close(ctx)
 }
 
 // placeOrder publishes an order, so that there is something to see.

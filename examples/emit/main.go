@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
@@ -40,8 +41,7 @@ func emit(ctx context.Context, n int) (err error) {
 	if err != nil {
 		return err
 	}
-	// Not with ctx: what is under way is to be finished after Ctrl-C, too.
-	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, shut(c)) }()
 
 	tickets, err := publisher.New[events.TicketCreated](c) // one for each type of event
 	if err != nil {
@@ -57,4 +57,13 @@ func emit(ctx context.Context, n int) (err error) {
 		fmt.Printf("stored %s %+v\n", ticket.Subject(), ticket)
 	}
 	return nil
+}
+
+// shut closes the client, within the 30 s after SIGTERM that Kubernetes waits
+// before it kills. Not with emit's context: what is under way is to be finished
+// after Ctrl-C, too.
+func shut(c *client.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	return c.Close(ctx)
 }

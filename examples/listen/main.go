@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
@@ -36,16 +37,29 @@ func listen(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// Not with ctx, which has ended by then.
-	defer func() { err = errors.Join(err, c.Close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, shut(c)) }()
 
 	// The group is durable: what arrives while no member listens is delivered later.
 	// Give each service a group name of its own.
-	l, err := listener.New(c, "listen-example", handle)
+	l, err := listener.New(c, "listen-example", handle, listener.DrainTimeout(drain))
 	if err != nil {
 		return err
 	}
 	return l.Listen(ctx) // until ctx is done and the handler that runs has finished
+}
+
+// Kubernetes kills a pod 30 s after its SIGTERM, unless told otherwise: handlers
+// that run then have drain to finish, and the connection closing to close.
+const (
+	drain   = 20 * time.Second
+	closing = 5 * time.Second
+)
+
+// shut closes the client. Not with Listen's context, which has ended by then.
+func shut(c *client.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	return c.Close(ctx)
 }
 
 // handle is called for one event at a time; see listener.Concurrency. After nil

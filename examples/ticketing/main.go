@@ -46,8 +46,11 @@ func run(ctx context.Context) (err error) {
 
 	var clients []*client.Client
 	defer func() {
+		// The members have drained by then, within platform.Drain.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
 		for _, c := range clients {
-			err = errors.Join(err, c.Close(context.WithoutCancel(ctx)))
+			err = errors.Join(err, c.Close(ctx))
 		}
 	}()
 	var members []listener.Runner

@@ -8,5 +8,5 @@
 // wait passes in no time.
 //
 // A [Broker] behaves like NATS Streaming or like JetStream, as its options say,
-// and its methods cause faults on demand.
+// and its methods cause faults on demand and show what is stored.
 package memory

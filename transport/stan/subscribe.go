@@ -29,8 +29,8 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	}
 	sub := &subscription{conn: c, ackWait: s.AckWait, done: make(chan struct{})}
 	handler := func(m *stan.Msg) {
-		sub.intake.RLock()
-		defer sub.intake.RUnlock()
+		sub.intake.Lock()
+		defer sub.intake.Unlock()
 		if !sub.stopped {
 			deliver(delivery(m))
 		}
@@ -151,7 +151,7 @@ type subscription struct {
 	inner   stan.Subscription
 	ackWait time.Duration
 
-	intake  sync.RWMutex // held for reading while a message is handed up
+	intake  sync.Mutex // held while a message is handed up
 	stopped bool
 
 	end  sync.Once

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"time"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
@@ -15,6 +16,10 @@ type Service interface {
 
 	parts() []part
 }
+
+// Drain is how long the handlers of a member that ends may take. With what closing
+// takes it is less than the 30 s that Kubernetes waits before it kills.
+const Drain = 20 * time.Second
 
 // Member is what does the work of a service. In real life it is a process, or a
 // pod.
@@ -58,5 +63,5 @@ func (h handler[T]) open(m Member) (listener.Runner, error) { //nolint:ireturn /
 		}
 		m.Journal.Handled(m, event, d)
 		return nil
-	})
+	}, listener.DrainTimeout(Drain))
 }

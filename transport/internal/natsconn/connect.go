@@ -45,13 +45,9 @@ var unauthorized = []error{
 }
 
 func explain(err error, url string) error {
-	is := func(target error) bool { return errors.Is(err, target) }
-	switch {
-	case is(context.Canceled), is(context.DeadlineExceeded):
-		return fmt.Errorf("%w at %s: %w", transport.ErrNoServer, Redact(url), err)
-	case slices.ContainsFunc(unauthorized, is):
-		return fmt.Errorf("%w at %s: %w", transport.ErrUnauthorized, Redact(url), err)
-	default:
-		return fmt.Errorf("%w at %s: %w", transport.ErrNoServer, Redact(url), err)
+	meaning := transport.ErrNoServer
+	if slices.ContainsFunc(unauthorized, func(target error) bool { return errors.Is(err, target) }) {
+		meaning = transport.ErrUnauthorized
 	}
+	return fmt.Errorf("%w at %s: %w", meaning, Redact(url), err)
 }

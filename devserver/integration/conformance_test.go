@@ -25,11 +25,11 @@ func TestConformanceJetStream(t *testing.T) {
 	t.Parallel()
 	transporttest.Run(t, transporttest.Harness{
 		Open: func(*testing.T) transport.Dialer {
-			return jetstream.Dialer(jetstream.Subjects("conformance.>"), jetstream.MemoryStorage())
+			return jetstream.Dialer(jetstream.OnlySubjects("conformance.>"), jetstream.MemoryStorage())
 		},
 		Features:  transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true},
 		ClusterID: "conformance",
-		URL:       server.url,
+		URL:       jetServer.url,
 		Parallel:  true,
 	})
 }

@@ -15,6 +15,9 @@ import (
 // server is what all tests share that need no server of their own.
 var server target
 
+// jetServer is the same for the tests of JetStream.
+var jetServer target
+
 // target is a running server.
 type target struct {
 	clusterID string
@@ -33,7 +36,7 @@ func run(m *testing.M) int {
 		if server.clusterID == "" {
 			server.clusterID = "ticketing"
 		}
-		return verify(m.Run())
+		return withJetStream(m.Run)
 	}
 	// Each test has channels of its own, and -count runs each several times.
 	s, err := devserver.Start(devserver.MonitorPort(0), devserver.MaxChannels(0))
@@ -42,7 +45,22 @@ func run(m *testing.M) int {
 		return 1
 	}
 	server = target{clusterID: s.ClusterID(), url: s.URL(), monitor: s.MonitorURL(), embedded: true}
+	jetServer = server
 	code := m.Run()
+	s.Shutdown()
+	return verify(code)
+}
+
+// withJetStream runs the tests with an embedded server for those of JetStream: the
+// one that NATS_URL names is a NATS Streaming server.
+func withJetStream(run func() int) int {
+	s, err := devserver.Start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	jetServer = target{clusterID: s.ClusterID(), url: s.URL(), embedded: true}
+	code := run()
 	s.Shutdown()
 	return verify(code)
 }

@@ -37,12 +37,12 @@ type conn struct {
 	outbox    outbox
 	acks      string // prefix of the subjects on which publishes are answered
 
-	mu       sync.Mutex
-	stream   js.StreamConfig // as it was last seen
-	subs     map[*subscription]struct{}
-	held     map[string]struct{} // durables without a group: one subscription each
-	over     bool                // no goroutine is begun any more
-	running  sync.WaitGroup      // goroutines of the connection
+	mu      sync.Mutex
+	stream  js.StreamConfig // as it was last seen
+	subs    map[*subscription]struct{}
+	held    map[string]struct{} // durables without a group: one subscription each
+	over    bool                // no goroutine is begun any more
+	running sync.WaitGroup      // goroutines of the connection
 }
 
 // connect makes one attempt.

@@ -80,6 +80,9 @@ func startAt(config *js.ConsumerConfig, p transport.Position) {
 // will do.
 func (c *conn) ensureConsumer(ctx context.Context, p place, s transport.SubscribeConfig) (*js.ConsumerInfo, error) {
 	asked := c.options.newConsumer(p, s)
+	if err := c.ensureSubject(ctx, s.Subject); err != nil {
+		return nil, err
+	}
 	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, p.name) })
 	if errors.Is(err, js.ErrConsumerNotFound) {
 		consumer, err = c.createConsumer(ctx, asked)
@@ -164,7 +167,6 @@ func (c *conn) adjustConsumer(ctx context.Context, info *js.ConsumerInfo, asked 
 
 // explainConsumer says what a failed request about a consumer means.
 func (c *conn) explainConsumer(err error, asked js.ConsumerConfig) error {
-	var api js.JetStreamError
 	switch {
 	case errors.Is(err, js.ErrConsumerNotFound) && c.options.bindOnly:
 		return fmt.Errorf("%w: there is no consumer %q, and with option BindOnly it is not made: make it, with filter_subject %q and ack_policy explicit, or leave the option out: %w",
@@ -174,9 +176,6 @@ func (c *conn) explainConsumer(err error, asked js.ConsumerConfig) error {
 	case errors.Is(err, js.ErrMaximumConsumersLimit):
 		return fmt.Errorf("%w: stream %q has as many consumers as it may: raise its max_consumers, or the account's, or delete what nobody uses: %w",
 			transport.ErrRefused, c.cfg.ClusterID, err)
-	case errors.As(err, &api) && api.APIError() != nil && !c.takes(asked.FilterSubject):
-		return fmt.Errorf("%w: stream %q lacks subject %q: %s: %w", transport.ErrInvalid, c.cfg.ClusterID,
-			asked.FilterSubject, remedyForSubject(c.cfg.ClusterID, asked.FilterSubject), err)
 	default:
 		return c.explain(err)
 	}

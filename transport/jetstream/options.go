@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,6 +25,7 @@ type options struct {
 	updateConsumer bool
 
 	subjects []string
+	only     bool // these, and not the catalogue's
 	// Those of the stream that were asked for; nil where the server's, or the
 	// default of a new stream, will do.
 	replicas    *int
@@ -125,18 +125,30 @@ func UpdateConsumer() Option {
 // Subjects are those of the stream beyond the catalogue's: a team's own events.
 // NATS wildcards are allowed. May be given several times.
 func Subjects(names ...string) Option {
+	return func(o *options) error { return o.add("Subjects", names) }
+}
+
+// OnlySubjects are those of the stream, in place of the catalogue's and dead.>:
+// the streams of one account can't share a subject. NATS wildcards are allowed.
+// Dead letters of its queue groups need a subject of it, such as dead.billing.>.
+func OnlySubjects(names ...string) Option {
 	return func(o *options) error {
-		for _, name := range names {
-			if name == "" || strings.ContainsAny(name, " \t\r\n") || strings.Contains("."+name+".", "..") {
-				return fmt.Errorf("Subjects: %q can't be one", name)
-			}
-		}
-		if len(names) == 0 {
-			return errors.New("Subjects: it names none")
-		}
-		o.subjects = append(o.subjects, names...)
-		return nil
+		o.only = true
+		return o.add("OnlySubjects", names)
 	}
+}
+
+func (o *options) add(option string, names []string) error {
+	if len(names) == 0 {
+		return fmt.Errorf("%s: it names none", option)
+	}
+	for _, name := range names {
+		if name == "" || strings.ContainsAny(name, " \t\r\n") || strings.Contains("."+name+".", "..") {
+			return fmt.Errorf("%s: %q can't be one: it is empty, or has a space or an empty token", option, name)
+		}
+	}
+	o.subjects = append(o.subjects, names...)
+	return nil
 }
 
 // Replicas is on how many servers the stream is kept, 1 to 5. Default 1.

@@ -19,6 +19,9 @@ const deadLetters = "dead.>"
 
 // wanted are the subjects that a new stream gets.
 func (o options) wanted() []string {
+	if o.only {
+		return union(nil, o.subjects)
+	}
 	names := make([]string, 0, len(o.subjects)+8)
 	for _, s := range subjects.All() {
 		names = append(names, string(s))
@@ -44,12 +47,37 @@ func (c *conn) ensureStream(ctx context.Context) error {
 	}
 	for _, name := range c.options.subjects {
 		if !covered(config.Subjects, name) {
-			return fmt.Errorf("%w: stream %q lacks subject %q: %s", transport.ErrInvalid, c.cfg.ClusterID, name, remedyForSubject(c.cfg.ClusterID, name))
+			return c.lacks(name)
 		}
 	}
+	c.seen(config)
+	return nil
+}
+
+func (c *conn) seen(config js.StreamConfig) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.stream = config
-	c.mu.Unlock()
+}
+
+func (c *conn) lacks(subject string) error {
+	return fmt.Errorf("%w: stream %q lacks subject %q: %s", transport.ErrInvalid, c.cfg.ClusterID, subject, remedyForSubject(c.cfg.ClusterID, subject))
+}
+
+// ensureSubject finds out whether the stream takes the subject: the server lets a
+// consumer wait for one that can never come.
+func (c *conn) ensureSubject(ctx context.Context, subject string) error {
+	if c.takes(subject) {
+		return nil
+	}
+	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
+	if err != nil {
+		return c.explain(err)
+	}
+	c.seen(stream.CachedInfo().Config) // it may have been added since
+	if !c.takes(subject) {
+		return c.lacks(subject)
+	}
 	return nil
 }
 

@@ -22,10 +22,10 @@ type subscription struct {
 	// asksNoMore: it has stopped, and the broker sends what is asked for, as JetStream
 	// does. NATS Streaming sends until the subscription closes.
 	asksNoMore bool
-	queue    []transport.Delivery
-	pumping  bool // a goroutine delivers the queue
-	done     chan struct{}
-	err      error
+	queue      []transport.Delivery
+	pumping    bool // a goroutine delivers the queue
+	done       chan struct{}
+	err        error
 
 	intake  sync.RWMutex // held for reading while a delivery is handed up
 	stopped bool

@@ -1,0 +1,162 @@
+package jetstream
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/transport"
+)
+
+func TestConsumerName(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "ticket:created__orders", ConsumerName("ticket:created", "orders", ""))
+	require.Equal(t, "ticket:created__orders", ConsumerName("ticket:created", "orders", "orders"))
+	require.Equal(t, "ticket:created__orders__v2", ConsumerName("ticket:created", "orders", "v2"))
+	require.Equal(t, "a_2Eb__c_5Fd-_C3_B6", ConsumerName("a.b", "c_d-ö", ""))
+
+	// No two are alike, whatever the parts hold.
+	parts := []string{"", "a", "_", "__", "a_", "_a", ".", "a.", "_2E", "a__b", "b"}
+	seen := make(map[string][3]string)
+	for _, a := range parts {
+		for _, b := range parts {
+			for _, c := range parts {
+				name := join(a, b, c)
+				require.NotContains(t, seen, name, "%q and %q", seen[name], [3]string{a, b, c})
+				seen[name] = [3]string{a, b, c}
+			}
+		}
+	}
+
+	long := strings.Repeat("x", 255)
+	one, two := ConsumerName(long, "one", ""), ConsumerName(long, "two", "")
+	require.Len(t, one, 255)
+	require.NotEqual(t, one, two)
+}
+
+func FuzzConsumerName(f *testing.F) {
+	f.Add("a.b", "c", "a", "b.c")
+	f.Add("a__b", "c", "a", "b__c")
+	f.Fuzz(func(t *testing.T, subject1, group1, subject2, group2 string) {
+		one, two := ConsumerName(subject1, group1, ""), ConsumerName(subject2, group2, "")
+		require.Equal(t, subject1 == subject2 && group1 == group2, one == two)
+		require.LessOrEqual(t, len(one), 255)
+		require.False(t, strings.ContainsAny(one, " .*>/\\\t\r\n\f"), one)
+	})
+}
+
+func TestCovered(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		pattern, subject string
+		covers           bool
+	}{
+		{"a", "a", true},
+		{"a", "b", false},
+		{"a", "a.b", false},
+		{"a.b", "a", false},
+		{">", "a.b", true},
+		{">", "dead.>", true},
+		{"dead.>", "dead", false},
+		{"dead.>", "dead.a", true},
+		{"dead.>", "dead.>", true},
+		{"dead.*", "dead.>", false},
+		{"dead.*", "dead.a", true},
+		{"dead.*", "dead.*", true},
+		{"dead.a", "dead.*", false},
+		{"*.*", "a.b", true},
+		{"*.*", "a", false},
+	} {
+		require.Equal(t, tc.covers, covered([]string{tc.pattern}, tc.subject), "%s covers %s", tc.pattern, tc.subject)
+	}
+	require.Equal(t, []string{"a.>", "b"}, union([]string{"a.x", "a.y"}, []string{"a.>", "a.z", "b", "b"}))
+}
+
+// TestPulls: no more is ever asked for than there is room, and few requests ask
+// for much.
+func TestPulls(t *testing.T) {
+	t.Parallel()
+	var p pulls
+	require.Equal(t, 8, p.want(8, 0))
+	require.Zero(t, p.want(8, 0), "all of it is on its way")
+	inFlight := 0
+	for range 8 {
+		p.arrived()
+		inFlight++
+		require.Zero(t, p.want(8, inFlight), "what arrived is in flight")
+	}
+	require.Equal(t, 1, p.want(8, 7), "with nothing on its way, even for one")
+	require.Zero(t, p.want(8, 5), "with some on its way, only for half of the room")
+	require.Equal(t, 4, p.want(8, 3))
+	p.unserved(5)
+	require.Equal(t, 1, p.want(1, 0), "the room may shrink")
+	require.Zero(t, p.want(1, 3))
+	p.unserved(100)
+	require.Zero(t, p.outstanding)
+	p.arrived()
+	require.Zero(t, p.outstanding)
+}
+
+func TestOptionsThatCantBe(t *testing.T) {
+	t.Parallel()
+	for text, opts := range map[string][]Option{
+		"option 1: nil": {nil},
+		"AddSubjects: it would have no effect beside BindOnly":    {BindOnly(), AddSubjects()},
+		"UpdateStream: it would have no effect beside BindOnly":   {UpdateStream(), BindOnly()},
+		"UpdateConsumer: it would have no effect beside BindOnly": {UpdateConsumer(), BindOnly()},
+		"Subjects: it names none":                                 {Subjects()},
+		`Subjects: "a..b" can't be one`:                           {Subjects("a..b")},
+		`OnlySubjects: "" can't be one`:                           {OnlySubjects("")},
+		"Replicas: 0":                                             {Replicas(0)},
+		"Replicas: 6":                                             {Replicas(6)},
+		"MaxAge: 1ms":                                             {MaxAge(time.Millisecond)},
+		"MaxBytes: 0":                                             {MaxBytes(0)},
+		"MaxMessages: -1":                                         {MaxMessages(-1)},
+		"DuplicateWindow: 0s":                                     {DuplicateWindow(0)},
+		"MaxAckPending: 0":                                        {MaxAckPending(0)},
+		`Domain: "a.b"`:                                           {Domain("a.b")},
+	} {
+		_, err := Dialer(opts...)(context.Background(), transport.Config{ClusterID: "c", ClientID: "c", URL: "nats://127.0.0.1:1"})
+		require.ErrorIs(t, err, transport.ErrInvalid, text)
+		require.ErrorContains(t, err, text)
+	}
+	for text, cfg := range map[string]transport.Config{
+		"cluster ID: it is empty": {ClientID: "c"},
+		`cluster ID "a.b"`:        {ClusterID: "a.b", ClientID: "c"},
+		"client ID: it is empty":  {ClusterID: "c"},
+	} {
+		_, err := Dialer()(context.Background(), cfg)
+		require.ErrorIs(t, err, transport.ErrInvalid, text)
+		require.ErrorContains(t, err, text)
+	}
+}
+
+// TestNewStream: what was asked for, and else what loses nothing in silence.
+func TestNewStream(t *testing.T) {
+	t.Parallel()
+	o, err := newOptions(nil)
+	require.NoError(t, err)
+	plain := o.newStream("ticketing")
+	require.Equal(t, js.FileStorage, plain.Storage)
+	require.Equal(t, js.LimitsPolicy, plain.Retention)
+	require.Equal(t, js.DiscardNew, plain.Discard)
+	require.Contains(t, plain.Subjects, "ticket:created")
+	require.Contains(t, plain.Subjects, "dead.>")
+
+	o, err = newOptions([]Option{
+		Replicas(3), MemoryStorage(), DiscardOld(), MaxAge(time.Hour), MaxBytes(1000), MaxMessages(10),
+		DuplicateWindow(time.Minute), Subjects("billing.>"),
+	})
+	require.NoError(t, err)
+	asked := o.newStream("ticketing")
+	require.Equal(t, append(append([]string(nil), plain.Subjects...), "billing.>"), asked.Subjects)
+	asked.Subjects = nil
+	require.Equal(t, js.StreamConfig{
+		Name: "ticketing", Replicas: 3, Storage: js.MemoryStorage, Retention: js.LimitsPolicy, Discard: js.DiscardOld,
+		MaxAge: time.Hour, MaxBytes: 1000, MaxMsgs: 10, Duplicates: time.Minute,
+	}, asked)
+}

@@ -391,6 +391,31 @@ func TestDeliverWaitsForAListenerThatDrains(t *testing.T) {
 	})
 }
 
+// TestRequireIdempotentBesideAnEventLeftOpen: the listener ends between the two
+// deliveries, once the other event's time is over.
+func TestRequireIdempotentBesideAnEventLeftOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := eventtest.New(t)
+		attempts := make(chan int, 2)
+		l := listenerOf(t, b.Client(), func(_ context.Context, e expiration, d listener.Delivery) error {
+			if e.OrderID == "open" {
+				time.Sleep(time.Second)
+				return nil
+			}
+			attempts <- d.Attempt
+			return d.Ack()
+		}, listener.ManualAck(), listener.Concurrency(2))
+		open := make(chan eventtest.Outcome, 1)
+		go func() { open <- eventtest.Deliver(t, b, l, expiration{OrderID: "open"}) }()
+		synctest.Wait()
+		eventtest.RequireIdempotent(t, b, l, expiration{OrderID: "o1"}, func() any { return nil })
+		require.Equal(t, 1, <-attempts)
+		require.Equal(t, 2, <-attempts)
+		require.Equal(t, eventtest.Retried, (<-open).Kind)
+	})
+}
+
 func TestMisuseOfDeliver(t *testing.T) {
 	t.Parallel()
 	ok := func(context.Context, expiration, listener.Delivery) error { return nil }

@@ -22,6 +22,7 @@ import (
 const clusterPatience = time.Minute
 
 func TestJetStreamCluster(t *testing.T) {
+	t.Parallel()
 	c, err := devserver.StartJetStreamCluster()
 	require.NoError(t, err)
 	t.Cleanup(c.Shutdown)
@@ -73,6 +74,7 @@ func TestJetStreamCluster(t *testing.T) {
 }
 
 func TestStreamingCluster(t *testing.T) {
+	t.Parallel()
 	c, err := devserver.StartStreamingCluster(devserver.ClusterID("three"), devserver.Users(devserver.User{Name: "orders", Password: "secret"}))
 	require.NoError(t, err)
 	t.Cleanup(c.Shutdown)
@@ -139,6 +141,7 @@ func eventually(t *testing.T, got <-chan string, want string) {
 }
 
 func TestClusterWithoutMajority(t *testing.T) {
+	t.Parallel()
 	c, err := devserver.StartStreamingCluster(devserver.Credentials("user", "secret"))
 	require.NoError(t, err)
 	t.Cleanup(c.Shutdown)

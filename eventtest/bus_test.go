@@ -89,6 +89,42 @@ func TestHandlerThatOutlivesTheTestFailsIt(t *testing.T) {
 	})
 }
 
+// TestEndOfTheTestForgetsWhatIsOpen: what ManualAck left open is not waited for, but
+// a handler that runs beside it is.
+func TestEndOfTheTestForgetsWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		leaveOpen := func(tb testing.TB, b *eventtest.Bus) {
+			tb.Helper()
+			l := listenerOf(tb, b.Client(), func(context.Context, expiration, listener.Delivery) error { return nil }, listener.ManualAck())
+			eventtest.Deliver(tb, b, l, expiration{OrderID: "open"})
+		}
+		began := time.Now()
+		require.Empty(t, try(t, func(tb testing.TB) { leaveOpen(tb, eventtest.New(tb)) }))
+		require.Zero(t, time.Since(began))
+
+		finished := make(chan bool, 1)
+		ended := make(chan error, 1)
+		require.Empty(t, try(t, func(tb testing.TB) {
+			b := eventtest.New(tb)
+			leaveOpen(tb, b)
+			l := listenerOf(tb, b.Client(), func(ctx context.Context, _ expiration, _ listener.Delivery) error {
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Second):
+					finished <- true
+				}
+				return nil
+			})
+			go func() { ended <- l.Listen(context.Background()) }()
+			publish(t, b, expiration{OrderID: "running"})
+			synctest.Wait()
+		}))
+		require.True(t, <-finished)
+		require.NoError(t, <-ended)
+	})
+}
+
 func TestClientClosedByTheTest(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, try(t, func(tb testing.TB) {
@@ -97,6 +133,24 @@ func TestClientClosedByTheTest(t *testing.T) {
 		require.NoError(tb, b.Client().Close(t.Context()))
 		eventtest.RequirePublished(tb, b, is("o1"))
 	}))
+	release, ended := make(chan struct{}), make(chan error, 1)
+	require.Empty(t, try(t, func(tb testing.TB) {
+		b := eventtest.New(tb)
+		began := make(chan struct{})
+		l := listenerOf(tb, b.Client(), func(context.Context, expiration, listener.Delivery) error {
+			close(began)
+			<-release
+			return nil
+		})
+		go func() { ended <- l.Listen(context.Background()) }()
+		publish(t, b, expiration{OrderID: "o1"})
+		<-began
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(tb, b.Client().Close(over), listener.ErrUnfinished, "the test has that error already")
+	}))
+	close(release)
+	require.ErrorIs(t, <-ended, listener.ErrUnfinished)
 	require.Empty(t, try(t, func(tb testing.TB) {
 		b := eventtest.New(tb)
 		b.Broker().DropConnections()

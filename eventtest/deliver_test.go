@@ -337,11 +337,11 @@ func TestDeliverFromManyGoroutines(t *testing.T) {
 	both(t, func(t *testing.T) {
 		b := eventtest.New(t)
 		var mu sync.Mutex
-		sequences := make(map[uint64]bool)
+		runs := make(map[uint64]int) // by sequence
 		l := listenerOf(t, b.Client(), func(_ context.Context, _ expiration, d listener.Delivery) error {
 			mu.Lock()
 			defer mu.Unlock()
-			sequences[d.Sequence] = true
+			runs[d.Sequence]++
 			return nil
 		}, listener.Concurrency(4))
 		var wg sync.WaitGroup
@@ -351,9 +351,68 @@ func TestDeliverFromManyGoroutines(t *testing.T) {
 					t.Error(o)
 				}
 			})
+			wg.Go(func() {
+				eventtest.RequireIdempotent(t, b, l, expiration{OrderID: "o2"}, func() any { return nil })
+			})
 		}
 		wg.Wait()
-		require.Len(t, sequences, 50)
+		require.Len(t, runs, 100)
+		var twice int
+		for _, n := range runs {
+			twice += n - 1
+		}
+		require.Equal(t, 50, twice, "no second delivery is kept from the handler")
+	})
+}
+
+// TestDeliverWaitsForAListenerThatDrains after another call had left something open.
+func TestDeliverWaitsForAListenerThatDrains(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := eventtest.New(t)
+		l := listenerOf(t, b.Client(), func(_ context.Context, e expiration, d listener.Delivery) error {
+			if e.OrderID == "slow" {
+				time.AfterFunc(4*time.Second, func() { _ = d.Ack() })
+				return nil
+			}
+			return d.Ack()
+		}, listener.ManualAck())
+		idempotent := make(chan string, 1)
+		go func() {
+			idempotent <- try(t, func(tb testing.TB) {
+				eventtest.RequireIdempotent(tb, b, l, expiration{OrderID: "slow"}, func() any { return nil })
+			})
+		}()
+		synctest.Wait()
+		began := time.Now()
+		require.Equal(t, eventtest.Acknowledged, eventtest.Deliver(t, b, l, expiration{OrderID: "quick"}).Kind)
+		require.GreaterOrEqual(t, time.Since(began), 4*time.Second)
+		require.Empty(t, <-idempotent)
+	})
+}
+
+// TestRequireIdempotentBesideAnEventLeftOpen: the listener ends between the two
+// deliveries, once the other event's time is over.
+func TestRequireIdempotentBesideAnEventLeftOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := eventtest.New(t)
+		attempts := make(chan int, 2)
+		l := listenerOf(t, b.Client(), func(_ context.Context, e expiration, d listener.Delivery) error {
+			if e.OrderID == "open" {
+				time.Sleep(time.Second)
+				return nil
+			}
+			attempts <- d.Attempt
+			return d.Ack()
+		}, listener.ManualAck(), listener.Concurrency(2))
+		open := make(chan eventtest.Outcome, 1)
+		go func() { open <- eventtest.Deliver(t, b, l, expiration{OrderID: "open"}) }()
+		synctest.Wait()
+		eventtest.RequireIdempotent(t, b, l, expiration{OrderID: "o1"}, func() any { return nil })
+		require.Equal(t, 1, <-attempts)
+		require.Equal(t, 2, <-attempts)
+		require.Equal(t, eventtest.Retried, (<-open).Kind)
 	})
 }
 

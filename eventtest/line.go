@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,33 +117,35 @@ func (ln *line) begin(l target) error {
 	}
 }
 
-// finish ends the line to l, unless it is used. What ManualAck left open is waited
+// finish ends the line to l once nobody uses it. What ManualAck left open is waited
 // for, one ack wait long at most.
 func (b *Bus) finish(l target, ln *line) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if ln.users == 0 && b.lines[l] == ln {
-		ln.ending = true
-		ln.cancel()
-		b.await(l, ln)
+	if b.lines[l] == ln {
+		b.end(l, ln)
 	}
 }
 
-// leave ends the use of a line, and the line with it unless something is open.
+// leave ends the use of a line, and the line with its last use unless something is
+// open.
 func (b *Bus) leave(l target, ln *line) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	ln.users--
-	open := ln.parcels[:0]
-	for _, p := range ln.parcels {
-		if p.open() {
-			open = append(open, p)
-		}
+	ln.parcels = slices.DeleteFunc(ln.parcels, func(p *parcel) bool { return !p.open() })
+	if ln.users == 0 && (ln.ending || len(ln.parcels) == 0) {
+		b.end(l, ln)
 	}
-	ln.parcels = open
-	b.mu.Unlock()
-	if len(open) == 0 {
-		b.finish(l, ln)
+}
+
+// end lets nobody use the line any more, and waits for its end.
+func (b *Bus) end(l target, ln *line) {
+	ln.ending = true
+	if ln.users == 0 {
+		ln.cancel()
 	}
+	b.await(l, ln)
 }
 
 // send delivers d and waits until the listener is done with it.

@@ -323,6 +323,51 @@ func TestSlowHandlerIsNotStartedTwice(t *testing.T) {
 	})
 }
 
+// TestConcurrency: as many handlers run side by side, and no more.
+func TestConcurrency(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		running, release := make(chan struct{}, 10), make(chan struct{})
+		b := listen(t, func(context.Context, expiration, listener.Delivery) error {
+			running <- struct{}{}
+			<-release
+			return nil
+		}, listener.Concurrency(4))
+		for n := uint64(1); n <= 10; n++ {
+			b.deliver(n)
+		}
+		for want := 4; want <= 10; want++ { // each that returns makes way for one
+			synctest.Wait()
+			require.Len(t, running, want)
+			release <- struct{}{}
+		}
+		close(release)
+		b.stop()
+		require.NoError(t, <-b.ended)
+	})
+}
+
+// TestAcknowledgedAgain: what comes again although it was acknowledged is
+// acknowledged once more, and not run; Listen waits for that, too.
+func TestAcknowledgedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var runs atomic.Int64
+		b := listen(t, func(context.Context, expiration, listener.Delivery) error {
+			runs.Add(1)
+			return nil
+		})
+		one := b.deliver(1)
+		synctest.Wait()
+		again := b.deliver(1)
+		b.stop()
+		require.NoError(t, <-b.ended)
+		require.Equal(t, 1, one.Acks())
+		require.Equal(t, 1, again.Acks())
+		require.Equal(t, int64(1), runs.Load())
+	})
+}
+
 func TestOrderingKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

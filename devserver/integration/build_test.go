@@ -209,9 +209,8 @@ func TestBuildRefuses(t *testing.T) {
 		require.NotContains(t, err.Error(), "pass", test.name)
 	}
 	// What is not refused is passed on, and callbacks are called beside ours.
-	var log lockedBuffer
 	closed := make(chan struct{})
-	c, err := client.Build(deadline(t), server.clusterID, "chained", server.url, client.Logger(slog.New(slog.NewTextHandler(&log, nil))),
+	c, err := client.Build(deadline(t), server.clusterID, "chained", server.url, quiet(),
 		client.NATS(nats.Name("mine"), nats.ClosedHandler(func(*nats.Conn) { close(closed) }), nats.DisconnectHandler(noop), nil))
 	require.NoError(t, err)
 	require.NoError(t, c.Close(deadline(t)))

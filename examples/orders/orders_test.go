@@ -53,17 +53,24 @@ func TestPlaceWithoutATicketPublishesNothing(t *testing.T) {
 	eventtest.RequireNotPublished[events.OrderCreated](t, bus, nil)
 }
 
-// The broker fails on demand, too: here the next publish.
+// The broker fails on demand, too: here the next publish. And an hour of a bubble's
+// time passes at once.
 func TestPlaceAgainAfterAFailure(t *testing.T) {
 	t.Parallel()
-	bus, orders := newOrders(t, &Memory{})
-	eventtest.Deliver(t, bus, orders.Tickets, concert)
+	synctest.Test(t, func(t *testing.T) {
+		bus, orders := newOrders(t, &Memory{})
+		eventtest.Deliver(t, bus, orders.Tickets, concert)
+		began := time.Now()
 
-	bus.Broker().RefuseNext()
-	require.ErrorIs(t, orders.Place(t.Context(), "o1", "t1", "Ada"), publisher.ErrNotStored)
-	require.NoError(t, orders.Place(t.Context(), "o1", "t1", "Ada"))
+		bus.Broker().RefuseNext()
+		require.ErrorIs(t, orders.Place(t.Context(), "o1", "t1", "Ada"), publisher.ErrNotStored)
+		time.Sleep(time.Hour)
+		require.NoError(t, orders.Place(t.Context(), "o1", "t1", "Ada"))
 
-	require.Len(t, eventtest.Published[events.OrderCreated](bus), 1)
+		published := eventtest.Published[events.OrderCreated](bus)
+		require.Len(t, published, 1)
+		require.True(t, began.Add(timeToPay).Equal(published[0].ExpiresAt), "it is the same order")
+	})
 }
 
 // An event that is handled is acknowledged.

@@ -89,7 +89,8 @@ func TestJetStreamOrder(t *testing.T) {
 			}
 			last = d.Sequence
 		}
-		if handled++; handled == events {
+		handled++
+		if handled == events {
 			close(done)
 		}
 		return nil

@@ -210,7 +210,7 @@ func consumerDeleted[Tag any](t *testing.T, queue string, opts ...listener.Optio
 	require.NoError(t, names.Err())
 	publishFrom[Tag](t, c, 101, 110)
 	require.Equal(t, countFrom(101, 110), in.take(t, 10), "what was handled is not run again")
-	require.Contains(t, log.String(), "the consumer was deleted: it is made again and goes on at sequence")
+	require.Contains(t, log.String(), "the consumer was deleted: it is made again and goes on where the group stood")
 }
 
 // TestJetStreamServerRestarts, with its store and with an empty one.
@@ -240,7 +240,7 @@ func TestJetStreamServerRestarts(t *testing.T) {
 			one, err := p.PublishAsync(deadline(t), note[tag]{N: n})
 			require.NoError(t, err)
 			pending = append(pending, one)
-			time.Sleep(time.Millisecond) //nolint:forbidigo // it paces the load over the outage; nothing is waited for
+			time.Sleep(time.Millisecond) // it spreads the load over the outage; nothing is waited for
 		}
 		require.NoError(t, <-restarted)
 		for _, one := range pending {

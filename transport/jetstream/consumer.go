@@ -98,7 +98,7 @@ func (c *conn) ensureConsumer(ctx context.Context, p place, s transport.Subscrib
 	return c.adjustConsumer(ctx, info, asked)
 }
 
-func (c *conn) createConsumer(ctx context.Context, asked js.ConsumerConfig) (js.Consumer, error) {
+func (c *conn) createConsumer(ctx context.Context, asked js.ConsumerConfig) (js.Consumer, error) { //nolint:ireturn // it is what nats.go has
 	if c.options.bindOnly {
 		return nil, js.ErrConsumerNotFound
 	}
@@ -169,7 +169,8 @@ func (c *conn) adjustConsumer(ctx context.Context, info *js.ConsumerInfo, asked 
 func (c *conn) explainConsumer(err error, asked js.ConsumerConfig) error {
 	switch {
 	case errors.Is(err, js.ErrConsumerNotFound) && c.options.bindOnly:
-		return fmt.Errorf("%w: there is no consumer %q, and with option BindOnly it is not made: make it, with filter_subject %q and ack_policy explicit, or leave the option out: %w",
+		return fmt.Errorf("%w: there is no consumer %q, and with option BindOnly it is not made: make it, "+
+			"with filter_subject %q and ack_policy explicit, or leave the option out: %w",
 			transport.ErrRefused, asked.Name, asked.FilterSubject, err)
 	case errors.Is(err, js.ErrNotPullConsumer):
 		return fmt.Errorf("%w: consumer %q is a push consumer: use another durable name, or delete it (DeleteDurable): %w", transport.ErrInvalid, asked.Name, err)

@@ -123,7 +123,8 @@ func (s *subscription) find(ctx context.Context, log *slog.Logger) (*js.Consumer
 	next := s.resumeAt()
 	if next <= stream.CachedInfo().State.LastSeq+1 {
 		asked.DeliverPolicy, asked.OptStartSeq, asked.OptStartTime = js.DeliverByStartSequencePolicy, next, nil
-		log.Error(fmt.Sprintf("the consumer was deleted: it is made again and goes on at sequence %d; events from there on may come a second time", next))
+		log.Error("the consumer was deleted: it is made again and goes on where the group stood; events from there on may come a second time",
+			slog.Uint64("sequence", next))
 	} else {
 		asked.DeliverPolicy, asked.OptStartSeq, asked.OptStartTime = js.DeliverAllPolicy, 0, nil
 		log.Error("the stream was made anew, and what it held is lost: the consumer begins with what it holds now")

@@ -125,7 +125,7 @@ func UpdateConsumer() Option {
 // Subjects are those of the stream beyond the catalogue's: a team's own events.
 // NATS wildcards are allowed. May be given several times.
 func Subjects(names ...string) Option {
-	return func(o *options) error { return o.add("Subjects", names) }
+	return func(o *options) error { return addSubjects(o, "Subjects", names) }
 }
 
 // OnlySubjects are those of the stream, in place of the catalogue's and dead.>:
@@ -134,11 +134,11 @@ func Subjects(names ...string) Option {
 func OnlySubjects(names ...string) Option {
 	return func(o *options) error {
 		o.only = true
-		return o.add("OnlySubjects", names)
+		return addSubjects(o, "OnlySubjects", names)
 	}
 }
 
-func (o *options) add(option string, names []string) error {
+func addSubjects(o *options, option string, names []string) error {
 	if len(names) == 0 {
 		return fmt.Errorf("%s: it names none", option)
 	}

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,7 +46,7 @@ func (s *settler) InProgress() error {
 }
 
 func (s *settler) settle(answer []byte, more ...byte) error {
-	if err := s.send(append(answer[:len(answer):len(answer)], more...)); err != nil {
+	if err := s.send(append(slices.Clip(answer), more...)); err != nil {
 		return err
 	}
 	s.sub.settled(s.sequence)

@@ -81,7 +81,7 @@ func (c *conn) ensureSubject(ctx context.Context, subject string) error {
 	return nil
 }
 
-func (c *conn) createStream(ctx context.Context) (js.Stream, error) {
+func (c *conn) createStream(ctx context.Context) (js.Stream, error) { //nolint:ireturn // it is what nats.go has
 	config := c.options.newStream(c.cfg.ClusterID)
 	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.CreateStream(ctx, config) })
 	if errors.Is(err, js.ErrStreamNameAlreadyInUse) { // another client made it meanwhile

@@ -385,11 +385,9 @@ func (s *subscription) Close(ctx context.Context) error {
 	delete(c.subs, s)
 	c.mu.Unlock()
 	c.release(s.place)
-	if s.Err() != nil {
-		return nil // it was closed before, or lost with its connection
-	}
 	select {
 	case <-s.drained:
+	case <-s.Done(): // it was closed before, or lost with its connection
 	case <-ctx.Done():
 	}
 	s.giveBack()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,126 +12,62 @@ import (
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/inflight"
+	"github.com/sgtickets/common/transport/internal/lifecycle"
+	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
 // conn implements [transport.Conn] on one stan.Conn and the NATS connection
 // below it, which it owns.
 type conn struct {
-	cfg transport.Config
-	log *slog.Logger
-	nc  *nats.Conn
-	sc  stan.Conn
+	*lifecycle.Life
 
-	publishes publishes
-	forbidden forbidden
+	cfg   transport.Config
+	log   *slog.Logger
+	watch natsconn.Watch
+	nc    *nats.Conn
+	sc    stan.Conn
 
-	mu   sync.Mutex
-	up   bool // connected, and Close was not called: an end is a loss
-	subs map[*subscription]struct{}
-	done chan struct{} // closed when err is set
-	err  error
+	publishes inflight.Publishes[struct{}]
 }
 
 func newConn(cfg transport.Config) *conn {
-	return &conn{cfg: cfg, log: cfg.Logger, subs: make(map[*subscription]struct{}), done: make(chan struct{})}
+	c := &conn{Life: lifecycle.New(), cfg: cfg, log: cfg.Logger}
+	c.watch = natsconn.Watch{Log: c.log, Closed: c.lost}
+	return c
 }
 
 func (c *conn) Features() transport.Features {
 	return transport.Features{AckWaitUnit: time.Second}
 }
 
-func (c *conn) Done() <-chan struct{} { return c.done }
-
-func (c *conn) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
-}
-
-// end makes err the end of the connection and of its subscriptions, unless it
-// ended before. It reports whether it did.
-func (c *conn) end(err error) bool {
-	c.mu.Lock()
-	if c.err != nil {
-		c.mu.Unlock()
-		return false
-	}
-	c.err = err
-	subs := c.subs
-	c.subs = nil
-	close(c.done)
-	c.mu.Unlock()
-	for s := range subs {
-		s.finish(err)
-	}
-	return true
-}
-
-// connected makes the connection one that can be lost.
-func (c *conn) connected(sc stan.Conn) {
-	c.mu.Lock()
-	c.sc = sc
-	c.up = true
-	c.mu.Unlock()
-	if c.nc.IsClosed() { // before that
-		c.lost(c.nc.LastError())
-	}
-}
-
-// enter ties a subscription's end to the connection's.
-func (c *conn) enter(s *subscription) {
-	c.mu.Lock()
-	err := c.err
-	if err == nil {
-		c.subs[s] = struct{}{}
-	}
-	c.mu.Unlock()
-	if err != nil {
-		s.finish(err)
-	}
-}
-
-func (c *conn) leave(s *subscription) {
-	c.mu.Lock()
-	delete(c.subs, s)
-	c.mu.Unlock()
-}
-
 // lost ends the connection because stan.go gave it up. It is called from
 // goroutines of stan.go and nats.go.
 func (c *conn) lost(cause error) {
-	c.mu.Lock()
-	up := c.up
-	c.mu.Unlock()
-	if !up {
+	if !c.Up() {
 		return // it is our own doing, or an attempt to connect that failed
 	}
 	if cause == nil {
 		cause = nats.ErrConnectionClosed
 	}
 	err := fmt.Errorf("%w: %w", transport.ErrConnectionLost, cause)
-	c.publishes.close(err) // before anyone can see that it has ended
-	if !c.end(err) {
+	c.publishes.Close(err) // before anyone can see that it has ended
+	if !c.End(err) {
 		return
 	}
 	c.log.Error("connection to the streaming server lost for good", slog.Any("error", cause))
-	c.publishes.failAll(fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err))
+	c.abandonAll(err)
 	c.nc.Close()
 }
 
 // Close implements [transport.Conn].
 func (c *conn) Close(ctx context.Context) error {
-	c.mu.Lock()
-	if !c.up {
-		c.mu.Unlock()
+	if !c.Closing() {
 		return nil
 	}
-	c.up = false
-	c.mu.Unlock()
-
-	c.publishes.close(transport.ErrClosed)
-	flushed := c.publishes.drain(ctx)
-	if !c.end(transport.ErrClosed) {
+	c.publishes.Close(transport.ErrClosed)
+	flushed := c.publishes.Drain(ctx)
+	if !c.End(transport.ErrClosed) {
 		return nil // it was lost before, and is closed
 	}
 	// The close request makes the server forget the client at once, so that it
@@ -147,6 +82,13 @@ func (c *conn) Close(ctx context.Context) error {
 	} else {
 		err = nil
 	}
-	c.publishes.failAll(fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, transport.ErrClosed))
+	c.abandonAll(transport.ErrClosed)
 	return errors.Join(flushed, err)
+}
+
+// abandonAll settles the publishes that are left. All of them have left for the
+// server: Publish does not keep any back.
+func (c *conn) abandonAll(err error) {
+	unknown := fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err)
+	c.publishes.SettleAll(func(struct{}) error { return unknown })
 }

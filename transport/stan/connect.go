@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/stan.go"
 
 	"github.com/sgtickets/common/internal/await"
@@ -38,7 +35,7 @@ const (
 // connect makes one attempt.
 func connect(ctx context.Context, cfg transport.Config, opts options) (transport.Conn, error) {
 	c := newConn(cfg)
-	nc, err := natsconn.Connect(ctx, cfg, c.natsCallbacks, opts.nats)
+	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, opts.nats)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +55,11 @@ func connect(ctx context.Context, cfg transport.Config, opts options) (transport
 	if err != nil {
 		return nil, c.explain(err, cfg)
 	}
-	c.connected(sc)
+	c.sc = sc
+	c.Begin()
+	if nc.IsClosed() { // before that
+		c.lost(nc.LastError())
+	}
 	return c, nil
 }
 
@@ -75,8 +76,8 @@ func (c *conn) stanOptions() []stan.Option {
 
 // explain says what a failed connect request means.
 func (c *conn) explain(err error, cfg transport.Config) error {
-	if forbidden := c.forbidden.Load(); forbidden != nil {
-		return fmt.Errorf("%w for client %q: %w", transport.ErrForbidden, cfg.ClientID, *forbidden)
+	if forbidden := c.watch.Forbidden(); forbidden != nil {
+		return fmt.Errorf("%w for client %q: %w", transport.ErrForbidden, cfg.ClientID, forbidden)
 	}
 	switch {
 	case errors.Is(err, stan.ErrConnectReqTimeout),
@@ -98,33 +99,3 @@ const (
 	errClientIDRegistered = "stan: clientID already registered"
 	errInvalidClientID    = "stan: invalid clientID: only alphanumeric and `-` or `_` characters allowed"
 )
-
-// natsCallbacks sets the callbacks of the NATS connection. They run one at a
-// time, in order, on a goroutine of nats.go.
-func (c *conn) natsCallbacks(o *nats.Options) {
-	o.DisconnectedErrCB = func(_ *nats.Conn, err error) {
-		if err != nil { // nil when it was closed on purpose
-			c.log.Warn("connection to the NATS server lost; reconnecting", slog.Any("error", err))
-		}
-	}
-	o.ReconnectedCB = func(nc *nats.Conn) {
-		c.log.Info("reconnected to the NATS server", slog.String("url", nc.ConnectedUrlRedacted()))
-	}
-	o.ClosedCB = func(nc *nats.Conn) { c.lost(nc.LastError()) }
-	o.LameDuckModeHandler = func(nc *nats.Conn) {
-		c.log.Warn("the NATS server is about to shut down", slog.String("url", nc.ConnectedUrlRedacted()))
-	}
-	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) {
-		if errors.Is(err, nats.ErrPermissionViolation) {
-			c.forbidden.Store(&err)
-		}
-		attrs := []any{slog.Any("error", err)}
-		if sub != nil {
-			attrs = append(attrs, slog.String("inbox", sub.Subject))
-		}
-		c.log.Warn("asynchronous error of the NATS connection", attrs...)
-	}
-}
-
-// forbidden is the last permission that the server said is missing.
-type forbidden = atomic.Pointer[error]

@@ -1,17 +1,14 @@
 package stan
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/stan.go"
 	"github.com/nats-io/stan.go/pb"
 
-	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -21,17 +18,17 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
-	t, err := c.publishes.add(r)
+	t, err := c.publishes.Add(r, struct{}{})
 	if err != nil {
 		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
 	// stan.go copies the data before PublishAsync returns.
 	_, err = c.sc.PublishAsync(m.Subject, m.Data, func(_ string, err error) {
-		c.publishes.settle(t, answered(err))
+		c.publishes.Settle(t, answered(err))
 	})
 	if err != nil {
-		c.publishes.settle(t, notSent(err))
+		c.publishes.Settle(t, notSent(err))
 	}
 	return t
 }
@@ -39,7 +36,7 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 // Abandon implements [transport.Conn]. The message has left for the server, or
 // has been settled: Publish does not keep any back.
 func (c *conn) Abandon(t transport.Ticket) {
-	c.publishes.settle(t, transport.ErrOutcomeUnknown)
+	c.publishes.Settle(t, transport.ErrOutcomeUnknown)
 }
 
 // refuse returns why m can't be sent, before anything is.
@@ -107,87 +104,5 @@ func notSent(err error) error {
 		// stan.go reports a connection that closed during the call the same way
 		// whether the message had left or not, and a failed write may have been partial.
 		return fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err)
-	}
-}
-
-// publishes are those that wait for the server's answer. The zero value is ready.
-type publishes struct {
-	mu      sync.Mutex
-	last    transport.Ticket
-	waiting map[transport.Ticket]transport.Receipt
-	closed  error         // why no more are taken
-	empty   chan struct{} // closed when the last one is settled; set by drain
-}
-
-// close takes no more publishes, for that reason unless there was one before.
-func (p *publishes) close(reason error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed == nil {
-		p.closed = reason
-	}
-}
-
-// add enters a publish, or returns why no more are taken.
-func (p *publishes) add(r transport.Receipt) (transport.Ticket, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed != nil {
-		return 0, p.closed
-	}
-	if p.waiting == nil {
-		p.waiting = make(map[transport.Ticket]transport.Receipt)
-	}
-	p.last++
-	p.waiting[p.last] = r
-	return p.last, nil
-}
-
-// settle ends the wait for t; the first call for a ticket counts.
-func (p *publishes) settle(t transport.Ticket, err error) {
-	p.mu.Lock()
-	r, ok := p.waiting[t]
-	delete(p.waiting, t)
-	if p.empty != nil && len(p.waiting) == 0 {
-		close(p.empty)
-		p.empty = nil
-	}
-	p.mu.Unlock()
-	if ok {
-		r.Settle(err)
-	}
-}
-
-// drain waits for those under way.
-func (p *publishes) drain(ctx context.Context) error {
-	p.mu.Lock()
-	if len(p.waiting) == 0 {
-		p.mu.Unlock()
-		return nil
-	}
-	empty := make(chan struct{})
-	p.empty = empty
-	p.mu.Unlock()
-	select {
-	case <-empty:
-		return nil
-	case <-ctx.Done():
-		p.mu.Lock()
-		n := len(p.waiting)
-		p.mu.Unlock()
-		return fmt.Errorf("%d publishes not confirmed: %w", n, await.Ended(ctx))
-	}
-}
-
-// failAll settles all with err.
-func (p *publishes) failAll(err error) {
-	p.mu.Lock()
-	tickets := make([]transport.Ticket, 0, len(p.waiting))
-	for t := range p.waiting {
-		tickets = append(tickets, t)
-	}
-	p.mu.Unlock()
-	for _, t := range tickets {
-		p.settle(t, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/lifecycle"
 )
 
 // Subscribe implements [transport.Conn].
@@ -27,7 +28,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	if ctx.Err() != nil {
 		return nil, await.Ended(ctx)
 	}
-	sub := &subscription{conn: c, ackWait: s.AckWait, done: make(chan struct{})}
+	sub := &subscription{Ending: lifecycle.NewEnding(), conn: c, ackWait: s.AckWait}
 	handler := func(m *stan.Msg) {
 		sub.intake.Lock()
 		defer sub.intake.Unlock()
@@ -40,7 +41,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 		return nil, err
 	}
 	sub.inner = inner
-	c.enter(sub)
+	c.Enter(sub.Ending)
 	return sub, nil
 }
 
@@ -147,38 +148,18 @@ func (*settler) Term(string) error       { return transport.ErrUnsupported }
 
 // subscription implements [transport.Subscription].
 type subscription struct {
+	*lifecycle.Ending
+
 	conn    *conn
 	inner   stan.Subscription
 	ackWait time.Duration
 
 	intake  sync.Mutex // held while a message is handed up
 	stopped bool
-
-	end  sync.Once
-	done chan struct{}
-	err  error // written before done is closed
-}
-
-func (s *subscription) finish(err error) {
-	s.end.Do(func() {
-		s.err = err
-		close(s.done)
-	})
 }
 
 // AckWait is what was asked for: the server lets each member have its own.
 func (s *subscription) AckWait() time.Duration { return s.ackWait }
-
-func (s *subscription) Done() <-chan struct{} { return s.done }
-
-func (s *subscription) Err() error {
-	select {
-	case <-s.done:
-		return s.err
-	default:
-		return nil
-	}
-}
 
 func (s *subscription) Stop() {
 	s.intake.Lock()
@@ -188,13 +169,10 @@ func (s *subscription) Stop() {
 
 func (s *subscription) Close(ctx context.Context) error {
 	s.Stop()
-	select {
-	case <-s.done:
+	if !s.Finish(transport.ErrClosed) {
 		return nil // it was closed before, or lost with its connection
-	default:
 	}
-	s.finish(transport.ErrClosed)
-	s.conn.leave(s)
+	s.conn.Leave(s.Ending)
 	// The acknowledgements are in the same buffer as the close request that
 	// follows them, and the server takes them in before it carries that out (its
 	// StanServer.barrier).

@@ -29,7 +29,7 @@ func TestPublishes(t *testing.T) {
 
 		a, b, c := add("a"), add("b"), add("c")
 		require.Equal(t, []transport.Ticket{a, b, c}, p.Tickets())
-		require.True(t, p.Update(c, func(s *string) { *s += "!" }))
+		require.True(t, p.Update(c, func(s *string) { *s += " changed" }))
 		require.True(t, p.Settle(a, nil))
 		require.False(t, p.Settle(a, errFailed), "once")
 		require.False(t, p.Update(a, func(*string) { t.Error("it is settled") }))
@@ -46,10 +46,10 @@ func TestPublishes(t *testing.T) {
 		require.Equal(t, transport.ErrClosed, err)
 		time.AfterFunc(time.Second, func() {
 			p.Settle(b, nil)
-			p.SettleAll(func(s string) error { return errors.New(s) })
+			p.SettleAll(errors.New)
 		})
 		require.NoError(t, p.Drain(t.Context()))
 		synctest.Wait()
-		require.Equal(t, map[string][]error{"a": {nil}, "b": {nil}, "c": {errors.New("c!")}}, outcomes)
+		require.Equal(t, map[string][]error{"a": {nil}, "b": {nil}, "c": {errors.New("c changed")}}, outcomes)
 	})
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/devserver"
 )
 
@@ -23,13 +22,6 @@ func TestStreamingClusterLosesItsLeader(t *testing.T) {
 	underLoad[tag](t, outage{
 		cluster: c,
 		leader:  c.Leader,
-		connect: func(t *testing.T, clientID string) *client.Client {
-			t.Helper()
-			conn, err := client.Build(deadline(t), c.ClusterID(), clientID, c.URL(), quiet())
-			require.NoError(t, err)
-			t.Cleanup(func() { closeClient(t, conn) })
-			return conn
-		},
 		// While there is no leader a publish goes nowhere, and nobody says so.
 		timeout: time.Second,
 	})

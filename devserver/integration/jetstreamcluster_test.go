@@ -21,14 +21,7 @@ func TestJetStreamClusterLosesItsLeader(t *testing.T) {
 	underLoad[tag](t, outage{
 		cluster: c,
 		leader:  func() (int, bool) { return c.Leader(c.ClusterID()) },
-		connect: func(t *testing.T, clientID string) *client.Client {
-			t.Helper()
-			conn, err := client.Build(deadline(t), c.ClusterID(), clientID, c.URL(), quiet(),
-				client.Transport(jetstream.Dialer(jetstream.Replicas(3), jetstream.Subjects(string(subject)))))
-			require.NoError(t, err)
-			t.Cleanup(func() { closeClient(t, conn) })
-			return conn
-		},
+		options: []client.Option{client.JetStream(jetstream.Replicas(3), jetstream.Subjects(string(subject)))},
 		timeout: 2 * time.Second,
 	})
 }

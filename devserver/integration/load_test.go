@@ -22,13 +22,23 @@ const clusterPatience = 2 * time.Minute
 // outage is a cluster whose leader is to be killed.
 type outage struct {
 	cluster interface {
+		ClusterID() string
+		URL() string
 		Kill(node int) error
 		Restart(node int) error
 		WaitReady(ctx context.Context) error
 	}
 	leader  func() (node int, ok bool)
-	connect func(t *testing.T, clientID string) *client.Client
+	options []client.Option
 	timeout time.Duration // of each publish
+}
+
+func (o outage) connect(t *testing.T, clientID string) *client.Client {
+	t.Helper()
+	c, err := client.Build(deadline(t), o.cluster.ClusterID(), clientID, o.cluster.URL(), append([]client.Option{quiet()}, o.options...)...)
+	require.NoError(t, err)
+	t.Cleanup(func() { closeClient(t, c) })
+	return c
 }
 
 // underLoad kills the leader while events are published as fast as they are

@@ -51,6 +51,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 		Life: lifecycle.New(), cfg: cfg, options: o, log: cfg.Logger,
 		subs: make(map[*subscription]struct{}), held: make(map[string]struct{}),
 	}
+	c.outbox.generation.Store(1)
 	c.watch = natsconn.Watch{Log: c.log, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}
 	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {

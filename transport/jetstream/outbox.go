@@ -15,6 +15,46 @@ type outbox struct {
 	holding    atomic.Bool
 	generation atomic.Uint64 // of the connection: grows with each reconnect
 	again      sync.Mutex    // one sends again at a time
+	armed      atomic.Bool   // a timer runs for those that nobody answers
+}
+
+// silence is after what time a publish that has a message ID is sent again though
+// the connection seems to live: the answer went down with the stream's leader.
+// It doubles with each time. Without the ID, silence says nothing of a publish.
+const silence = 2 * time.Second
+
+// mindSilence makes sure that what nobody answers is noticed.
+func (c *conn) mindSilence() {
+	if c.outbox.armed.CompareAndSwap(false, true) {
+		time.AfterFunc(silence, func() {
+			c.outbox.armed.Store(false)
+			c.background(c.breakSilence)
+		})
+	}
+}
+
+// breakSilence sends again what nobody has answered.
+func (c *conn) breakSilence() {
+	c.outbox.again.Lock()
+	defer c.outbox.again.Unlock()
+	window := c.duplicateWindow() - unansweredFor
+	tickets := c.publishes.Tickets()
+	for _, t := range tickets {
+		due := false
+		c.publishes.Update(t, func(p *publish) {
+			due = p.hasID && !p.sent.IsZero() && time.Since(p.last) >= silence<<p.silent && time.Since(p.sent) < window
+			if due {
+				p.silent++
+				p.generation = 0 // so that it is sent once more over this connection
+			}
+		})
+		if due && c.nc.IsConnected() {
+			c.send(t, true)
+		}
+	}
+	if len(tickets) > 0 {
+		c.mindSilence()
+	}
 }
 
 // sendAgain sends what waits, after the connection came back: what has not left

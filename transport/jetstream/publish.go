@@ -27,7 +27,9 @@ type publish struct {
 	hasID   bool
 	sent    time.Time // when it first left; zero: it has not
 
-	generation uint64    // of the connection over which it left last
+	last       time.Time // when it left last
+	generation uint64    // of the connection over which it did; the first is 1
+	silent     int       // how often it was sent again since nobody answered
 	asked      time.Time // when the server first said that nobody takes it
 }
 
@@ -66,6 +68,7 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 	if !c.outbox.holding.Load() {
 		c.send(t, false)
 	}
+	c.mindSilence()
 	return t
 }
 
@@ -105,8 +108,9 @@ func (c *conn) send(t transport.Ticket, shared bool) {
 		}
 		due = true
 		p.generation = generation
+		p.last = time.Now()
 		if p.sent.IsZero() {
-			p.sent = time.Now()
+			p.sent = p.last
 		}
 		m = p.message
 		if shared {

@@ -16,7 +16,7 @@ type Broker struct {
 	mu       sync.Mutex
 	channels map[string]*channel
 	conns    map[*conn]struct{}
-	seen     map[string]time.Time // message IDs, for deduplication, and until when
+	seen     recent // message IDs, for deduplication
 	faults   faults
 	changed  chan struct{} // closed with the next message; nil until somebody asks
 }
@@ -31,7 +31,6 @@ func New(opts ...Option) *Broker {
 		options:  o,
 		channels: make(map[string]*channel),
 		conns:    make(map[*conn]struct{}),
-		seen:     make(map[string]time.Time),
 	}
 }
 

@@ -8,9 +8,6 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// deduplication is how long a message ID is remembered: JetStream's default.
-const deduplication = 2 * time.Minute
-
 // conn implements transport.Conn. The broker's lock guards it.
 type conn struct {
 	broker   *Broker
@@ -85,16 +82,9 @@ func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt, tick
 // store stores m unless it has a message ID that was seen a short while ago.
 func (b *Broker) store(m transport.Message) {
 	if m.ID != "" && b.options.features.Deduplicate && b.options.defect != ignoresMessageID {
-		now := time.Now()
-		for id, until := range b.seen {
-			if now.After(until) {
-				delete(b.seen, id)
-			}
-		}
-		if _, twice := b.seen[m.ID]; twice {
+		if b.seen.saw(m.ID) {
 			return
 		}
-		b.seen[m.ID] = now.Add(deduplication)
 	}
 	if b.options.defect == losesHeaders {
 		m.Header = nil

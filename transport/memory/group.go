@@ -35,7 +35,8 @@ type group struct {
 	again   []uint64            // of pending: to be sent again
 	members []*subscription
 	turn    int         // which member is next
-	timer   *time.Timer // fires when the earliest of pending is due
+	timer   *time.Timer // fires when the earliest of pending is due, or before
+	fires   time.Time   // when it does
 }
 
 // pending is a message that was sent and not acknowledged.
@@ -140,6 +141,7 @@ func (g *group) delay(p *pending, d time.Duration) {
 	g.again = slices.DeleteFunc(g.again, func(sequence uint64) bool { return sequence == p.sequence })
 	p.delayed = true
 	p.due = time.Now().Add(d)
+	g.arm(p.due)
 }
 
 // release takes it from the member who has it.
@@ -176,7 +178,6 @@ func (g *group) dispatch() {
 		}
 		g.send(m, p)
 	}
-	g.arm()
 }
 
 // head returns what is to be sent next: first what was sent before. 0: nothing.
@@ -210,6 +211,7 @@ func (g *group) send(m *subscription, p *pending) {
 	p.member = m
 	p.deliveries++
 	p.due = time.Now().Add(m.config.AckWait)
+	g.arm(p.due)
 	m.inFlight++
 	message := g.channel.log[p.sequence-1]
 	d := transport.Delivery{
@@ -238,36 +240,39 @@ func (g *group) done(p *pending) {
 	}
 }
 
-// arm sets the timer to when the earliest message is due.
-func (g *group) arm() {
+// arm makes sure that the timer fires at that time at the latest.
+func (g *group) arm(due time.Time) {
 	if g.channel.broker.options.defect == neverRedelivers {
 		return
 	}
-	var earliest *pending
-	for _, p := range g.pending {
-		if (p.member != nil || p.delayed) && (earliest == nil || p.due.Before(earliest.due)) {
-			earliest = p
-		}
-	}
 	if g.timer != nil {
+		if !due.Before(g.fires) {
+			return
+		}
 		g.timer.Stop()
-		g.timer = nil
 	}
-	if earliest != nil {
-		g.timer = time.AfterFunc(time.Until(earliest.due), func() {
-			g.channel.broker.mu.Lock()
-			defer g.channel.broker.mu.Unlock()
-			g.expire()
-		})
-	}
+	g.fires = due
+	g.timer = time.AfterFunc(time.Until(due), func() {
+		g.channel.broker.mu.Lock()
+		defer g.channel.broker.mu.Unlock()
+		g.expire()
+	})
 }
 
 // expire sends again what is due, oldest first.
 func (g *group) expire() {
+	if g.timer != nil {
+		g.timer.Stop()
+		g.timer = nil
+	}
 	now := time.Now()
 	var due []*pending
 	for _, p := range g.pending {
-		if (p.member != nil || p.delayed) && !p.due.After(now) {
+		switch {
+		case p.member == nil && !p.delayed:
+		case p.due.After(now):
+			g.arm(p.due)
+		default:
 			due = append(due, p)
 		}
 	}

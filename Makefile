@@ -11,7 +11,7 @@ GOTEST := GOWORK=off $(if $(CC_FOUND),CGO_ENABLED=1) go test $(RACE)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help demo server test race-mode test-integration test-conformance test-docker test-node test-cluster fuzz lint bench-overhead bench-json
+.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster fuzz lint bench-overhead bench-json
 
 # A pipe fails with what is piped, not with what reads it.
 test-conformance bench-overhead: SHELL := bash
@@ -23,6 +23,10 @@ help: ## what there is to run
 demo: ## the ticketing story on an embedded server that is stopped in the middle: nothing is lost
 	@cd devserver && GOWORK=off go build -o ../bin/demo ./cmd/demo
 	@bin/demo
+
+demo-jetstream: ## the same on JetStream
+	@cd devserver && GOWORK=off go build -o ../bin/demo ./cmd/demo
+	@bin/demo -jetstream
 
 server: ## a NATS Streaming server on port 4222, cluster ID ticketing, monitoring on 8222
 	@cd devserver && GOWORK=off go build -o ../bin/server ./cmd/server

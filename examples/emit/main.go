@@ -4,7 +4,8 @@
 //
 // It connects to NATS_URL (default nats://localhost:4222), cluster
 // NATS_CLUSTER_ID (default ticketing), as the client NATS_CLIENT_ID (default: made
-// of the names of the program and the host). The exit status is 0 when all
+// of the names of the program and the host). With NATS_TRANSPORT=jetstream it does
+// so over JetStream. The exit status is 0 when all
 // events are stored.
 package main
 

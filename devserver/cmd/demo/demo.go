@@ -24,6 +24,9 @@ type demo struct {
 	window  time.Duration // to pay for an order
 	outage  time.Duration // how long the server is away
 	limit   time.Duration // for everything; beyond it what is missing is given up for lost
+
+	jetStream bool // instead of NATS Streaming
+
 	screen  *screen
 
 	journal func(*ledger) platform.Journal // what the members write in; nil: the ledger itself
@@ -70,13 +73,17 @@ func (d *demo) play(ctx context.Context) error {
 			srv.Shutdown()
 		}
 	}()
-	d.screen.sayf("server up: NATS Streaming, with its events in files")
+	broker := "NATS Streaming"
+	if d.jetStream {
+		broker = "JetStream"
+	}
+	d.screen.sayf("server up: %s, with its events in files", broker)
 
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	var actors sync.WaitGroup
 	var failed error
-	members := d.members(server{srv.ClusterID(), srv.URL()})
+	members := d.members(server{srv.ClusterID(), srv.URL(), d.jetStream})
 	actors.Go(func() {
 		failed = listener.Run(ctx, members...)
 		end(failed)

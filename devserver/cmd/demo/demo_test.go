@@ -54,7 +54,14 @@ func figures(t *testing.T, out string) (published, handled, lost int) {
 
 func TestLastLineIsTrue(t *testing.T) {
 	t.Parallel()
+	t.Run("NATS Streaming", func(t *testing.T) { t.Parallel(); lastLineIsTrue(t, false) })
+	t.Run("JetStream", func(t *testing.T) { t.Parallel(); lastLineIsTrue(t, true) })
+}
+
+func lastLineIsTrue(t *testing.T, jetStream bool) {
+	t.Helper()
 	d, out := small()
+	d.jetStream = jetStream
 	spy := &spy{published: make(map[string]bool), handled: make(map[string]int)}
 	d.journal = func(l *ledger) platform.Journal { spy.ledger = l; return spy }
 	require.Zero(t, d.run(t.Context()), out)

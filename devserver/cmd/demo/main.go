@@ -2,10 +2,11 @@
 // for a while: nothing is lost.
 //
 //	make demo
+//	make demo-jetstream
 //	go run ./devserver/cmd/demo
 //
 // It needs nothing but Go. It starts an embedded NATS Streaming server on a file
-// store, the four services of examples/ticketing with two members each, and some
+// store, or with -jetstream that of JetStream, the four services of examples/ticketing with two members each, and some
 // hundred stories of people who sell and buy tickets. In the middle it stops the
 // server and starts it again. It ends by itself, in about twenty seconds, with a
 // line such as
@@ -41,6 +42,7 @@ func main() {
 		limit:   45 * time.Second,
 	}
 	flag.IntVar(&d.stories, "stories", d.stories, "`number` of tickets, each of them ten events or a few more")
+	flag.BoolVar(&d.jetStream, "jetstream", false, "on JetStream instead of NATS Streaming")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

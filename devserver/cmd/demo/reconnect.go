@@ -10,7 +10,7 @@ import (
 	"github.com/sgtickets/common/listener"
 )
 
-// HAND-MADE: a client does not come back by itself yet when its connection is
+// HAND-MADE: a client of NATS Streaming does not come back by itself yet when its connection is
 // lost for good, which happens when the server is away for long, or comes back
 // without its store. Once it does, only connect remains of this file.
 //
@@ -53,11 +53,15 @@ func (r reconnecting) connected(ctx context.Context) (err error) {
 // server is where to connect to.
 type server struct {
 	clusterID, url string
+	jetStream      bool
 }
 
 // connect gives a member a client of its own, which waits for the server. The
 // library's log, which would tell of each attempt, is left out.
 func connect(ctx context.Context, s server, member string) (*client.Client, error) {
-	return client.Build(ctx, s.clusterID, client.ID(member), s.url,
-		client.Logger(slog.New(slog.DiscardHandler)))
+	opts := []client.Option{client.Logger(slog.New(slog.DiscardHandler))}
+	if s.jetStream {
+		opts = append(opts, client.JetStream()) // the one line that differs
+	}
+	return client.Build(ctx, s.clusterID, client.ID(member), s.url, opts...)
 }

@@ -27,7 +27,7 @@ func TestMembersReconnect(t *testing.T) {
 	d, _ := small()
 	d.platform, d.ledger = platform.New(d.window), newLedger()
 	var members []listener.Runner
-	for _, m := range d.members(server{srv.ClusterID(), srv.URL()}) {
+	for _, m := range d.members(server{srv.ClusterID(), srv.URL(), false}) {
 		m := m.(reconnecting)
 		m.lost = func(string) { lost.Add(1) }
 		members = append(members, m)

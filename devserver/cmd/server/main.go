@@ -1,6 +1,6 @@
-// Command server runs a NATS Streaming server alone, until Ctrl-C or SIGTERM
-// ends it: the one of package devserver, for trying the ticketing services
-// without a container.
+// Command server runs a NATS Streaming server, which has JetStream as well, alone,
+// until Ctrl-C or SIGTERM ends it: the one of package devserver, for trying the
+// ticketing services without a container.
 //
 //	go run ./cmd/server
 //	go run ./cmd/server -p 4222 -m 8222 -hbi 5s -hbt 5s -hbf 2 -SD -cid ticketing

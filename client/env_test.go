@@ -1,0 +1,43 @@
+package client_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/internal/fakeconn"
+)
+
+// TestTransportFromEnv: the environment chooses, unless the program has chosen
+// something else.
+func TestTransportFromEnv(t *testing.T) {
+	dial := client.Transport((&fakeconn.Conn{}).Dialer())
+	for _, tc := range []struct {
+		value string
+		opts  []client.Option
+		text  string
+	}{
+		{"Jetstream", nil, `NATS_TRANSPORT "Jetstream": use streaming or jetstream`},
+		{"streaming", []client.Option{client.JetStream()}, "it would have no effect"},
+		{"streaming", []client.Option{dial}, "it would have no effect"},
+		{"jetstream", []client.Option{dial}, "it would have no effect"},
+		// Those that are possible fail for the URL alone, as the transport that was chosen.
+		{"", nil, "unknown scheme"},
+		{"streaming", nil, "unknown scheme"},
+		{"jetstream", nil, "names the stream"},
+		{"jetstream", []client.Option{client.JetStream()}, "names the stream"},
+		{"", []client.Option{client.JetStream()}, "names the stream"},
+	} {
+		t.Setenv("NATS_TRANSPORT", tc.value)
+		t.Setenv("NATS_URL", "ftp://nowhere")
+		t.Setenv("NATS_CLUSTER_ID", "a.cluster") // which a stream can't be called
+		_, err := client.FromEnv(t.Context(), append([]client.Option{quiet()}, tc.opts...)...)
+		require.ErrorIs(t, err, client.ErrInvalid, "%q", tc.value)
+		require.ErrorContains(t, err, tc.text, "%q", tc.value)
+	}
+	t.Setenv("NATS_TRANSPORT", "")
+	c, err := client.FromEnv(t.Context(), quiet(), dial)
+	require.NoError(t, err)
+	require.NoError(t, c.Close(t.Context()))
+}

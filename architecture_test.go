@@ -73,8 +73,10 @@ func TestArrows(t *testing.T) {
 		"transport/stan":               {"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "transport/internal/inflight", "subjects", "internal/await"},
 		"transport/internal/lifecycle": {},
 		"transport/internal/inflight":  {"transport", "internal/await"},
-		"transport/jetstream": {"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "transport/internal/inflight",
-			"subjects", "internal/await", "internal/backoff"},
+		"transport/jetstream": {
+			"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "transport/internal/inflight",
+			"subjects", "internal/await", "internal/backoff",
+		},
 		"transport/memory":        {"transport"},
 		"transport/transporttest": {"transport"},
 		"client":                  {"transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff"},

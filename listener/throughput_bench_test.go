@@ -26,7 +26,8 @@ func BenchmarkInProcess(b *testing.B) {
 			require.NoError(b, err)
 			handled, done := 0, make(chan struct{})
 			l, err := listener.New(c, "bench", func(context.Context, events.TicketCreated, listener.Delivery) error {
-				if handled++; handled == b.N {
+				handled++
+				if handled == b.N {
 					close(done)
 				}
 				return nil

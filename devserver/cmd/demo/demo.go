@@ -27,7 +27,7 @@ type demo struct {
 
 	jetStream bool // instead of NATS Streaming
 
-	screen  *screen
+	screen *screen
 
 	journal func(*ledger) platform.Journal // what the members write in; nil: the ledger itself
 

@@ -17,6 +17,10 @@ type Config struct {
 	ClientID  string
 	URL       string       // of a server, or of several, separated by commas
 	Logger    *slog.Logger // nil: nothing is logged
+
+	// Notify, unless it is nil, is told what happens to the connection. It must not
+	// block, nor call the connection, and be safe for concurrent use.
+	Notify func(Event)
 }
 
 // Conn is a connection to a broker. All its methods are safe for concurrent use.
@@ -45,6 +49,10 @@ type Conn interface {
 	// DeleteDurable makes the broker forget the durable that s names, and
 	// succeeds if there is none. The broker may keep it while it has members.
 	DeleteDurable(ctx context.Context, s SubscribeConfig) error
+
+	// Ping makes a round trip to the broker, not only to the server that it runs on.
+	// It returns when ctx is done at the latest.
+	Ping(ctx context.Context) error
 
 	// Done is closed when the connection is over: closed, or lost for good.
 	Done() <-chan struct{}

@@ -23,6 +23,8 @@ type Conn struct {
 	// OnDelete, unless it is nil, is called by DeleteDurable, and what it returns is
 	// returned.
 	OnDelete func(ctx context.Context) error
+	// OnPing, unless it is nil, is called by Ping, and what it returns is returned.
+	OnPing func(ctx context.Context) error
 
 	mu        sync.Mutex
 	published []transport.Message
@@ -117,6 +119,14 @@ func (c *Conn) Deleted() []transport.SubscribeConfig {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]transport.SubscribeConfig(nil), c.deleted...)
+}
+
+// Ping implements transport.Conn.
+func (c *Conn) Ping(ctx context.Context) error {
+	if c.OnPing != nil {
+		return c.OnPing(ctx)
+	}
+	return c.Err()
 }
 
 // Done implements transport.Conn.

@@ -52,7 +52,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 		subs: make(map[*subscription]struct{}), held: make(map[string]struct{}),
 	}
 	c.outbox.generation.Store(1)
-	c.watch = natsconn.Watch{Log: c.log, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}
+	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}
 	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {
 		return nil, err
@@ -101,6 +101,17 @@ func request[T any](ctx context.Context, call func(context.Context) (T, error)) 
 
 func (c *conn) Features() transport.Features {
 	return transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true}
+}
+
+// Ping implements [transport.Conn]: it asks for the stream.
+func (c *conn) Ping(ctx context.Context) error {
+	if err := c.Err(); err != nil {
+		return err
+	}
+	if _, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) }); err != nil {
+		return c.explain(err)
+	}
+	return nil
 }
 
 // disconnected and reconnected are called on a goroutine of nats.go.

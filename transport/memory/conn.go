@@ -161,6 +161,13 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 	return nil
 }
 
+func (c *conn) Ping(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return c.Err()
+}
+
 func (c *conn) Done() <-chan struct{} { return c.done }
 
 func (c *conn) Err() error {

@@ -41,6 +41,12 @@ func (c *conn) Features() transport.Features {
 	return transport.Features{AckWaitUnit: time.Second}
 }
 
+// Ping implements [transport.Conn]: it asks for the streaming server, not only for
+// the NATS server that it runs on.
+func (c *conn) Ping(context.Context) error {
+	return transport.ErrUnsupported // until the session is supervised
+}
+
 // lost ends the connection because stan.go gave it up. It is called from
 // goroutines of stan.go and nats.go.
 func (c *conn) lost(cause error) {

@@ -1,0 +1,60 @@
+package transport
+
+import (
+	"fmt"
+	"time"
+)
+
+// EventKind tells the events of a connection apart.
+type EventKind int
+
+// What happens to a connection.
+const (
+	// Disconnected: the link to the server is gone, and is being restored.
+	Disconnected EventKind = iota + 1
+	// Reconnected: the link is back, and what was going on goes on.
+	Reconnected
+	// SessionReplaced: the server had given the client up, and a new session has
+	// taken the place of the old one. Only NATS Streaming has sessions.
+	SessionReplaced
+	// StoreLost: the server came back without what it had stored.
+	StoreLost
+	// ServersDiscovered: the cluster told of servers that were not known.
+	ServersDiscovered
+	// LameDuck: the server is about to shut down.
+	LameDuck
+	// SlowConsumer: messages were dropped, since they were not taken fast enough.
+	// They come again.
+	SlowConsumer
+	// AsyncError: the server reported an error that belongs to no call.
+	AsyncError
+	// Degraded: the connection works, but not all of it; Reason says what does not.
+	Degraded
+	// Recovered: what Reason said is over.
+	Recovered
+	// Closed: Close was called.
+	Closed
+)
+
+var eventNames = [...]string{
+	Disconnected: "disconnected", Reconnected: "reconnected", SessionReplaced: "session replaced", StoreLost: "store lost",
+	ServersDiscovered: "servers discovered", LameDuck: "lame duck", SlowConsumer: "slow consumer", AsyncError: "asynchronous error",
+	Degraded: "degraded", Recovered: "recovered", Closed: "closed",
+}
+
+// String returns the kind's name in words.
+func (k EventKind) String() string {
+	if k >= 1 && int(k) < len(eventNames) {
+		return eventNames[k]
+	}
+	return fmt.Sprintf("EventKind(%d)", int(k))
+}
+
+// Event is something that happened to a connection.
+type Event struct {
+	Kind   EventKind
+	Time   time.Time
+	Err    error  // why, where there is an error
+	Reason string // of Degraded and Recovered: the same text for both
+	Server string // URL of the server that it is about, without secrets, where it is about one
+}

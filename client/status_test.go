@@ -97,16 +97,20 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 	})
 }
 
-// TestStatusOfAConnectionThatIsLostForGood is Closed as soon as Done is.
+// TestStatusOfAConnectionThatIsLostForGood is Closed as soon as Done is. Why stands
+// in the log already: the transport has said so.
 func TestStatusOfAConnectionThatIsLostForGood(t *testing.T) {
 	t.Parallel()
+	var log bytes.Buffer
 	conn := &fakeconn.Conn{}
-	c := on(t, conn)
+	c := on(t, conn, client.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+	log.Reset()
 	lost := errors.Join(transport.ErrConnectionLost, io.EOF)
 	conn.End(lost)
 	<-c.Done()
 	require.Equal(t, client.Closed, c.Status().State)
 	require.Equal(t, lost, c.Status().Err)
+	require.Empty(t, log.String())
 	require.NoError(t, c.Close(t.Context()))
 	require.Equal(t, lost, c.Status().Err)
 }

@@ -420,7 +420,7 @@ func TestStoreLost(t *testing.T) {
 	publishFrom[alone](t, c, 11, 15)
 	require.Equal(t, countFrom(11, 15), box.take(t, 5), "although their sequences were handled before")
 	require.Equal(t, countFrom(11, 15), lone.take(t, 5))
-	require.Contains(t, log.String(), "session replaced")
-	require.Contains(t, log.String(), "the server came back without what it had stored")
+	require.Contains(t, log.String(), "a new session has taken the place of the old one")
+	require.Contains(t, log.String(), "the server has lost what it had stored")
 	require.NoError(t, c.Err())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/internal/eventlog"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
 	"github.com/sgtickets/common/transport/internal/natsconn"
@@ -182,28 +183,10 @@ func (c *conn) wake() {
 // tell tells the owner.
 func (c *conn) tell(e transport.Event) {
 	e.Time = time.Now()
-	attributes := []any{slog.String("client", c.cfg.ClientID)}
-	if e.Err != nil {
-		attributes = append(attributes, slog.Any("error", e.Err))
-	}
-	if e.Reason != "" {
-		attributes = append(attributes, slog.String("reason", e.Reason))
-	}
-	switch e.Kind {
-	case transport.SessionReplaced, transport.Recovered:
-		c.log.Info(e.Kind.String(), attributes...)
-	case transport.Degraded:
-		c.log.Warn(e.Kind.String(), attributes...)
-	case transport.AsyncError:
-		if e.Server == "" && e.Err != nil {
-			c.log.Warn(e.Kind.String(), attributes...)
-		}
-	case transport.StoreLost:
-		c.log.Error("the server came back without what it had stored", attributes...)
-	default: // the NATS connection has logged it
-	}
 	if c.cfg.Notify != nil {
 		c.cfg.Notify(e)
+	} else {
+		eventlog.Write(c.log, e)
 	}
 }
 
@@ -286,6 +269,7 @@ func (c *conn) Close(ctx context.Context) error {
 	c.mu.Unlock()
 	flushed := c.drain(ctx)
 	c.End(transport.ErrClosed)
+	c.tell(transport.Event{Kind: transport.Closed})
 
 	c.mu.Lock()
 	w, up := c.machine.wire, c.machine.phase == phaseUp

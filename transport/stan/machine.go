@@ -55,6 +55,7 @@ type member struct {
 	known  bool              // whoever asked for it was told that it is open
 	ailing bool              // whoever watches was told that it can't be opened again
 
+	anew    bool // to be opened anew as soon as it is open
 	attempt int
 	sub     *subscription // the shell's side of it; the machine does not look at it
 }
@@ -268,13 +269,17 @@ func (m *machine) subscribe(s *member) {
 
 func (m *machine) join(s *member) {
 	inner := s.inner
-	s.state, s.epoch, s.inner = memberJoining, m.epoch, nil
+	s.state, s.epoch, s.inner, s.anew = memberJoining, m.epoch, nil, false
 	m.add(effect{do: joinMember, wire: m.wire, member: s, inner: inner})
 }
 
-// rejoin opens a member anew, such as from another position.
+// rejoin opens a member anew, to begin from another position. If it is not open yet,
+// or there is no session, it is so when it is.
 func (m *machine) rejoin(s *member) {
-	if s.state == memberOpen && m.phase == phaseUp {
+	switch {
+	case s.state == memberJoining:
+		s.anew = true
+	case s.state == memberOpen && m.phase == phaseUp:
 		m.join(s)
 	}
 }
@@ -302,6 +307,9 @@ func (m *machine) joined(s *member, epoch, session uint64, inner stan.Subscripti
 		if !s.known {
 			s.known = true
 			m.add(effect{do: tellMember, member: s})
+		}
+		if s.anew {
+			m.join(s)
 		}
 	case isUnconnected(err): // which the machine is about to be told
 		s.state = memberAway

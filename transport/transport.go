@@ -32,8 +32,8 @@ type Conn interface {
 	// Publish starts to store m, and does not wait for the broker. r.Settle is
 	// called exactly once, from any goroutine, possibly before Publish returns:
 	// with nil once the broker has stored m, and otherwise with an error that
-	// matches either ErrNotStored or ErrOutcomeUnknown. m.Data and m.Header
-	// belong to the transport until then. After Done is closed or Close has
+	// matches either ErrNotStored or ErrOutcomeUnknown. m.Data belongs to the
+	// transport until then, m.Header for good. After Done is closed or Close has
 	// begun, the outcome is ErrNotStored.
 	Publish(m Message, r Receipt) Ticket
 

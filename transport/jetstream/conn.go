@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,6 +48,8 @@ type conn struct {
 	outbox    outbox
 	acks      string // prefix of the subjects on which publishes are answered
 
+	maxPayload atomic.Int64 // of the server connected to last
+
 	mu      sync.Mutex
 	stream  js.StreamConfig // as it was last seen
 	subs    map[*subscription]struct{}
@@ -61,18 +64,20 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 		Life: lifecycle.New(), cfg: cfg, options: o, log: cfg.Logger,
 		subs: make(map[*subscription]struct{}), held: make(map[string]struct{}),
 	}
-	c.outbox.generation.Store(1)
+	c.outbox.begin()
 	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}
 	nc, err := natsconn.Connect(ctx, cfg, c.apply, o.nats)
 	if err != nil {
 		return nil, err
 	}
 	c.nc = nc
+	c.maxPayload.Store(nc.MaxPayload())
 	if err := c.begin(ctx); err != nil {
 		nc.Close()
 		return nil, c.explain(err)
 	}
 	c.Begin()
+	c.background(c.write)
 	if nc.IsClosed() { // before that
 		c.lost(nc.LastError())
 	}
@@ -132,14 +137,17 @@ func (c *conn) Ping(ctx context.Context) error {
 }
 
 // disconnected and reconnected are called on a goroutine of nats.go.
-func (c *conn) disconnected() { c.outbox.holding.Store(true) }
+func (c *conn) disconnected() { c.outbox.cut.Store(c.outbox.generation.Load()) }
 
+// reconnected: what waits is sent again, also while Close waits for it. What went
+// into the connection that is gone may be stored; its message ID keeps it from
+// being stored twice, as long as the server remembers it.
 func (c *conn) reconnected() {
 	c.outbox.generation.Add(1)
+	c.outbox.replace(c.publishes.Tickets())
 	if !c.Up() {
 		return
 	}
-	c.background(c.sendAgain)
 	for _, s := range c.subscriptions() {
 		s.restart("the connection was lost and is back")
 	}

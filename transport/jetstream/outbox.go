@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,18 +8,80 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// outbox says when publishes may leave. While there is no connection they stay
-// among those that wait, so that what is sent once it is back goes out in order.
+// outbox holds what is to be sent, in order, until the writer sends it: a write into
+// a socket that takes nothing must not hold up who publishes. Once there is a new
+// connection, all that waits for an answer is in it again.
 type outbox struct {
-	holding    atomic.Bool
-	generation atomic.Uint64 // of the connection: grows with each reconnect
-	again      sync.Mutex    // one sends again at a time
+	generation atomic.Uint64 // of the connection: grows with each reconnect; the first is 1
+	cut        atomic.Uint64 // the generation whose connection is gone: nothing leaves until the next
+	wake       chan struct{} // wakes the writer; one is enough
 	armed      atomic.Bool   // a timer runs for those that nobody answers
+
+	mu    sync.Mutex
+	queue []transport.Ticket
+}
+
+func (o *outbox) begin() {
+	o.generation.Store(1)
+	o.wake = make(chan struct{}, 1)
+}
+
+// put has t sent.
+func (o *outbox) put(t transport.Ticket) {
+	o.mu.Lock()
+	o.queue = append(o.queue, t)
+	o.mu.Unlock()
+	o.rouse()
+}
+
+// replace has these sent, and nothing else that was to be.
+func (o *outbox) replace(tickets []transport.Ticket) {
+	o.mu.Lock()
+	o.queue = tickets
+	o.mu.Unlock()
+	o.rouse()
+}
+
+func (o *outbox) rouse() {
+	select {
+	case o.wake <- struct{}{}:
+	default: // it will look
+	}
+}
+
+// take returns what is to be sent. The queue goes on in the memory of used.
+func (o *outbox) take(used []transport.Ticket) []transport.Ticket {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := o.queue
+	o.queue = used[:0]
+	return all
+}
+
+// write sends what is to be sent, until the connection is over.
+func (c *conn) write() {
+	var batch []transport.Ticket
+	for {
+		select {
+		case <-c.outbox.wake:
+		case <-c.Done():
+			return
+		}
+		c.maxPayload.Store(c.nc.MaxPayload()) // of another server it may be another
+		for batch = c.outbox.take(batch); len(batch) > 0; batch = c.outbox.take(batch) {
+			for _, t := range batch {
+				if !c.send(t) {
+					break // the next connection sends all that waits
+				}
+			}
+		}
+	}
 }
 
 // silence is after what time a publish that has a message ID is sent again though
 // the connection seems to live: the answer went down with the stream's leader.
-// It doubles with each time. Without the ID, silence says nothing of a publish.
+// It doubles with each time, up to four times of it. Without the ID, silence says
+// nothing of a publish.
 const silence = 2 * time.Second
 
 // mindSilence makes sure that what nobody answers is noticed.
@@ -35,21 +96,19 @@ func (c *conn) mindSilence() {
 
 // breakSilence sends again what nobody has answered.
 func (c *conn) breakSilence() {
-	c.outbox.again.Lock()
-	defer c.outbox.again.Unlock()
-	window := c.duplicateWindow() - unansweredFor
+	window := c.duplicateWindow()
 	tickets := c.publishes.Tickets()
 	for _, t := range tickets {
 		due := false
 		c.publishes.Update(t, func(p *publish) {
-			due = p.hasID && !p.sent.IsZero() && time.Since(p.last) >= silence<<p.silent && time.Since(p.sent) < window
+			due = p.hasID && p.open > 0 && time.Since(p.last) >= silence<<min(p.silent, 2) && time.Since(p.first) < window
 			if due {
 				p.silent++
 				p.generation = 0 // so that it is sent once more over this connection
 			}
 		})
-		if due && c.nc.IsConnected() {
-			c.send(t, true)
+		if due {
+			c.outbox.put(t)
 		}
 	}
 	if len(tickets) > 0 {
@@ -57,53 +116,10 @@ func (c *conn) breakSilence() {
 	}
 }
 
-// sendAgain sends what waits, after the connection came back: what has not left
-// yet, and what went into the connection that is gone. The latter may be stored;
-// its message ID keeps it from being stored twice, as long as the server
-// remembers it.
-func (c *conn) sendAgain() {
-	c.outbox.again.Lock()
-	defer c.outbox.again.Unlock()
-	var last transport.Ticket
-	for released := false; c.nc.IsConnected(); {
-		tickets := c.publishes.Tickets()
-		for len(tickets) > 0 && tickets[0] <= last {
-			tickets = tickets[1:]
-		}
-		for _, t := range tickets {
-			last = t
-			if c.forgotten(t) {
-				c.publishes.Settle(t, fmt.Errorf("%w: the connection was lost before the stream answered", transport.ErrOutcomeUnknown))
-				continue
-			}
-			c.send(t, true)
-		}
-		if released {
-			return
-		}
-		// What is published from now on leaves by itself. What has seen that it was to
-		// wait is among the tickets by now.
-		if len(tickets) == 0 {
-			c.outbox.holding.Store(false)
-			released = true
-		}
-	}
-	c.outbox.holding.Store(true) // the next reconnect goes on
-}
-
-// forgotten reports whether t may have been stored so long ago, or without an ID,
-// that the server could not tell that it is the same.
-func (c *conn) forgotten(t transport.Ticket) (yes bool) {
-	window := c.duplicateWindow() - unansweredFor
-	now := c.outbox.generation.Load()
-	c.publishes.Update(t, func(p *publish) {
-		yes = !p.sent.IsZero() && p.generation != now && (!p.hasID || time.Since(p.sent) > window)
-	})
-	return yes
-}
-
+// duplicateWindow is for how long it is safe to send a publish again: the server
+// remembers its ID a little longer.
 func (c *conn) duplicateWindow() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stream.Duplicates
+	return c.stream.Duplicates - unansweredFor
 }

@@ -23,22 +23,31 @@ const (
 
 // publish is one that waits for the stream's answer.
 type publish struct {
-	message nats.Msg // its data belongs to the publisher again once it is settled
+	message nats.Msg // its data is the transport's own: it may be written still when the publisher has its buffer back
 	hasID   bool
-	sent    time.Time // when it first left; zero: it has not
 
+	// open is how often it left with nobody having said that nothing came of that:
+	// with the server's word on one time, the others may have been stored still.
+	open       int
+	first      time.Time // when the first of those was
 	last       time.Time // when it left last
-	generation uint64    // of the connection over which it did; the first is 1
+	generation uint64    // of the connection over which it did; 0: it is to leave over any
 	silent     int       // how often it was sent again since nobody answered
 	asked      time.Time // when the server first said that nobody takes it
 }
 
 // abandoned is the outcome of a publish whose answer is not waited for any more.
 func (p publish) abandoned() error {
-	if p.sent.IsZero() {
+	if p.open == 0 {
 		return transport.ErrNotStored
 	}
 	return transport.ErrOutcomeUnknown
+}
+
+// refuted is p when nothing came of one of the times that it left.
+func (p publish) refuted() publish {
+	p.open = max(p.open-1, 0)
+	return p
 }
 
 // listenForAcks subscribes to the answers to publishes: one subject for all, in
@@ -53,21 +62,20 @@ func (c *conn) listenForAcks() error {
 	return sub.SetPendingLimits(-1, -1)
 }
 
-// Publish implements [transport.Conn].
+// Publish implements [transport.Conn]. The writer sends it.
 func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
 	p := publish{message: nats.Msg{Subject: m.Subject, Header: c.header(m), Data: m.Data}, hasID: m.ID != ""}
 	if err := c.refuse(&p.message); err != nil {
 		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
+	p.message.Data = append([]byte(nil), m.Data...)
 	t, err := c.publishes.Add(r, p)
 	if err != nil {
 		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
-	if !c.outbox.holding.Load() {
-		c.send(t, false)
-	}
+	c.outbox.put(t)
 	c.mindSilence()
 	return t
 }
@@ -88,7 +96,7 @@ func (c *conn) header(m transport.Message) nats.Header {
 
 // refuse returns why m can't be sent, before anything is.
 func (c *conn) refuse(m *nats.Msg) error {
-	size, limit := int64(m.Size()-len(m.Subject)-len(m.Reply)), c.nc.MaxPayload()
+	size, limit := int64(m.Size()-len(m.Subject)-len(m.Reply)), c.maxPayload.Load()
 	if size <= limit {
 		return nil
 	}
@@ -96,55 +104,59 @@ func (c *conn) refuse(m *nats.Msg) error {
 		transport.ErrTooLarge, len(m.Data), size-int64(len(m.Data)), limit)
 }
 
-// send sends a publish that waits, once over each connection. shared: not for
-// Publish itself, so that t may be settled, and its data change, meanwhile.
-func (c *conn) send(t transport.Ticket, shared bool) {
-	var m nats.Msg
-	due := false
+// send sends a publish that waits, once over each connection. It reports false if
+// there is none.
+func (c *conn) send(t transport.Ticket) bool {
 	generation := c.outbox.generation.Load()
+	if c.outbox.cut.Load() == generation {
+		return false
+	}
+	var m nats.Msg
+	due, forgotten := false, false
 	c.publishes.Update(t, func(p *publish) {
-		if !p.sent.IsZero() && p.generation == generation {
+		if p.generation == generation {
+			return
+		}
+		if p.open > 0 && (!p.hasID || time.Since(p.first) > c.duplicateWindow()) {
+			forgotten = true // the server could not tell that it is the same
 			return
 		}
 		due = true
 		p.generation = generation
 		p.last = time.Now()
-		if p.sent.IsZero() {
-			p.sent = p.last
+		if p.open == 0 {
+			p.first = p.last
 		}
+		p.open++
 		m = p.message
-		if shared {
-			m.Data = append([]byte(nil), m.Data...)
-		}
 	})
+	if forgotten {
+		c.publishes.Settle(t, fmt.Errorf("%w: the stream did not answer while it could tell one that is sent again from another", transport.ErrOutcomeUnknown))
+	}
 	if !due {
-		return
+		return true
 	}
 	m.Reply = c.acks + strconv.FormatUint(uint64(t), 36)
 	switch err := c.nc.PublishMsg(&m); {
 	case err == nil:
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
-		c.notSent(t, generation)
+		c.outbox.cut.Store(generation)
+		c.publishes.Update(t, func(p *publish) { *p = p.refuted() })
+		return false
 	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrMaxPayload),
 		errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
-		c.publishes.Settle(t, fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+		c.settleRefuted(t, err)
 	default:
-		// A write that failed may have been partial. It is sent again with the next
-		// connection.
+		// A write that failed may have been partial, and nats.go has dropped what else it
+		// was to carry. It is sent again with the next connection.
+		_ = c.nc.ForceReconnect()
 	}
+	return true
 }
 
-// notSent puts back what could not be written, since there is no connection.
-func (c *conn) notSent(t transport.Ticket, generation uint64) {
-	c.outbox.holding.Store(true)
-	c.publishes.Update(t, func(p *publish) {
-		if p.generation == generation {
-			p.sent = time.Time{}
-		}
-	})
-	if c.nc.IsConnected() { // again, and nobody else may notice that this was to be sent
-		c.background(c.sendAgain)
-	}
+// settleRefuted settles a publish of which one time that it left came to nothing.
+func (c *conn) settleRefuted(t transport.Ticket, err error) {
+	c.publishes.SettleBy(t, func(p publish) error { return fmt.Errorf("%w: %w", p.refuted().abandoned(), err) })
 }
 
 // Abandon implements [transport.Conn].
@@ -171,10 +183,13 @@ func (c *conn) answered(m *nats.Msg) {
 	switch err := json.Unmarshal(m.Data, &ack); {
 	case err != nil:
 		c.publishes.Settle(t, fmt.Errorf("%w: the stream's answer is not understood: %w", transport.ErrOutcomeUnknown, err))
-	case ack.Error != nil:
-		c.publishes.Settle(t, c.refused(ack.Error))
-	default:
+	case ack.Error == nil:
 		c.publishes.Settle(t, nil)
+	case ack.Error.ErrorCode == errStreamDuplicateInProcess:
+		// The cluster has not agreed yet on one that was sent before: that is no outcome.
+		// It is asked again as if nobody had answered.
+	default:
+		c.refused(t, ack.Error)
 	}
 }
 
@@ -183,7 +198,8 @@ func (c *conn) unanswered(t transport.Ticket) {
 	var subject string
 	var since time.Time
 	if !c.publishes.Update(t, func(p *publish) {
-		p.sent = time.Time{} // it is certain that nobody has stored it
+		*p = p.refuted()
+		p.generation = 0
 		if p.asked.IsZero() {
 			p.asked = time.Now()
 		}
@@ -192,13 +208,13 @@ func (c *conn) unanswered(t transport.Ticket) {
 		return
 	}
 	if takes := c.takes(subject); takes && time.Since(since) < unansweredFor {
-		time.AfterFunc(unansweredWait, func() { c.send(t, true) })
+		time.AfterFunc(unansweredWait, func() { c.outbox.put(t) })
 	} else {
 		err := fmt.Errorf("%w: nobody stores subject %q: %s", transport.ErrRefused, subject, remedyForSubject(c.cfg.ClusterID, subject))
 		if takes {
 			err = fmt.Errorf("%w: stream %q does not answer: check that it exists and has a leader", transport.ErrRefused, c.cfg.ClusterID)
 		}
-		c.publishes.Settle(t, fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+		c.publishes.SettleBy(t, func(p publish) error { return fmt.Errorf("%w: %w", p.abandoned(), err) })
 	}
 }
 
@@ -209,17 +225,17 @@ func (c *conn) takes(subject string) bool {
 	return covered(c.stream.Subjects, subject)
 }
 
-// refused says what an error in a stream's answer means.
-func (c *conn) refused(err *js.APIError) error {
-	stored := transport.ErrNotStored
+// refused settles a publish by an error in a stream's answer.
+func (c *conn) refused(t transport.Ticket, err *js.APIError) {
 	refused := fmt.Errorf("%w: %w", transport.ErrRefused, err)
 	switch err.ErrorCode {
 	case errStreamMessageExceedsMaximum:
 		refused = fmt.Errorf("%w: the stream's limit on messages (MaxMsgSize): %w", transport.ErrTooLarge, err)
 	case errStreamStoreFailed:
 		if !strings.HasPrefix(err.Description, "maximum ") {
-			stored = transport.ErrOutcomeUnknown // other replicas may have been able to
-			break
+			// Other replicas may have been able to.
+			c.publishes.Settle(t, fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, refused))
+			return
 		}
 		refused = fmt.Errorf("%w: stream %q is full and refuses what is new: raise its limits (options MaxMessages and MaxBytes with UpdateStream), "+
 			"or let it drop what is old (DiscardOld): %w", transport.ErrRefused, c.cfg.ClusterID, err)
@@ -228,7 +244,7 @@ func (c *conn) refused(err *js.APIError) error {
 			transport.ErrRefused, c.cfg.ClusterID, err)
 	default:
 	}
-	return fmt.Errorf("%w: %w", stored, refused)
+	c.settleRefuted(t, refused)
 }
 
 // Codes of JetStream's errors that nats.go does not name; see errors.json of
@@ -237,4 +253,5 @@ const (
 	errStreamMessageExceedsMaximum js.ErrorCode = 10054
 	errStreamNotMatch              js.ErrorCode = 10060
 	errStreamStoreFailed           js.ErrorCode = 10077
+	errStreamDuplicateInProcess    js.ErrorCode = 10158
 )

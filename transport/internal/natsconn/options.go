@@ -32,6 +32,7 @@ func buildOptions(apply func(*nats.Options), user []nats.Option) (nats.Options, 
 	ours := nats.GetDefaultOptions()
 	ours.PingInterval, ours.MaxPingsOut = ping, pings
 	ours.FlusherTimeout = writeDeadline
+	ours.ReconnectOnFlusherError = true // what a failed write was to carry, a SUB say, is gone
 	apply(&ours)
 
 	o := ours

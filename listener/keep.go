@@ -49,6 +49,19 @@ func (r *run) keepNow() {
 	}
 }
 
+// keepOpen begins the ack wait of an event anew whose handler has returned and left
+// it open, where that can be done, and returns how long it may be settled.
+func (r *run) keepOpen(w *work) time.Duration {
+	r.mu.Lock()
+	wait, open := r.book.ackWait, r.keeps && !r.over && !w.settled
+	settler := w.delivery.Settler
+	r.mu.Unlock()
+	if open {
+		_ = settler.InProgress() // when it does not get through, it comes again, as it does without
+	}
+	return wait
+}
+
 // kept returns what waits or runs and was received, or kept last, before then.
 func (b *book) kept(then time.Time) []*work {
 	var all []*work

@@ -200,7 +200,7 @@ func (r *run) runManual(w *work, d transport.Delivery) {
 	r.mu.Lock()
 	r.open++
 	r.mu.Unlock()
-	defer m.returned(r.core.options.ackWait) // also after Goexit
+	defer func() { m.returned(r.keepOpen(w)) }() // also after Goexit
 	err := r.invoke(w, d, m)
 	switch {
 	case err == nil:

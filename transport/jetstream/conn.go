@@ -50,10 +50,17 @@ type conn struct {
 
 	maxPayload atomic.Int64 // of the server connected to last
 
+	finding    chan struct{} // held by who looks for the stream
+	minding    atomic.Bool   // somebody minds it
+	streamless sparing
+	silent     sparing
+
 	mu      sync.Mutex
 	stream  js.StreamConfig // as it was last seen
+	created time.Time       // of that stream: one that was made anew is another; zero: it is gone
 	subs    map[*subscription]struct{}
 	held    map[string]struct{} // durables without a group: one subscription each
+	mute    time.Time           // since when JetStream does not answer; zero: it does
 	over    bool                // no goroutine is begun any more
 	running sync.WaitGroup      // goroutines of the connection
 }
@@ -63,6 +70,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 	c := &conn{
 		Life: lifecycle.New(), cfg: cfg, options: o, log: cfg.Logger,
 		subs: make(map[*subscription]struct{}), held: make(map[string]struct{}),
+		finding: make(chan struct{}, 1),
 	}
 	c.outbox.begin()
 	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}
@@ -131,6 +139,9 @@ func (c *conn) Ping(ctx context.Context) error {
 		return err
 	}
 	if _, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) }); err != nil {
+		if errors.Is(err, js.ErrStreamNotFound) {
+			c.mindStream()
+		}
 		return c.explain(err)
 	}
 	return nil
@@ -148,6 +159,7 @@ func (c *conn) reconnected() {
 	if !c.Up() {
 		return
 	}
+	c.mindStream()
 	for _, s := range c.subscriptions() {
 		s.restart("the connection was lost and is back")
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
@@ -20,6 +21,9 @@ const inactive = time.Minute
 // startedAt is the metadata of a consumer that says where it was asked to begin.
 // One that was made again begins elsewhere.
 const startedAt = "start"
+
+// startedSeq is the sequence that belongs to it, if one does.
+const startedSeq = "start_seq"
 
 // place is the consumer from which a subscription reads.
 type place struct {
@@ -55,6 +59,9 @@ func (o options) newConsumer(p place, s transport.SubscribeConfig) js.ConsumerCo
 	set(&config.MaxAckPending, o.maxAckPending)
 	startAt(&config, s.Start)
 	config.Metadata = map[string]string{startedAt: config.DeliverPolicy.String()}
+	if config.OptStartSeq > 0 {
+		config.Metadata[startedSeq] = strconv.FormatUint(config.OptStartSeq, 10)
+	}
 	return config
 }
 
@@ -83,7 +90,13 @@ func (c *conn) ensureConsumer(ctx context.Context, p place, s transport.Subscrib
 	if err := c.ensureSubject(ctx, s.Subject); err != nil {
 		return nil, err
 	}
-	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, p.name) })
+	get := func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, p.name) }
+	consumer, err := request(ctx, get)
+	if errors.Is(err, js.ErrStreamNotFound) && !c.options.bindOnly { // it is gone since
+		if _, err = c.findStream(ctx); err == nil {
+			consumer, err = request(ctx, get)
+		}
+	}
 	if errors.Is(err, js.ErrConsumerNotFound) {
 		consumer, err = c.createConsumer(ctx, asked)
 	}
@@ -102,6 +115,12 @@ func (c *conn) createConsumer(ctx context.Context, asked js.ConsumerConfig) (js.
 	if c.options.bindOnly {
 		return nil, js.ErrConsumerNotFound
 	}
+	if asked.Durable == "" {
+		// Otherwise it is kept on one server only, and lost to its members with that.
+		c.mu.Lock()
+		asked.Replicas = c.stream.Replicas
+		c.mu.Unlock()
+	}
 	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) {
 		return c.js.CreateConsumer(ctx, c.cfg.ClusterID, asked)
 	})
@@ -119,8 +138,12 @@ func otherConsumer(is, asked js.ConsumerConfig) error {
 		start = first
 	}
 	differ(&d, "deliver_policy", start, asked.DeliverPolicy.String(), "StartAt has no effect on a consumer that is there")
-	if is.DeliverPolicy == asked.DeliverPolicy {
-		differ(&d, "opt_start_seq", is.OptStartSeq, asked.OptStartSeq, "StartAt has no effect on a consumer that is there")
+	seq := strconv.FormatUint(is.OptStartSeq, 10)
+	if first, ok := is.Metadata[startedSeq]; ok {
+		seq = first
+	}
+	if start == asked.DeliverPolicy.String() && asked.OptStartSeq > 0 {
+		differ(&d, "opt_start_seq", seq, strconv.FormatUint(asked.OptStartSeq, 10), "StartAt has no effect on a consumer that is there")
 	}
 	filter := is.FilterSubject
 	if len(is.FilterSubjects) > 0 {

@@ -20,12 +20,14 @@ func (c *conn) explain(err error) error {
 	switch {
 	case is(transport.ErrInvalid):
 		return err
-	case forbidden != nil:
+	case forbidden != nil && is(context.DeadlineExceeded):
 		return fmt.Errorf("%w for client %q: a JetStream client needs to publish to %s> and to subscribe to its inbox: %w",
 			transport.ErrForbidden, c.cfg.ClientID, c.prefix, forbidden)
 	case is(js.ErrJetStreamNotEnabled), is(js.ErrJetStreamNotEnabledForAccount), is(nats.ErrNoResponders):
 		return fmt.Errorf("%w: the server at %s answers, but has no JetStream: start it with -js, or enable it for the account: %w",
 			transport.ErrNoCluster, at, err)
+	case is(js.ErrStreamNotFound) && !c.options.bindOnly:
+		return fmt.Errorf("%w: stream %q is gone at %s: it is made again: %w", transport.ErrNoCluster, name, at, err)
 	case is(js.ErrStreamNotFound):
 		return fmt.Errorf("%w: there is no stream %q at %s, and with option BindOnly it is not made: make it, check its name, or leave the option out: %w",
 			transport.ErrNoCluster, name, at, err)

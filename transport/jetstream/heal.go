@@ -46,17 +46,49 @@ func (s *subscription) refresh(restart bool) {
 		})
 		s.mu.Lock()
 		s.fresh = false
-		if errors.Is(err, js.ErrConsumerNotFound) || errors.Is(err, js.ErrStreamNotFound) {
+		gone := errors.Is(err, js.ErrConsumerNotFound) || errors.Is(err, js.ErrStreamNotFound)
+		if gone {
 			s.heal("it is gone")
 		}
 		s.mu.Unlock()
-		if err == nil {
+		switch {
+		case ctx.Err() != nil || gone:
+		case err != nil:
+			s.conn.unheard(s.place.name, err)
+		default:
+			s.conn.answers()
 			s.learn(consumer.CachedInfo())
 			if restart {
 				s.restart("the server did not answer")
 			}
 		}
 	})
+}
+
+// unheard deals with JetStream not answering. When that goes on over a connection
+// that claims to be there, the connection is not believed.
+func (c *conn) unheard(consumer string, err error) {
+	c.mu.Lock()
+	again := !c.mute.IsZero() && time.Since(c.mute) > heartbeat/2 // others fail at the same moment
+	if c.mute.IsZero() {
+		c.mute = time.Now()
+	} else if again {
+		c.mute = time.Time{}
+	}
+	c.mu.Unlock()
+	if c.silent.due() {
+		c.log.Warn("no answer from JetStream about a consumer: events may be missing", slog.String("consumer", consumer), slog.Any("error", err))
+	}
+	if again && errors.Is(err, context.DeadlineExceeded) && c.nc.IsConnected() {
+		_ = c.nc.ForceReconnect()
+	}
+}
+
+// answers: JetStream does.
+func (c *conn) answers() {
+	c.mu.Lock()
+	c.mute = time.Time{}
+	c.mu.Unlock()
 }
 
 // heal finds the consumer again, or makes it again, and then asks for events anew.
@@ -66,12 +98,18 @@ func (s *subscription) heal(why string) {
 		return
 	}
 	s.healing = true
+	s.heals++
+	wait := time.Duration(0)
+	if s.heals > 1 { // it was found, and nothing was heard of it
+		wait = again.Delay(s.heals - 1)
+	}
 	log := s.conn.log.With(slog.String("consumer", s.place.name), slog.String("subject", s.config.Subject), slog.String("group", s.config.Group))
 	log.Debug("looking for the consumer", slog.String("why", why))
 	s.conn.background(func() {
 		ctx, cancel := s.context()
 		defer cancel()
 		missing := "no events of " + s.config.Subject + " are received: consumer " + s.place.name + " is not there and can't be made"
+		var told sparing
 		degraded := false
 		defer func() {
 			if degraded { // no more: it is there, or nobody needs it
@@ -79,6 +117,12 @@ func (s *subscription) heal(why string) {
 			}
 		}()
 		for attempt := 1; ; attempt++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+			wait = again.Delay(attempt)
 			info, err := s.find(ctx, log)
 			if ctx.Err() != nil {
 				return
@@ -86,41 +130,34 @@ func (s *subscription) heal(why string) {
 			if err == nil {
 				s.learn(info)
 				s.mu.Lock()
-				s.healing = false
+				s.healing, s.other = false, false
 				s.mu.Unlock()
 				s.restart("the consumer is there")
 				return
 			}
 			degraded = true
-			s.conn.watch.Tell(transport.Event{Kind: transport.Degraded, Reason: missing, Err: err})
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(again.Delay(attempt)):
+			if told.due() {
+				s.conn.watch.Tell(transport.Event{Kind: transport.Degraded, Reason: missing, Err: err})
 			}
 		}
 	})
 }
 
 // find returns the consumer, which it makes again if it is gone: to go on where
-// all members together stood, or, if the stream is gone as well, at its beginning.
+// all members together stood, or, if the stream is another one, at its beginning.
 func (s *subscription) find(ctx context.Context, log *slog.Logger) (*js.ConsumerInfo, error) {
 	c := s.conn
 	if c.options.bindOnly {
 		return c.ensureConsumer(ctx, s.place, s.config)
 	}
-	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
-	if errors.Is(err, js.ErrStreamNotFound) {
-		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf("stream %s is gone, and what it held is lost: it is made again, empty", c.cfg.ClusterID)})
-		if err := c.ensureStream(ctx); err != nil {
-			return nil, c.explain(err)
-		}
-		return c.ensureConsumer(ctx, s.place, s.config)
-	}
+	stream, err := c.findStream(ctx)
 	if err != nil {
 		return nil, c.explain(err)
 	}
-	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) { return stream.Consumer(ctx, s.place.name) })
+	s.belongsTo(stream)
+	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) {
+		return c.js.Consumer(ctx, c.cfg.ClusterID, s.place.name)
+	})
 	if err == nil {
 		return consumer.CachedInfo(), nil
 	}
@@ -128,15 +165,16 @@ func (s *subscription) find(ctx context.Context, log *slog.Logger) (*js.Consumer
 	if !errors.Is(err, js.ErrConsumerNotFound) {
 		return nil, c.explainConsumer(err, asked)
 	}
-	next := s.resumeAt()
-	if next <= stream.CachedInfo().State.LastSeq+1 {
-		asked.DeliverPolicy, asked.OptStartSeq, asked.OptStartTime = js.DeliverByStartSequencePolicy, next, nil
+	asked.DeliverPolicy, asked.OptStartSeq, asked.OptStartTime = js.DeliverAllPolicy, 0, nil
+	switch next, other := s.resumeAt(); {
+	case other: // its loss was told
+	case next <= stream.State.LastSeq+1:
+		asked.DeliverPolicy, asked.OptStartSeq = js.DeliverByStartSequencePolicy, next
 		log.Error("the consumer was deleted: it is made again and goes on where the group stood; events from there on may come a second time",
 			slog.Uint64("sequence", next))
-	} else {
-		asked.DeliverPolicy, asked.OptStartSeq, asked.OptStartTime = js.DeliverAllPolicy, 0, nil
+	default:
 		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf(
-			"stream %s was made anew, and what it held is lost: consumer %s begins with what it holds now", c.cfg.ClusterID, s.place.name)})
+			"stream %s holds less than before, and what it held is lost: consumer %s begins with what it holds now", c.cfg.ClusterID, s.place.name)})
 	}
 	consumer, err = c.createConsumer(ctx, asked)
 	if err != nil {
@@ -145,26 +183,41 @@ func (s *subscription) find(ctx context.Context, log *slog.Logger) (*js.Consumer
 	return consumer.CachedInfo(), nil
 }
 
-// resumeAt is the first sequence that may not have been handled.
-func (s *subscription) resumeAt() uint64 {
+// belongsTo takes in which stream it is. Of another one than before, what is known
+// of the old one's sequences says nothing.
+func (s *subscription) belongsTo(stream *js.StreamInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.place.shared || s.top == 0 {
-		return max(s.floor, 1) // others may have what lies above
+	if s.created.Equal(stream.Created) {
+		return
 	}
-	next := s.top + 1
+	s.created = stream.Created
+	s.other = true
+	clear(s.inFlight)
+	s.away, s.top, s.floor, s.inherited = 0, 0, 1, 0
+	s.stream.Add(1)
+}
+
+// resumeAt is the first sequence that may not have been handled, unless the stream
+// is another one than that in which the consumer was.
+func (s *subscription) resumeAt() (next uint64, other bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.place.shared || s.top == 0 || s.floor <= s.inherited {
+		return max(s.floor, 1), s.other // others may have what lies above, or have left it
+	}
+	next = s.top + 1
 	for sequence := range s.inFlight {
 		next = min(next, sequence)
 	}
-	return next
+	return next, s.other
 }
 
 // left tells the server that the subscription has ended.
 func (s *subscription) left(ctx context.Context) error {
 	c := s.conn
-	if !s.place.durable && !s.waited(ctx) {
-		// Nobody needs it any more. If it can't be deleted, the server does so itself
-		// after a while.
+	if !s.place.durable && !s.needed(ctx) {
+		// If it can't be deleted, the server does so itself after a while.
 		_, _ = request(ctx, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, c.js.DeleteConsumer(ctx, c.cfg.ClusterID, s.place.name)
 		})
@@ -173,27 +226,43 @@ func (s *subscription) left(ctx context.Context) error {
 	return err
 }
 
-// waited reports whether other members wait for events.
-func (s *subscription) waited(ctx context.Context) bool {
+// needed reports whether other members wait for events, or have some: a member
+// whose room is full does not wait.
+func (s *subscription) needed(ctx context.Context) bool {
 	if !s.place.shared {
 		return false
 	}
-	n, err := s.conn.members(ctx, s.place)
-	return err != nil || n > 0
+	for range 10 {
+		waiting, pending, err := s.conn.members(ctx, s.place)
+		if err != nil || waiting > 0 {
+			return true
+		}
+		if pending == 0 {
+			return false
+		}
+		select { // the server takes acknowledgements in beside what is asked of it
+		case <-ctx.Done():
+			return true
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return true
 }
 
-// members returns how many requests for events of a consumer wait at the server:
-// those of the members that listen.
-func (c *conn) members(ctx context.Context, p place) (int, error) {
+// members returns how many requests for events of a consumer wait at the server,
+// those of the members that listen, and how many events are not acknowledged.
+func (c *conn) members(ctx context.Context, p place) (waiting, pending int, err error) {
 	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, p.name) })
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return consumer.CachedInfo().NumWaiting, nil
+	info := consumer.CachedInfo()
+	return info.NumWaiting, info.NumAckPending, nil
 }
 
 // DeleteDurable implements [transport.Conn]. A consumer that members are listening
-// on is not deleted: they would make it again.
+// on is not deleted: they would make it again. Nor is one with events that are not
+// acknowledged: a member whose room is full asks for no more.
 func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) error {
 	if s.Durable == "" {
 		return fmt.Errorf("%w: no durable name", transport.ErrInvalid)
@@ -202,12 +271,17 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 		return err
 	}
 	p := c.place(s)
-	n, err := c.members(ctx, p)
+	waiting, pending, err := c.members(ctx, p)
 	if errors.Is(err, js.ErrConsumerNotFound) {
 		return nil
 	}
-	if err == nil && n > 0 {
+	if err == nil && waiting > 0 {
 		return fmt.Errorf("%w: members of the group are listening on consumer %q: end those first", transport.ErrRefused, p.name)
+	}
+	if err == nil && pending > 0 {
+		return fmt.Errorf("%w: %d events of consumer %q are not acknowledged: members may be handling them, end those first; "+
+			"what nobody has any more is lost to the group when the consumer is deleted with a tool of the server's (nats consumer rm)",
+			transport.ErrRefused, pending, p.name)
 	}
 	if err == nil || errors.Is(err, js.ErrNotPullConsumer) {
 		_, err = request(ctx, func(ctx context.Context) (struct{}, error) {

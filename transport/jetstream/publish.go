@@ -207,6 +207,7 @@ func (c *conn) unanswered(t transport.Ticket) {
 	}) {
 		return
 	}
+	c.mindStream() // it may be gone
 	if takes := c.takes(subject); takes && time.Since(since) < unansweredFor {
 		time.AfterFunc(unansweredWait, func() { c.outbox.put(t) })
 	} else {

@@ -22,19 +22,20 @@ type settler struct {
 	sub      *subscription
 	reply    string
 	sequence uint64
+	stream   uint64 // that it is of, see subscription.stream
 }
 
-func (s *settler) Ack() error { return s.settle(ack) }
+func (s *settler) Ack() error { return s.settle(true, ack) }
 
 func (s *settler) Nak(delay time.Duration) error {
 	if delay <= 0 {
-		return s.settle(nak)
+		return s.settle(false, nak)
 	}
-	return s.settle(strconv.AppendInt([]byte(`-NAK {"delay":`), int64(delay), 10), '}')
+	return s.settle(false, strconv.AppendInt([]byte(`-NAK {"delay":`), int64(delay), 10), '}')
 }
 
 func (s *settler) Term(reason string) error {
-	return s.settle([]byte("+TERM " + reason))
+	return s.settle(true, []byte("+TERM "+reason))
 }
 
 func (s *settler) InProgress() error {
@@ -45,17 +46,20 @@ func (s *settler) InProgress() error {
 	return nil
 }
 
-func (s *settler) settle(answer []byte, more ...byte) error {
+func (s *settler) settle(done bool, answer []byte, more ...byte) error {
 	if err := s.send(append(slices.Clip(answer), more...)); err != nil {
 		return err
 	}
-	s.sub.settled(s.sequence)
+	s.sub.settled(s.sequence, done)
 	return nil
 }
 
 func (s *settler) send(answer []byte) error {
 	if s.sub.Err() != nil {
 		return transport.ErrSubscriptionClosed
+	}
+	if s.stream != s.sub.stream.Load() {
+		return nil // it is gone with its stream, and another has its sequence
 	}
 	if err := s.sub.conn.nc.Publish(s.reply, answer); err != nil {
 		return fmt.Errorf("acknowledgement not sent: %w", err)

@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -45,19 +47,87 @@ func (c *conn) ensureStream(ctx context.Context) error {
 	if config, err = c.adjustStream(ctx, config); err != nil {
 		return err
 	}
+	info := *stream.CachedInfo()
+	info.Config = config
 	for _, name := range c.options.subjects {
 		if !covered(config.Subjects, name) {
 			return c.lacks(name)
 		}
 	}
-	c.seen(config)
+	c.seen(&info)
 	return nil
 }
 
-func (c *conn) seen(config js.StreamConfig) {
+// seen takes in what the server says of the stream, and tells if it is another one
+// than before.
+func (c *conn) seen(info *js.StreamInfo) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stream = config
+	other := !c.created.IsZero() && !c.created.Equal(info.Created)
+	c.stream, c.created = info.Config, info.Created
+	c.mu.Unlock()
+	if other {
+		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf(
+			"stream %s was made anew, and what it held is lost: what listens begins with what it holds now", c.cfg.ClusterID)})
+	}
+}
+
+// missed tells that the stream is gone, once.
+func (c *conn) missed() {
+	c.mu.Lock()
+	known := !c.created.IsZero()
+	c.created = time.Time{}
+	c.mu.Unlock()
+	if known {
+		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf(
+			"stream %s is gone, and what it held is lost: it is made again, empty", c.cfg.ClusterID)})
+	}
+}
+
+// findStream returns the stream, which it makes again if it is gone, unless nothing
+// may be made. One looks for it at a time.
+func (c *conn) findStream(ctx context.Context) (*js.StreamInfo, error) {
+	select {
+	case c.finding <- struct{}{}:
+		defer func() { <-c.finding }()
+	case <-ctx.Done():
+		return nil, await.Ended(ctx)
+	}
+	get := func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) }
+	stream, err := request(ctx, get)
+	if errors.Is(err, js.ErrStreamNotFound) && !c.options.bindOnly {
+		c.missed()
+		if err = c.ensureStream(ctx); err == nil {
+			stream, err = request(ctx, get)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.seen(stream.CachedInfo())
+	return stream.CachedInfo(), nil
+}
+
+// mindStream makes sure that the stream is there, for who only publishes, too. It
+// does not wait.
+func (c *conn) mindStream() {
+	if !c.minding.CompareAndSwap(false, true) {
+		return
+	}
+	c.background(func() {
+		defer c.minding.Store(false)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go func() {
+			select {
+			case <-c.Done():
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		if _, err := c.findStream(ctx); err != nil && ctx.Err() == nil && c.streamless.due() {
+			c.log.Warn("the stream can't be found or made: what is published is not stored", slog.String("stream", c.cfg.ClusterID), slog.Any("error", c.explain(err)))
+		}
+	})
 }
 
 func (c *conn) lacks(subject string) error {
@@ -70,11 +140,9 @@ func (c *conn) ensureSubject(ctx context.Context, subject string) error {
 	if c.takes(subject) {
 		return nil
 	}
-	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
-	if err != nil {
+	if _, err := c.findStream(ctx); err != nil { // it may have been added since
 		return c.explain(err)
 	}
-	c.seen(stream.CachedInfo().Config) // it may have been added since
 	if !c.takes(subject) {
 		return c.lacks(subject)
 	}

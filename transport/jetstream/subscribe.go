@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -30,7 +31,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	}
 	sub := &subscription{
 		Ending: lifecycle.NewEnding(), conn: c, config: s, place: c.place(s), deliver: deliver,
-		inbox: c.nc.NewInbox() + ".", drained: make(chan struct{}),
+		drained:  make(chan struct{}),
 		inFlight: make(map[uint64]flight), stopping: make(chan struct{}),
 	}
 	if err := c.hold(sub.place); err != nil {
@@ -40,6 +41,11 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	if err == nil {
 		err = sub.open(info)
 	}
+	if err == nil {
+		c.mu.Lock()
+		sub.created = c.created
+		c.mu.Unlock()
+	}
 	if err != nil {
 		c.release(sub.place)
 		return nil, err
@@ -48,7 +54,9 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	c.subs[sub] = struct{}{}
 	c.mu.Unlock()
 	c.Enter(sub.Ending)
-	sub.restart("")
+	sub.mu.Lock()
+	sub.pull()
+	sub.mu.Unlock()
 	return sub, nil
 }
 
@@ -88,9 +96,9 @@ func (c *conn) release(p place) {
 
 // flight is a message that was delivered and not settled.
 type flight struct {
-	reply   string    // where the server expects to hear of it
-	due     time.Time // when its ack wait ends
-	expired bool      // that has passed, so that it takes no room any more
+	reply string    // where the server expects to hear of it
+	due   time.Time // when its ack wait ends
+	away  bool      // that has passed, or it was given back: it takes no room, and comes again
 }
 
 // subscription implements [transport.Subscription]: it asks a pull consumer for
@@ -102,46 +110,82 @@ type subscription struct {
 	config  transport.SubscribeConfig
 	place   place
 	deliver func(transport.Delivery)
-	inbox   string // prefix of the subjects that requests are answered on
-	inner   *nats.Subscription
 	drained chan struct{} // closed when nothing more can arrive
 	empty   sync.Once     // closes drained
+	stream  atomic.Uint64 // counts the streams that the sequences were of
 
 	intake sync.Mutex // held while a message is handed up
 
 	mu       sync.Mutex
 	ackWait  time.Duration
 	asked    pulls
-	round    uint64 // of requests: what answers an earlier one is not counted any more
-	heard    time.Time
+	limits   limits
+	round    uint64             // of requests: what answers an earlier one is not counted any more
+	inner    *nats.Subscription // to the answers of this round
+	inners   int                // how many are open, earlier ones included
+	heardAt  time.Time          // when the server last said something of this round
 	inFlight map[uint64]flight
-	expired  int    // how many of inFlight have
-	top      uint64 // the highest sequence that was delivered
-	floor    uint64 // what is below is handled, by all members together
-	moved    bool   // delivered something since floor was asked for
-	expiry   *time.Timer
-	pulse    *time.Timer
-	fresh    bool // a goroutine asks for what the server knows
-	healing  bool // a goroutine makes the consumer again
-	stopped  bool
-	stopping chan struct{} // closed with stopped
+	away     int       // how many of inFlight are
+	top      uint64    // the highest sequence that was delivered
+	floor    uint64    // what is below is handled, by all members together
+	moved    bool      // delivered something since floor was asked for
+	created  time.Time // when the stream was in which the consumer is
+	other    bool      // the stream is another one than that in which the consumer was
+	// inherited is how far the consumer had come before this subscription: what it has
+	// left of that is not in inFlight.
+	inherited uint64
+	expiry    *time.Timer
+	watchdog  *time.Timer
+	fresh     bool // a goroutine asks for what the server knows
+	healing   bool // a goroutine makes the consumer again
+	heals     int  // how often, since the server last said something
+	refused   int  // how many requests were, since it last served one
+	warned    sparing
+	stopped   bool
+	stopping  chan struct{} // closed with stopped
 }
 
-// open subscribes to the answers.
+// open subscribes to the answers of the first round.
 func (s *subscription) open(info *js.ConsumerInfo) error {
 	s.learn(info)
-	inner, err := s.conn.nc.Subscribe(s.inbox+"*", s.receive)
-	if err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inherited = info.Delivered.Stream
+	if err := s.turn(); err != nil {
 		return s.conn.explain(err)
 	}
-	inner.SetClosedHandler(func(string) { s.empty.Do(func() { close(s.drained) }) })
-	// What can be on its way is bounded by what is asked for.
-	if err := inner.SetPendingLimits(-1, -1); err != nil {
-		return s.conn.explain(err)
+	s.watchdog = time.AfterFunc(heartbeat, s.watch)
+	return nil
+}
+
+// turn begins a round with an inbox of its own: the server serves no request of an
+// earlier one, once nobody listens on the inbox of that. What is on its way is
+// received still. It is called with s.mu held.
+func (s *subscription) turn() error {
+	s.round++
+	s.asked = pulls{}
+	s.heardAt = time.Now()
+	if s.inner != nil {
+		_ = s.inner.Drain()
+	}
+	round := s.round
+	inner, err := s.conn.nc.Subscribe(s.conn.nc.NewInbox(), func(m *nats.Msg) { s.receive(m, round) })
+	if err != nil {
+		return err
 	}
 	s.inner = inner
-	s.pulse = time.AfterFunc(heartbeat, s.beat)
-	return nil
+	s.inners++
+	inner.SetClosedHandler(func(string) {
+		s.mu.Lock()
+		s.inners--
+		over := s.stopped && s.inners == 0
+		s.mu.Unlock()
+		if over {
+			s.empty.Do(func() { close(s.drained) })
+		}
+	})
+	// What can be on its way is bounded by what is asked for.
+	return inner.SetPendingLimits(-1, -1)
 }
 
 // learn takes in what the server says of the consumer.
@@ -149,6 +193,7 @@ func (s *subscription) learn(info *js.ConsumerInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ackWait = waitFor(info.Config)
+	s.limits = limitsOf(info.Config)
 	s.floor = info.AckFloor.Stream + 1
 	s.moved = false
 }
@@ -167,12 +212,10 @@ func (s *subscription) restart(why string) {
 	if s.stopped {
 		return
 	}
-	if why != "" {
-		s.conn.log.Debug("asking for events anew", slog.String("consumer", s.place.name), slog.String("why", why))
+	s.conn.log.Debug("asking for events anew", slog.String("consumer", s.place.name), slog.String("why", why))
+	if err := s.turn(); err != nil {
+		return // the connection is closed
 	}
-	s.round++
-	s.asked = pulls{}
-	s.heard = time.Now()
 	s.pull()
 }
 
@@ -185,28 +228,31 @@ func (s *subscription) pull() {
 	if s.config.Room != nil {
 		room = max(1, min(room, s.config.Room()))
 	}
-	n := s.asked.want(room, len(s.inFlight)-s.expired)
-	if n == 0 {
-		return
-	}
-	s.heard = time.Now()
 	subject := s.conn.prefix + "CONSUMER.MSG.NEXT." + s.conn.cfg.ClusterID + "." + s.place.name
-	if err := s.conn.nc.PublishRequest(subject, s.inbox+strconv.FormatUint(s.round, 36), pullRequest(n)); err != nil {
-		s.asked.unserved(n) // asked for again when the connection is back
+	for {
+		n := s.asked.want(room, len(s.inFlight)-s.away, s.limits.batch)
+		if n == 0 {
+			return
+		}
+		s.heardAt = time.Now()
+		if err := s.conn.nc.PublishRequest(subject, s.inner.Subject, s.limits.request(n)); err != nil {
+			s.asked.unserved(n) // asked for again when the connection is back
+			return
+		}
 	}
 }
 
 // receive takes in what comes: messages, and what the server says of requests.
-func (s *subscription) receive(m *nats.Msg) {
+func (s *subscription) receive(m *nats.Msg, round uint64) {
 	meta, err := m.Metadata()
 	if err != nil {
-		s.status(m)
+		s.status(m, round)
 		return
 	}
 	s.intake.Lock()
 	defer s.intake.Unlock()
-	settler := &settler{sub: s, reply: m.Reply, sequence: meta.Sequence.Stream}
-	if !s.take(meta.Sequence.Stream, m.Reply) {
+	settler := &settler{sub: s, reply: m.Reply, sequence: meta.Sequence.Stream, stream: s.stream.Load()}
+	if !s.take(meta.Sequence.Stream, m.Reply, round) {
 		_ = settler.send(nak)
 		return
 	}
@@ -223,17 +269,24 @@ func (s *subscription) receive(m *nats.Msg) {
 }
 
 // take counts a message in, unless there is no room for it.
-func (s *subscription) take(sequence uint64, reply string) bool {
+func (s *subscription) take(sequence uint64, reply string, round uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.heard = time.Now()
-	s.asked.arrived()
+	if round == s.round {
+		s.heardAt = time.Now()
+		s.served()
+		s.asked.arrived()
+	}
 	before, again := s.inFlight[sequence]
-	if s.stopped || !again && len(s.inFlight)-s.expired >= s.config.MaxInFlight {
+	if s.stopped {
 		return false
 	}
-	if before.expired {
-		s.expired--
+	if (!again || before.away) && len(s.inFlight)-s.away >= s.config.MaxInFlight {
+		s.leave(sequence, again)
+		return false
+	}
+	if before.away {
+		s.away--
 	}
 	s.inFlight[sequence] = flight{reply: reply, due: time.Now().Add(s.ackWait)}
 	s.top = max(s.top, sequence)
@@ -243,18 +296,36 @@ func (s *subscription) take(sequence uint64, reply string) bool {
 	return true
 }
 
-// settled makes room for another message.
-func (s *subscription) settled(sequence uint64) {
+// leave keeps in mind what comes again and takes no room until then, where nobody
+// else handles it meanwhile.
+func (s *subscription) leave(sequence uint64, known bool) {
+	if s.place.shared {
+		delete(s.inFlight, sequence)
+		return
+	}
+	if f := s.inFlight[sequence]; !known || !f.away {
+		f.away = true
+		s.inFlight[sequence] = f
+		s.away++
+	}
+}
+
+// settled makes room for another message. done: this one does not come again.
+func (s *subscription) settled(sequence uint64, done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f, ok := s.inFlight[sequence]
 	if !ok {
 		return
 	}
-	if f.expired {
-		s.expired--
+	if done {
+		if f.away {
+			s.away--
+		}
+		delete(s.inFlight, sequence)
+	} else {
+		s.leave(sequence, true)
 	}
-	delete(s.inFlight, sequence)
 	s.pull()
 }
 
@@ -262,7 +333,7 @@ func (s *subscription) settled(sequence uint64) {
 func (s *subscription) extended(sequence uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f, ok := s.inFlight[sequence]; ok && !f.expired {
+	if f, ok := s.inFlight[sequence]; ok && !f.away {
 		f.due = time.Now().Add(s.ackWait)
 		s.inFlight[sequence] = f
 	}
@@ -288,13 +359,9 @@ func (s *subscription) expire() {
 	var next time.Time
 	for sequence, f := range s.inFlight {
 		switch {
-		case f.expired:
-		case !f.due.After(now) && s.place.shared:
-			delete(s.inFlight, sequence)
+		case f.away:
 		case !f.due.After(now):
-			f.expired = true // it comes again, and is not handled yet
-			s.inFlight[sequence] = f
-			s.expired++
+			s.leave(sequence, true)
 		case next.IsZero() || f.due.Before(next):
 			next = f.due
 		}
@@ -306,52 +373,70 @@ func (s *subscription) expire() {
 }
 
 // status takes in what the server says of a request.
-func (s *subscription) status(m *nats.Msg) {
+func (s *subscription) status(m *nats.Msg, round uint64) {
 	status, description := m.Header.Get("Status"), m.Header.Get("Description")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if strings.TrimPrefix(m.Subject, s.inbox) != strconv.FormatUint(s.round, 36) {
-		return // an earlier round
+	if round != s.round {
+		return
 	}
-	s.heard = time.Now()
+	s.heardAt = time.Now()
 	switch {
 	case status == "100": // a heartbeat
+		s.served()
 	case status == "408", status == "409" && description == "Batch Completed":
 		n, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
 		if err != nil {
 			n = s.asked.outstanding
 		}
+		s.served()
 		s.asked.unserved(n)
 		s.pull()
 	case status == "503", status == "409" && description == "Consumer Deleted":
 		s.heal(status + " " + description)
 	default:
-		// Such as a change of leader, or a server that shuts down.
-		s.conn.log.Debug("request for events ended", slog.String("consumer", s.place.name),
-			slog.String("status", status), slog.String("description", description))
-		round := s.round
-		time.AfterFunc(unansweredWait, func() {
-			s.mu.Lock()
-			current := s.round == round
-			s.mu.Unlock()
-			if current {
-				s.restart(status + " " + description)
-			}
-		})
+		s.reject(status + " " + description)
 	}
 }
 
-// beat notices requests that the server has lost, and keeps the floor current.
-func (s *subscription) beat() {
+// served: the server takes requests. It is called with s.mu held.
+func (s *subscription) served() { s.heals, s.refused = 0, 0 }
+
+// reject deals with a request that the server has ended. It is called with s.mu held.
+func (s *subscription) reject(why string) {
+	passes := strings.Contains(why, "Leadership Change") || strings.Contains(why, "Server Shutdown")
+	log := s.conn.log.With(slog.String("consumer", s.place.name), slog.String("status", why))
+	if passes {
+		log.Debug("request for events ended")
+	} else if s.warned.due() {
+		log.Warn("the server refuses requests for events: none are received until it takes them", slog.String("subject", s.config.Subject))
+	}
+	s.refused++
+	round := s.round
+	time.AfterFunc(max(unansweredWait, again.Delay(s.refused)), func() {
+		s.mu.Lock()
+		current := s.round == round && !s.stopped
+		if current && !passes {
+			s.refresh(true) // the consumer may be another than it was
+		}
+		s.mu.Unlock()
+		if current && passes {
+			s.restart(why)
+		}
+	})
+}
+
+// watch notices requests that the server has lost, and keeps the floor current.
+func (s *subscription) watch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
 		return
 	}
-	if silent := s.asked.outstanding > 0 && time.Since(s.heard) > 2*heartbeat; silent || s.moved {
+	if silent := s.asked.outstanding > 0 && time.Since(s.heardAt) > 2*heartbeat; silent || s.moved {
 		s.refresh(silent)
 	}
-	s.pulse.Reset(heartbeat)
+	s.watchdog.Reset(heartbeat)
 }
 
 func (s *subscription) Stop() {
@@ -360,6 +445,7 @@ func (s *subscription) Stop() {
 	s.mu.Lock()
 	was := s.stopped
 	s.stopped = true
+	inner := s.inner
 	s.mu.Unlock()
 	if was {
 		return
@@ -367,7 +453,7 @@ func (s *subscription) Stop() {
 	close(s.stopping)
 	// The server serves no request that nobody listens to the answer of. What was on
 	// its way is received still, and given back.
-	if err := s.inner.Drain(); err != nil {
+	if err := inner.Drain(); err != nil {
 		s.empty.Do(func() { close(s.drained) }) // the connection is closed
 	}
 }
@@ -375,7 +461,7 @@ func (s *subscription) Stop() {
 func (s *subscription) Close(ctx context.Context) error {
 	s.Stop()
 	s.mu.Lock()
-	s.pulse.Stop()
+	s.watchdog.Stop()
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}
@@ -406,7 +492,7 @@ func (s *subscription) giveBack() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range s.inFlight {
-		if !f.expired {
+		if !f.away {
 			_ = s.conn.nc.Publish(f.reply, nak)
 		}
 	}

@@ -126,7 +126,7 @@ func TestJetStreamStoredThenNobody(t *testing.T) {
 type freezer struct{ on atomic.Bool }
 
 func (f *freezer) Dial(network, address string) (net.Conn, error) {
-	c, err := net.Dial(network, address) //nolint:noctx // nats.go has none to give
+	c, err := net.Dial(network, address)
 	return &freezing{Conn: c, freezer: f}, err
 }
 

@@ -54,7 +54,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 
 func newConn(cfg transport.Config, user []nats.Option) *conn {
 	c := &conn{
-		Life: lifecycle.New(), cfg: cfg, user: user, log: cfg.Logger,
+		Life: lifecycle.New(), cfg: cfg, user: user, log: cfg.Logger, machine: newMachine(),
 		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
@@ -131,10 +131,10 @@ func (c *conn) perform(e effect) {
 		c.background(func() {
 			ctx, cancel := context.WithTimeout(c.ctx, attemptWait)
 			defer cancel()
-			w, err := c.dial(ctx, e.session+1)
+			w, err := c.dial(ctx, e.session)
 			c.step(func(m *machine) { m.dialed(w, err) })
 			if err == nil {
-				c.checkLink(e.session+1, w)
+				c.checkLink(e.session, w)
 			}
 		})
 	case pauseDial:
@@ -153,7 +153,12 @@ func (c *conn) perform(e effect) {
 	case pauseJoin:
 		c.later(e.after, func() { c.step(func(m *machine) { m.retry(e.member) }) })
 	case leaveInner:
-		c.background(func() { _ = e.inner.Close() })
+		c.later(e.after, func() {
+			c.background(func() {
+				err := e.inner.Close()
+				c.step(func(m *machine) { m.left(e.inner, e.session, err) })
+			})
+		})
 	case voidMember:
 		e.member.sub.void()
 	case tellMember:

@@ -1,6 +1,8 @@
 package stan
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -134,6 +136,16 @@ func (o *outbox) tidy() {
 func (o *outbox) current(t transport.Ticket, epoch uint64) bool {
 	l, ok := o.letters[t]
 	return ok && l.epoch == epoch
+}
+
+// doubt returns what the outcome of the last attempt says about the publish: that it
+// was not stored this time says nothing where it went into a connection that is gone.
+func (o *outbox) doubt(t transport.Ticket, outcome error) error {
+	if l, ok := o.letters[t]; ok && l.before && errors.Is(outcome, transport.ErrNotStored) {
+		//nolint:errorlint // it must not match ErrNotStored
+		return fmt.Errorf("%w: it may have been stored when it was sent before; this time it was not (%v)", transport.ErrOutcomeUnknown, outcome)
+	}
+	return outcome
 }
 
 // again queues what went into a connection that is gone, in its order, before what

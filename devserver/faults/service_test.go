@@ -76,7 +76,7 @@ func (r role) listen(ctx context.Context) error {
 		}
 	}
 	err = m.listen(ctx, func() { tell(report{Ready: true}) }, func(n int, m message) { tell(report{N: n, Message: m, At: time.Now().UnixNano()}) })
-	closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	closing, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond) // beside Listen's 3 s
 	defer cancel()
 	if closeErr := m.close(closing); err == nil {
 		err = closeErr
@@ -99,7 +99,8 @@ func (c *scene) start(t *testing.T, clientID string) *child {
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	s := &child{cmd: exec.Command(exe), ready: make(chan struct{}), exited: make(chan struct{})}
-	s.cmd.Env = append(os.Environ(), asService+"="+string(config))
+	// The race detector waits for a second at the end, unless told otherwise.
+	s.cmd.Env = append(os.Environ(), asService+"="+string(config), "GORACE=atexit_sleep_ms=0")
 	s.cmd.Stderr = c.log
 	_, err = s.cmd.StdinPipe() // it ends with us
 	require.NoError(t, err)

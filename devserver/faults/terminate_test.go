@@ -13,7 +13,7 @@ import (
 // again and again: nothing is lost, nothing handled twice, and it does not take long.
 //
 // In full it keeps the processors busy, and so does not run beside what takes time.
-func TestTermination(t *testing.T) {
+func TestTermination(t *testing.T) { //nolint:tparallel // see above
 	times := 200
 	if !*full {
 		t.Parallel()

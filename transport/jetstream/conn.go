@@ -115,7 +115,7 @@ func (c *conn) Ping(ctx context.Context) error {
 }
 
 // disconnected and reconnected are called on a goroutine of nats.go.
-func (c *conn) disconnected() { c.outbox.holding.Store(true) }
+func (c *conn) disconnected(error) { c.outbox.holding.Store(true) }
 
 func (c *conn) reconnected() {
 	c.outbox.generation.Add(1)

@@ -79,8 +79,13 @@ func (c *conn) dial(ctx context.Context, session uint64) (wire, error) {
 				c.tell(e)
 			}
 		},
-		Disconnected: func() { c.step(func(m *machine) { m.cut(session, transport.ErrConnectionLost) }) },
-		Reconnected:  func() { c.step(func(m *machine) { m.back(session) }) },
+		Disconnected: func(err error) {
+			if err == nil {
+				err = transport.ErrConnectionLost
+			}
+			c.step(func(m *machine) { m.cut(session, err) })
+		},
+		Reconnected: func() { c.step(func(m *machine) { m.back(session) }) },
 		Closed: func(err error) {
 			if err == nil {
 				err = nats.ErrConnectionClosed
@@ -170,6 +175,8 @@ func (c *conn) perform(e effect) {
 		c.tell(e.event)
 	case wakeWriter:
 		c.wake()
+	case pauseOutbox:
+		c.later(e.after, func() { c.step(func(m *machine) { m.answersOver(e.epoch) }) })
 	}
 }
 

@@ -11,7 +11,7 @@ GOTEST := GOWORK=off $(if $(CC_FOUND),CGO_ENABLED=1) go test $(RACE)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster test-faults soak fuzz lint bench-overhead bench-json
+.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster simulate test-faults soak fuzz lint bench-overhead bench-json
 
 # A pipe fails with what is piped, not with what reads it.
 test-conformance test-faults soak bench-overhead: SHELL := bash
@@ -67,6 +67,9 @@ MINUTES ?= 10
 soak: race-mode ## random faults without pause for MINUTES=10, under load; SEED=n repeats them, TRANSPORT=jetstream is one alone
 	@cd devserver && $(GOTEST) -count=1 -v -timeout 0 -run '^TestSoak' ./faults -soak $(MINUTES)m \
 		$(if $(SEED),-seed $(SEED)) $(if $(TRANSPORT),-transport $(TRANSPORT)) | grep -v '^=== '
+
+simulate: ## 20,000 seeds of the simulation of NATS Streaming (SEEDS=n; SEED=n for one, with its story)
+	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan
 
 fuzz: ## a minute for each fuzz test
 	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./listener:FuzzPayload; do \

@@ -368,6 +368,10 @@ func (c *simClient) perform(e effect) {
 		if l := c.listenerOf(e.member); e.err != nil && l != nil {
 			c.later(func(t *lane) { c.subscribe(t, l.want) }) // whoever asked tries again
 		}
+	case pauseOutbox:
+		c.later(func(t *lane) { c.step(t, func(m *machine) { m.answersOver(e.epoch) }) })
+	default:
+		c.sim.mustf(false, "the simulation does not know effect %d", e.do)
 	}
 }
 

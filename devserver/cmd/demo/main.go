@@ -3,13 +3,13 @@
 //
 //	make demo
 //	make demo-jetstream
-//	go run ./devserver/cmd/demo
+//	go run ./devserver/cmd/demo [-jetstream]
 //
-// It needs nothing but Go. It starts an embedded NATS Streaming server on a file
-// store, or with -jetstream that of JetStream, the four services of examples/ticketing with two members each, and some
-// hundred stories of people who sell and buy tickets. In the middle it stops the
-// server and starts it again. It ends by itself, in about twenty seconds, with a
-// line such as
+// It needs nothing but Go. It starts an embedded server on a file store, NATS
+// Streaming or with -jetstream JetStream, the four services of examples/ticketing
+// with two members each, and some hundred stories of people who sell and buy
+// tickets. In the middle it stops the server and starts it again. It ends by
+// itself, in about twenty seconds, with a line such as
 //
 //	published 3000, handled 3000, lost 0
 //

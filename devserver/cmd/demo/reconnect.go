@@ -10,12 +10,12 @@ import (
 	"github.com/sgtickets/common/listener"
 )
 
-// HAND-MADE: a client of NATS Streaming does not come back by itself yet when its connection is
-// lost for good, which happens when the server is away for long, or comes back
-// without its store. Once it does, only connect remains of this file.
+// HAND-MADE: a client of NATS Streaming does not come back by itself yet when its
+// connection is lost for good, which happens when the server is away for long, or
+// comes back without its store. Once it does, only connect remains of this file.
 //
 // A server that is back soon, with its store, is another matter: the connection
-// outlives that.
+// outlives that. One of JetStream outlives either.
 
 // reconnecting is a member that gets a new client whenever its connection was
 // lost for good.

@@ -16,9 +16,22 @@ import (
 )
 
 // A server that comes back without its store does not know its clients any more:
-// their connections are lost for good.
+// those of NATS Streaming have lost their connections for good.
 func TestMembersReconnect(t *testing.T) {
 	t.Parallel()
+	assert.Positive(t, connectionsLost(t, false))
+}
+
+// Those of JetStream make what they need there again, and go on.
+func TestMembersOnJetStreamNeedNot(t *testing.T) {
+	t.Parallel()
+	assert.Zero(t, connectionsLost(t, true))
+}
+
+// connectionsLost tells one story before the server comes back without its store
+// and one after that, and returns how many members needed a new client.
+func connectionsLost(t *testing.T, jetStream bool) int32 {
+	t.Helper()
 	srv, err := devserver.Start()
 	require.NoError(t, err)
 	defer srv.Shutdown()
@@ -27,7 +40,7 @@ func TestMembersReconnect(t *testing.T) {
 	d, _ := small()
 	d.platform, d.ledger = platform.New(d.window), newLedger()
 	var members []listener.Runner
-	for _, m := range d.members(server{srv.ClusterID(), srv.URL(), false}) {
+	for _, m := range d.members(server{srv.ClusterID(), srv.URL(), jetStream}) {
 		m := m.(reconnecting)
 		m.lost = func(string) { lost.Add(1) }
 		members = append(members, m)
@@ -40,7 +53,7 @@ func TestMembersReconnect(t *testing.T) {
 	tell()
 	require.NoError(t, srv.RestartEmpty())
 	tell()
-	assert.Positive(t, lost.Load())
 	end()
 	running.Wait()
+	return lost.Load()
 }

@@ -4,14 +4,14 @@
 // the cluster is:
 //
 //   node jetstream.js read
-//   node jetstream.js listen <consumer>
+//   node jetstream.js listen [--refuse] <consumer>
 //   node jetstream.js publish [--samples] < requests
 //
 // read reads the whole stream by itself, and compares each event with that of its
 // place in fromGo of samples.js. listen shares a consumer that is there with
-// whoever else does, and acknowledges each event. Both print and end as listen.js
-// does, and print headers as well. publish is publish.js, whose requests may have
-// headers; without any, the message has none.
+// whoever else does, and acknowledges each event, or none with --refuse. Both print
+// and end as listen.js does, and print headers as well. publish is publish.js, whose
+// requests may have headers; without any, the message has none.
 
 const readline = require('node:readline');
 const { parseArgs } = require('node:util');
@@ -24,7 +24,7 @@ const { fail, print } = require('./service');
 const {
   values: args,
   positionals: [command, name],
-} = parseArgs({ allowPositionals: true, options: { samples: { type: 'boolean' } } });
+} = parseArgs({ allowPositionals: true, options: { samples: { type: 'boolean' }, refuse: { type: 'boolean' } } });
 
 const stream = process.env.NATS_CLUSTER_ID;
 
@@ -55,7 +55,9 @@ async function receive(consumer, handle) {
       problem,
       headers: Object.fromEntries((msg.headers?.keys() ?? []).map((key) => [key, msg.headers.values(key)])),
     });
-    msg.ack();
+    if (!args.refuse) {
+      msg.ack();
+    }
   }
 }
 

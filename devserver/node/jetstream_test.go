@@ -4,6 +4,7 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -169,5 +170,36 @@ func TestGroupOnJetStream(t *testing.T) {
 		leave(t, joined)
 		requireOnce(t, got.list(), before+1, before+all)
 		requireShared(t, slices.DeleteFunc(got.list(), func(h handled) bool { return h.event.Version <= int64(before+waiting) }), members)
+	}
+}
+
+// TestRefusedOnJetStreamGoesToTheOtherKind: what one kind of member can't handle
+// comes to the other.
+func TestRefusedOnJetStreamGoesToTheOtherKind(t *testing.T) {
+	t.Parallel()
+	const last = 20
+	for name, byGo := range map[string]bool{"refused by Go": true, "refused by Node": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t)
+			var refused, got collection[handled]
+			toGo, toNode, listen := &got, &refused, []string{"listen", "--refuse"}
+			var answer error
+			if byGo {
+				toGo, toNode, listen, answer = &refused, &got, []string{"listen"}, errors.New("not now")
+			}
+			inGo := listenWithClient(t, connect(t, srv, "go", client.JetStream()), group, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
+				assert.Equal(t, d.Redelivered, d.Attempt > 1, "%s: attempt %d", e.ID, d.Attempt)
+				toGo.add(handled{e, "go", d.Redelivered})
+				return answer
+			}, listener.AckWait(2*time.Second))
+			inNode := listenWith(t, srv, "node", handledBy(t, "node", toNode), "jetstream.js", append(listen, jetstream.ConsumerName(string(subject), group, ""))...)
+			publishFromGo(t, connect(t, srv, "go-publisher", client.JetStream()), tickets(1, last))
+			got.await(t, last)
+			awaitAcknowledged(t, srv, subject, group)
+			inGo.leave(t)
+			inNode.leave(t)
+			requireHandledByTheOther(t, refused.list(), got.list(), last)
+		})
 	}
 }

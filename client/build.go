@@ -49,34 +49,38 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 		return nil, fmt.Errorf("build client: %w", err)
 	}
 	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), URL: url, Logger: o.logger}
-	conn, err := connect(ctx, o.dialer(), &cfg, ids)
+	conn, m, err := connect(ctx, o.dialer(), &cfg, ids)
 	if err != nil {
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
 	}
 	return &Client{
-		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}),
-		session: session.New(conn, o.logger, o.window, ids.generated),
+		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m,
+		session: session.New(conn, o.logger, o.window, ids.generated, m.notify),
 	}, nil
 }
 
 // connect makes attempts until one succeeds. Where a generated client ID is
-// taken it goes on to the next one, and leaves it in cfg.
-func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, ids identity) (transport.Conn, error) {
+// taken it goes on to the next one, and leaves it in cfg. Each attempt has a monitor
+// of its own: what a failed one still tells says nothing of the next.
+func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, ids identity) (transport.Conn, *monitor, error) {
 	var last error
 	for attempt := 1; ; attempt++ {
 		if ctx.Err() != nil {
-			return nil, gaveUp(await.Ended(ctx), last, attempt-1)
+			return nil, nil, gaveUp(await.Ended(ctx), last, attempt-1)
 		}
+		m := newMonitor(cfg.Logger, cfg.ClientID)
+		cfg.Notify = m.notify
 		conn, err := dial(ctx, *cfg)
 		if err == nil && conn == nil {
-			return nil, fmt.Errorf("%w option Transport: its dialer returned neither a connection nor an error", transport.ErrInvalid)
+			return nil, nil, fmt.Errorf("%w option Transport: its dialer returned neither a connection nor an error", transport.ErrInvalid)
 		}
 		if err == nil {
 			cfg.Logger.Info("connected", slog.String("cluster", cfg.ClusterID), slog.String("client", cfg.ClientID), slog.Int("attempt", attempt))
-			return conn, nil
+			m.begin()
+			return conn, m, nil
 		}
 		if transport.Permanent(err) {
-			return nil, err
+			return nil, nil, err
 		}
 		if ctx.Err() == nil || last == nil {
 			last = err // what ctx's end cut short says less than the attempt before

@@ -15,6 +15,7 @@ type Client struct {
 	clusterID string
 	clientID  string
 	session   *session.Session
+	monitor   *monitor
 
 	closing  atomic.Bool
 	closed   chan struct{} // closed when closeErr is set
@@ -50,6 +51,7 @@ func (c *Client) Session() *session.Session { return c.session }
 func (c *Client) Close(ctx context.Context) error {
 	if c.closing.CompareAndSwap(false, true) {
 		c.closeErr = c.session.Close(ctx)
+		c.noticeEnd()
 		close(c.closed)
 		return c.closeErr
 	}

@@ -17,7 +17,8 @@ const (
 	// SessionReplaced: the server had given the client up, and a new session has
 	// taken the place of the old one. Only NATS Streaming has sessions.
 	SessionReplaced
-	// StoreLost: the server came back without what it had stored.
+	// StoreLost: the server came back without what it had stored. Each subscription
+	// that finds out may tell.
 	StoreLost
 	// ServersDiscovered: the cluster told of servers that were not known.
 	ServersDiscovered
@@ -29,10 +30,11 @@ const (
 	// AsyncError: the server reported an error that belongs to no call.
 	AsyncError
 	// Degraded: the connection works, but not all of it; Reason says what does not.
+	// It may be told again as long as that is so.
 	Degraded
 	// Recovered: what Reason said is over.
 	Recovered
-	// Closed: Close was called.
+	// Closed: the connection is over. Err is nil after Close.
 	Closed
 )
 

@@ -18,8 +18,9 @@ type Config struct {
 	URL       string       // of a server, or of several, separated by commas
 	Logger    *slog.Logger // nil: nothing is logged
 
-	// Notify, unless it is nil, is told what happens to the connection. It must not
-	// block, nor call the connection, and be safe for concurrent use.
+	// Notify, unless it is nil, is told what happens to the connection, and logs it,
+	// so that the transport does not. It must not block, nor call the connection, and
+	// be safe for concurrent use.
 	Notify func(Event)
 }
 

@@ -44,7 +44,7 @@ func run(ctx context.Context, addr string) (err error) {
 	if err != nil {
 		return err
 	}
-	return listener.Run(ctx, orders.Tickets, orders.Expirations, web{orders, addr})
+	return listener.Run(ctx, orders.Tickets, orders.Expirations, web{c, orders, addr})
 }
 
 // Kubernetes kills a pod 30 s after its SIGTERM, unless told otherwise: handlers

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/sgtickets/common/client"
 )
 
 // web is how buyers place their orders. With its method Listen it runs beside the
 // listeners, in listener.Run: if one of them fails, all end.
 type web struct {
+	client *client.Client
 	orders *Orders
 	addr   string
 }
@@ -30,6 +33,7 @@ func (w web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 func (w web) Listen(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("POST /orders", w)
+	mux.Handle("/healthz", client.HealthHandler(w.client)) // the readiness probe
 	server := &http.Server{Addr: w.addr, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()

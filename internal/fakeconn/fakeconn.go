@@ -34,13 +34,24 @@ type Conn struct {
 	deleted   []transport.SubscribeConfig
 	done      chan struct{}
 	err       error
+	notify    func(transport.Event)
 }
 
 // Dialer returns a dialer that always connects to c.
 func (c *Conn) Dialer() transport.Dialer {
 	c.done = make(chan struct{})
 	c.receipts = make(map[transport.Ticket]transport.Receipt)
-	return func(context.Context, transport.Config) (transport.Conn, error) { return c, nil }
+	return func(_ context.Context, cfg transport.Config) (transport.Conn, error) {
+		c.notify = cfg.Notify
+		return c, nil
+	}
+}
+
+// Emit tells the client what happens to the connection.
+func (c *Conn) Emit(e transport.Event) {
+	if c.notify != nil {
+		c.notify(e)
+	}
 }
 
 // Features implements transport.Conn.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/sgtickets/common/transport"
 )
@@ -21,18 +22,33 @@ type Session struct {
 	// broker ties to it is lost with the process.
 	GeneratedID bool
 
+	notify  func(transport.Event)
 	mu      sync.Mutex
 	closing bool
 	members map[*Member]struct{}
 }
 
-// New returns a session on conn.
-func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool) *Session {
+// New returns a session on conn. notify, the one that the connection has, is told
+// what publishers and listeners find out.
+func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, notify func(transport.Event)) *Session {
 	return &Session{
 		Conn: conn, Log: log, GeneratedID: generatedID,
 		Window:  NewWindow(window),
+		notify:  notify,
 		members: make(map[*Member]struct{}),
 	}
+}
+
+// Degrade makes the client degraded: it works, but not all of it. reason says what
+// does not, and stands for it until Recover; err, unless it is nil, says why.
+// Saying it again only renews err.
+func (s *Session) Degrade(reason string, err error) {
+	s.notify(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
+}
+
+// Recover ends what reason stands for, if it holds.
+func (s *Session) Recover(reason string) {
+	s.notify(transport.Event{Kind: transport.Recovered, Time: time.Now(), Reason: reason})
 }
 
 // Member is something that has to end before the connection does: a listener

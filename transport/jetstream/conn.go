@@ -184,6 +184,7 @@ func (c *conn) Close(ctx context.Context) error {
 	c.over = true
 	c.mu.Unlock()
 	c.running.Wait()
+	c.watch.Tell(transport.Event{Kind: transport.Closed})
 	return errors.Join(errs...)
 }
 

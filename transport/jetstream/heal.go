@@ -71,6 +71,13 @@ func (s *subscription) heal(why string) {
 	s.conn.background(func() {
 		ctx, cancel := s.context()
 		defer cancel()
+		missing := "no events of " + s.config.Subject + " are received: consumer " + s.place.name + " is not there and can't be made"
+		degraded := false
+		defer func() {
+			if degraded { // no more: it is there, or nobody needs it
+				s.conn.watch.Tell(transport.Event{Kind: transport.Recovered, Reason: missing})
+			}
+		}()
 		for attempt := 1; ; attempt++ {
 			info, err := s.find(ctx, log)
 			if ctx.Err() != nil {
@@ -84,7 +91,8 @@ func (s *subscription) heal(why string) {
 				s.restart("the consumer is there")
 				return
 			}
-			log.Warn("the consumer is not there and can't be made: no events are received", slog.Any("error", err))
+			degraded = true
+			s.conn.watch.Tell(transport.Event{Kind: transport.Degraded, Reason: missing, Err: err})
 			select {
 			case <-ctx.Done():
 				return
@@ -103,7 +111,7 @@ func (s *subscription) find(ctx context.Context, log *slog.Logger) (*js.Consumer
 	}
 	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
 	if errors.Is(err, js.ErrStreamNotFound) {
-		log.Error("the stream is gone, and what it held is lost: it is made again, empty", slog.String("stream", c.cfg.ClusterID))
+		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf("stream %s is gone, and what it held is lost: it is made again, empty", c.cfg.ClusterID)})
 		if err := c.ensureStream(ctx); err != nil {
 			return nil, c.explain(err)
 		}
@@ -127,7 +135,8 @@ func (s *subscription) find(ctx context.Context, log *slog.Logger) (*js.Consumer
 			slog.Uint64("sequence", next))
 	} else {
 		asked.DeliverPolicy, asked.OptStartSeq, asked.OptStartTime = js.DeliverAllPolicy, 0, nil
-		log.Error("the stream was made anew, and what it held is lost: the consumer begins with what it holds now")
+		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf(
+			"stream %s was made anew, and what it held is lost: consumer %s begins with what it holds now", c.cfg.ClusterID, s.place.name)})
 	}
 	consumer, err = c.createConsumer(ctx, asked)
 	if err != nil {

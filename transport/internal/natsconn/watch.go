@@ -2,6 +2,7 @@ package natsconn
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -9,14 +10,15 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sgtickets/common/internal/eventlog"
 	"github.com/sgtickets/common/transport"
 )
 
-// Watch logs what happens to a NATS connection, and tells its owner.
+// Watch tells what happens to a NATS connection.
 type Watch struct {
-	Log *slog.Logger
-	// Notify, unless it is nil, is told of what is no end: see transport.Config.
+	// Notify is told of what is no end, see transport.Config; nil: it is logged.
 	Notify func(transport.Event)
+	Log    *slog.Logger
 	// Disconnected, Reconnected and Closed are called, unless they are nil, one at a
 	// time and in order, on a goroutine of nats.go.
 	Disconnected, Reconnected func()
@@ -37,16 +39,12 @@ func (w *Watch) Forbidden() error {
 func (w *Watch) Apply(o *nats.Options) {
 	o.DisconnectedErrCB = func(_ *nats.Conn, err error) {
 		if err != nil { // nil when it was closed on purpose
-			w.Log.Warn("connection to the NATS server lost; reconnecting", slog.Any("error", err))
-		}
-		if err != nil {
-			w.tell(transport.Event{Kind: transport.Disconnected, Err: err})
+			w.Tell(transport.Event{Kind: transport.Disconnected, Err: err})
 		}
 		call(w.Disconnected)
 	}
 	o.ReconnectedCB = func(nc *nats.Conn) {
-		w.Log.Info("reconnected to the NATS server", slog.String("url", nc.ConnectedUrlRedacted()))
-		w.tell(transport.Event{Kind: transport.Reconnected, Server: nc.ConnectedUrlRedacted()})
+		w.Tell(transport.Event{Kind: transport.Reconnected, Server: nc.ConnectedUrlRedacted()})
 		call(w.Reconnected)
 	}
 	o.ClosedCB = func(nc *nats.Conn) {
@@ -55,33 +53,33 @@ func (w *Watch) Apply(o *nats.Options) {
 		}
 	}
 	o.LameDuckModeHandler = func(nc *nats.Conn) {
-		w.Log.Warn("the NATS server is about to shut down", slog.String("url", nc.ConnectedUrlRedacted()))
-		w.tell(transport.Event{Kind: transport.LameDuck, Server: nc.ConnectedUrlRedacted()})
+		w.Tell(transport.Event{Kind: transport.LameDuck, Server: nc.ConnectedUrlRedacted()})
 	}
 	o.DiscoveredServersCB = func(nc *nats.Conn) {
-		w.tell(transport.Event{Kind: transport.ServersDiscovered, Server: Redact(strings.Join(nc.DiscoveredServers(), ","))})
+		w.Tell(transport.Event{Kind: transport.ServersDiscovered, Server: Redact(strings.Join(nc.DiscoveredServers(), ","))})
 	}
 	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			w.forbidden.Store(&err)
 		}
-		attrs := []any{slog.Any("error", err)}
-		if sub != nil {
-			attrs = append(attrs, slog.String("inbox", sub.Subject))
-		}
-		w.Log.Warn("asynchronous error of the NATS connection", attrs...)
 		kind := transport.AsyncError
 		if errors.Is(err, nats.ErrSlowConsumer) {
 			kind = transport.SlowConsumer
 		}
-		w.tell(transport.Event{Kind: kind, Err: err})
+		if sub != nil {
+			err = fmt.Errorf("inbox %s: %w", sub.Subject, err)
+		}
+		w.Tell(transport.Event{Kind: kind, Err: err})
 	}
 }
 
-func (w *Watch) tell(e transport.Event) {
+// Tell tells of an event, as of now.
+func (w *Watch) Tell(e transport.Event) {
+	e.Time = time.Now()
 	if w.Notify != nil {
-		e.Time = time.Now()
 		w.Notify(e)
+	} else {
+		eventlog.Write(w.Log, e)
 	}
 }
 

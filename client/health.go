@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"time"
+)
+
+// healthTimeout bounds Healthy where its context has no deadline.
+const healthTimeout = 5 * time.Second
+
+// Healthy makes a round trip to the broker and returns nil if it answers, and
+// otherwise what is wrong; it matches [ErrClosed] or [ErrConnectionLost] once the
+// client is over. It returns when ctx is done at the latest, and after 5 s where
+// ctx has no deadline. A client that is [Degraded] is healthy: the rest of it works.
+// It is safe for concurrent use, and meant for readiness probes; [HealthHandler]
+// serves one.
+func (c *Client) Healthy(ctx context.Context) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, healthTimeout)
+		defer cancel()
+	}
+	err := c.session.Conn.Ping(ctx)
+	if err == nil {
+		return nil
+	}
+	switch s := c.Status(); {
+	case s.State == Closed:
+		return fmt.Errorf("client %q: %w", c.clientID, s.Err)
+	case s.State == Reconnecting && s.Err != nil:
+		return fmt.Errorf("client %q: reconnecting for %v (%w): %w", c.clientID, lasted(s), s.Err, err)
+	case s.State == Reconnecting:
+		return fmt.Errorf("client %q: reconnecting for %v: %w", c.clientID, lasted(s), err)
+	}
+	return fmt.Errorf("client %q: no round trip to the broker: %w", c.clientID, err)
+}
+
+func lasted(s Status) time.Duration { return time.Since(s.Since).Round(100 * time.Millisecond) }
+
+// HealthHandler serves GET and HEAD for a readiness probe: 200 while c is
+// [Client.Healthy], and 503 otherwise, with a status in JSON: state, since,
+// reasons, and, with 503, the error. What stands before an @ in an error, as
+// passwords do in a URL, is left out.
+//
+// Each request is a round trip to the broker, within 5 s or until the one who asks
+// has gone. Give the probe that long: Kubernetes gives up after 1 s, unless
+// timeoutSeconds says otherwise. Don't use it as a liveness probe: the client
+// reconnects by itself, and a restart only loses time.
+func HealthHandler(c *Client) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "GET or HEAD", http.StatusMethodNotAllowed)
+			return
+		}
+		code := http.StatusOK
+		err := c.Healthy(r.Context())
+		if err != nil {
+			code = http.StatusServiceUnavailable
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(code)
+		if r.Method == http.MethodGet {
+			_ = json.NewEncoder(w).Encode(report(c.Status(), err)) // who asked may have gone
+		}
+	})
+}
+
+type healthReport struct {
+	State   string         `json:"state"`
+	Since   time.Time      `json:"since"`
+	Reasons []healthReason `json:"reasons,omitempty"`
+	Error   string         `json:"error,omitempty"`
+}
+
+type healthReason struct {
+	Reason string    `json:"reason"`
+	Error  string    `json:"error,omitempty"`
+	Since  time.Time `json:"since"`
+}
+
+func report(s Status, err error) healthReport {
+	r := healthReport{State: s.State.String(), Since: s.Since.UTC(), Error: public(err)}
+	for _, reason := range s.Reasons {
+		r.Reasons = append(r.Reasons, healthReason{reason.Text, public(reason.Err), reason.Since.UTC()})
+	}
+	return r
+}
+
+// secret is what may stand before the host of a URL.
+var secret = regexp.MustCompile(`[^\s"]+@`)
+
+// public is the text of an error without secrets.
+func public(err error) string {
+	if err == nil {
+		return ""
+	}
+	return secret.ReplaceAllString(err.Error(), "***@")
+}

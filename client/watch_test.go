@@ -1,0 +1,160 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/internal/fakeconn"
+	"github.com/sgtickets/common/transport"
+)
+
+// kinds collects what a watcher gets until it ends.
+func kinds(events func(func(client.Event) bool)) []transport.EventKind {
+	var got []transport.EventKind
+	for e := range events {
+		got = append(got, e.Kind)
+	}
+	return got
+}
+
+// TestWatch: any number of watchers get all that happens from their call on, in
+// order and with the time of it, and end with the client.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		conn := &fakeconn.Conn{}
+		c := on(t, conn)
+		emit(conn, transport.AsyncError) // before anyone watches
+		all := make(chan []client.Event, 100)
+		for range cap(all) {
+			events := c.Watch(t.Context())
+			go func() {
+				var got []client.Event
+				for e := range events {
+					got = append(got, e)
+				}
+				all <- got
+			}()
+		}
+		started := time.Now()
+		conn.Emit(transport.Event{Kind: transport.Disconnected, Err: io.EOF})
+		time.Sleep(time.Second)
+		conn.Emit(transport.Event{Kind: transport.Reconnected, Server: "nats://a:4222"})
+		late := c.Watch(t.Context())
+		c.Session().Degrade("full", io.ErrShortWrite)
+		c.Session().Degrade("full", io.ErrShortWrite)
+		c.Session().Recover("full")
+		time.Sleep(time.Second)
+		require.NoError(t, c.Close(t.Context()))
+		for range cap(all) {
+			require.Equal(t, []client.Event{
+				{Event: transport.Event{Kind: transport.Disconnected, Time: started, Err: io.EOF}},
+				{Event: transport.Event{Kind: transport.Reconnected, Time: started.Add(time.Second), Server: "nats://a:4222"}},
+				{Event: transport.Event{Kind: transport.Degraded, Time: started.Add(time.Second), Reason: "full", Err: io.ErrShortWrite}},
+				{Event: transport.Event{Kind: transport.Recovered, Time: started.Add(time.Second), Reason: "full"}},
+				{Event: transport.Event{Kind: transport.Closed, Time: started.Add(2 * time.Second)}},
+			}, <-all)
+		}
+		require.Equal(t, []transport.EventKind{transport.Degraded, transport.Recovered, transport.Closed}, kinds(late))
+		require.Empty(t, kinds(late), "it has ended")
+		require.Empty(t, kinds(c.Watch(t.Context())), "nothing more happens")
+	})
+}
+
+// TestWatchLosesTheOldest where the watcher is slow, which holds up nobody, and
+// tells how many.
+func TestWatchLosesTheOldest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		conn := &fakeconn.Conn{}
+		c := on(t, conn)
+		slow, fast := c.Watch(t.Context()), c.Watch(t.Context())
+		quick := make(chan int)
+		go func() {
+			n := 0
+			for e := range fast {
+				n += 1 + e.Missed*1000
+			}
+			quick <- n
+		}()
+		for n := range 164 {
+			conn.Emit(transport.Event{Kind: transport.AsyncError, Err: numbered(n)})
+			synctest.Wait() // fast keeps up
+		}
+		var got []int
+		for e := range slow {
+			if e.Kind == transport.Closed {
+				require.Zero(t, e.Missed, "since it caught up")
+				break
+			}
+			var n numbered
+			require.ErrorAs(t, e.Err, &n)
+			got = append(got, int(n))
+			switch len(got) {
+			case 1:
+				require.Equal(t, 100, e.Missed)
+			case 64:
+				require.NoError(t, c.Close(t.Context()))
+			default:
+				require.Zero(t, e.Missed)
+			}
+		}
+		require.Len(t, got, 64)
+		require.Equal(t, 100, got[0])
+		require.Equal(t, 163, got[63])
+		require.Equal(t, 165, <-quick)
+	})
+}
+
+type numbered int
+
+func (numbered) Error() string { return "numbered" }
+
+// TestWatchEnds with its context, with a break, and when the connection is lost for
+// good, of which nobody tells but Done.
+func TestWatchEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		conn := &fakeconn.Conn{}
+		c := on(t, conn)
+		ended := make(chan []transport.EventKind)
+		ctx, cancel := context.WithCancel(t.Context())
+		watched := c.Watch(ctx)
+		unused := c.Watch(ctx)
+		go func() { ended <- kinds(watched) }()
+		emit(conn, transport.LameDuck)
+		synctest.Wait()
+		cancel()
+		require.Equal(t, []transport.EventKind{transport.LameDuck}, <-ended)
+		require.Empty(t, kinds(unused), "what waits is not wanted any more")
+
+		broken := c.Watch(t.Context())
+		emit(conn, transport.LameDuck)
+		emit(conn, transport.LameDuck)
+		for range broken {
+			break
+		}
+		require.Empty(t, kinds(broken))
+
+		lost := errors.New("gave up")
+		var end client.Event
+		events := c.Watch(t.Context())
+		go func() {
+			for end = range events { //nolint:revive // the last one stays
+			}
+			ended <- nil
+		}()
+		synctest.Wait()
+		conn.End(lost)
+		<-ended
+		require.Equal(t, transport.Closed, end.Kind)
+		require.Equal(t, lost, end.Err)
+	})
+}

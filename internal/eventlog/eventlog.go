@@ -1,0 +1,60 @@
+// Package eventlog says in the log what happened to a connection. It is the one
+// place that does: a transport that has somebody to tell does not log it as well.
+package eventlog
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// Write logs e. Of a connection that is lost for good it says nothing: the
+// transport that gave it up has said why.
+func Write(log *slog.Logger, e transport.Event) {
+	level, text := describe(e.Kind)
+	if e.Kind == transport.Closed && e.Err != nil {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 3)
+	if e.Reason != "" {
+		attrs = append(attrs, slog.String("reason", e.Reason))
+	}
+	if e.Server != "" {
+		attrs = append(attrs, slog.String("url", e.Server))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.Any("error", e.Err))
+	}
+	log.LogAttrs(context.Background(), level, text, attrs...) //nolint:sloglint // each kind has a constant text, below
+}
+
+// describe says how bad it is, and what to search the log for.
+func describe(k transport.EventKind) (slog.Level, string) {
+	switch k {
+	case transport.Disconnected:
+		return slog.LevelWarn, "connection to the NATS server lost; reconnecting"
+	case transport.Reconnected:
+		return slog.LevelInfo, "reconnected to the NATS server"
+	case transport.SessionReplaced:
+		return slog.LevelWarn, "the server had given the client up; a new session has taken the place of the old one"
+	case transport.StoreLost:
+		return slog.LevelError, "the server has lost what it had stored"
+	case transport.ServersDiscovered:
+		return slog.LevelInfo, "the cluster told of servers that were not known"
+	case transport.LameDuck:
+		return slog.LevelWarn, "the NATS server is about to shut down"
+	case transport.SlowConsumer:
+		return slog.LevelWarn, "messages dropped, since they were not taken fast enough: they come again"
+	case transport.AsyncError:
+		return slog.LevelWarn, "asynchronous error of the NATS connection"
+	case transport.Degraded:
+		return slog.LevelWarn, "degraded: the connection works, but not all of it"
+	case transport.Recovered:
+		return slog.LevelInfo, "recovered"
+	case transport.Closed:
+		return slog.LevelInfo, "closed"
+	default:
+		return slog.LevelWarn, k.String()
+	}
+}

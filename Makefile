@@ -11,11 +11,11 @@ GOTEST := GOWORK=off $(if $(CC_FOUND),CGO_ENABLED=1) go test $(RACE)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster fuzz lint bench-overhead bench-json
+.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster test-faults soak fuzz lint bench-overhead bench-json
 
 # A pipe fails with what is piped, not with what reads it.
-test-conformance bench-overhead: SHELL := bash
-test-conformance bench-overhead: .SHELLFLAGS := -o pipefail -c
+test-conformance test-faults soak bench-overhead: SHELL := bash
+test-conformance test-faults soak bench-overhead: .SHELLFLAGS := -o pipefail -c
 
 help: ## what there is to run
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 20
@@ -59,6 +59,14 @@ test-node: ## with real Node clients in the same queue groups; needs node and np
 
 test-cluster: race-mode ## a NATS Streaming cluster loses its leader under load; takes elections, so it is not in make test
 	@cd devserver && $(GOTEST) -count=1 -v -tags cluster -run '^TestStreamingCluster' ./integration
+
+test-faults: race-mode ## each fault at its real length, the library beside raw stan.go, as a table; a missed goal fails
+	@cd devserver && $(GOTEST) -count=1 -v -timeout 30m -run '^TestFaults' ./faults -full | grep -v '^=== '
+
+MINUTES ?= 10
+soak: race-mode ## random faults without pause for MINUTES=10, under load; SEED=n repeats them, TRANSPORT=jetstream is one alone
+	@cd devserver && $(GOTEST) -count=1 -v -timeout 0 -run '^TestSoak' ./faults -soak $(MINUTES)m \
+		$(if $(SEED),-seed $(SEED)) $(if $(TRANSPORT),-transport $(TRANSPORT)) | grep -v '^=== '
 
 fuzz: ## a minute for each fuzz test
 	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./listener:FuzzPayload; do \

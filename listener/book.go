@@ -169,6 +169,26 @@ func (b *book) yieldKey(w *work) {
 	b.waiting[w.key] = behind[1:]
 }
 
+// interrupt drops what does not run yet, which it returns: it comes again.
+func (b *book) interrupt() (dropped []*work) {
+	dropped = b.ready
+	b.ready = nil
+	for _, w := range dropped {
+		if w.keyed {
+			dropped = append(dropped, b.waiting[w.key]...)
+			delete(b.waiting, w.key)
+		}
+	}
+	for key, behind := range b.waiting { // behind one that runs
+		dropped = append(dropped, behind...)
+		b.waiting[key] = nil
+	}
+	for _, w := range dropped {
+		delete(b.active, w.id)
+	}
+	return dropped
+}
+
 // drain drops what does not run yet, which it returns, and takes nothing more in.
 func (b *book) drain() (dropped []*work) {
 	b.draining = true

@@ -104,6 +104,7 @@ func (c *core) listen(ctx context.Context) (err error) {
 	defer r.cancel()
 	config := c.subscribeConfig()
 	config.Room = r.room
+	config.Interrupted = r.interrupted
 	sub, err := c.session.Conn.Subscribe(ctx, config, r.deliver)
 	if err != nil {
 		if ctx.Err() != nil {

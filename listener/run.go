@@ -86,6 +86,16 @@ func (r *run) deliver(d transport.Delivery) {
 	r.mu.Unlock()
 }
 
+// interrupted: the connection was lost. The transport calls it.
+func (r *run) interrupted() {
+	r.mu.Lock()
+	dropped := r.book.interrupt()
+	r.mu.Unlock()
+	for _, w := range dropped {
+		r.conclude(w, w.delivery)
+	}
+}
+
 // ackAgain acknowledges an event once more, as a worker of the run.
 func (r *run) ackAgain(w *work) {
 	_ = r.ack(w)
@@ -179,7 +189,10 @@ func (r *run) process(w *work, d transport.Delivery) {
 		r.tryLater(w)
 		return
 	}
-	acknowledged = r.ack(w) == nil
+	// It is done, even if the server does not get to know: it sends the event again,
+	// and is told then.
+	_ = r.ack(w)
+	acknowledged = true
 }
 
 func (r *run) runManual(w *work, d transport.Delivery) {
@@ -249,7 +262,7 @@ func (r *run) ack(w *work) error {
 		err = settler.Ack()
 	}
 	if err != nil {
-		r.log.Warn("event handled, but its acknowledgement was not sent: it comes again", r.attributes(w, slog.Any("error", err))...)
+		r.log.Warn("event handled, but its acknowledgement was not sent: it comes again, and is acknowledged then", r.attributes(w, slog.Any("error", err))...)
 		observe(settler, err)
 	}
 	return err

@@ -18,6 +18,11 @@ type SubscribeConfig struct {
 	// MaxInFlight; nil: MaxInFlight. It is asked while they are requested, and must
 	// not block. A broker that sends as it sees fit does not ask.
 	Room func() int
+
+	// Interrupted, unless it is nil, is called when the connection was lost: what was
+	// delivered before and no handler has begun comes again, here or elsewhere, and is
+	// to be dropped. It must not block.
+	Interrupted func()
 }
 
 // Subscription is a running subscription. Its methods are safe for concurrent use.

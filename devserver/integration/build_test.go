@@ -232,7 +232,8 @@ func TestCallbacksAreChained(t *testing.T) {
 	require.Equal(t, "disconnected", <-calls)
 	require.Equal(t, "reconnected", <-calls)
 	require.Contains(t, log.String(), "connection to the NATS server lost; reconnecting")
-	require.Contains(t, log.String(), "reconnected to the NATS server")
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "reconnected to the NATS server") }, patience, 10*time.Millisecond,
+		"which is said once the server has confirmed that it knows the client")
 }
 
 func TestFromEnv(t *testing.T) {
@@ -396,27 +397,31 @@ func TestCloseCutsShort(t *testing.T) {
 	require.Equal(t, 1, box.next(t).n)
 }
 
-// TestConnectionLost: the server forgets the client when it comes back without
-// its store; Listen says so, and so does the client.
-func TestConnectionLost(t *testing.T) {
+// TestStoreLost: the server comes back without its store, and knows nobody. The
+// client goes on, and says what has happened.
+func TestStoreLost(t *testing.T) {
 	t.Parallel()
 	type tag struct{}
+	type alone struct{}
 	fresh[tag](t)
+	fresh[alone](t)
 	s := startServer(t)
-	c := s.connect(t)
-	running := listen(t, c, group(), into[tag](newInbox()))
+	var log lockedBuffer
+	c := s.connect(t, client.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+	box, lone := newInbox(), newInbox()
+	listen(t, c, group(), into[tag](box))
+	listen(t, c, "", into[alone](lone))
+	publish[tag](t, c, 10)
+	publish[alone](t, c, 10)
+	require.Equal(t, count(10), box.take(t, 10))
+	require.Equal(t, count(10), lone.take(t, 10))
+
 	require.NoError(t, s.server.RestartEmpty())
-	select {
-	case err := <-running.ended:
-		require.ErrorIs(t, err, listener.ErrConnectionLost)
-	case <-time.After(patience):
-		require.FailNow(t, "Listen went on with a connection that is lost")
-	}
-	<-c.Done()
-	require.ErrorIs(t, c.Err(), client.ErrConnectionLost)
-	p, err := publisher.New[note[tag]](c)
-	require.NoError(t, err)
-	err = p.Publish(deadline(t), note[tag]{})
-	require.ErrorIs(t, err, publisher.ErrNotStored)
-	require.ErrorIs(t, err, client.ErrConnectionLost)
+	publishFrom[tag](t, c, 11, 15)
+	publishFrom[alone](t, c, 11, 15)
+	require.Equal(t, countFrom(11, 15), box.take(t, 5), "although their sequences were handled before")
+	require.Equal(t, countFrom(11, 15), lone.take(t, 5))
+	require.Contains(t, log.String(), "a new session has taken the place of the old one")
+	require.Contains(t, log.String(), "the server has lost what it had stored")
+	require.NoError(t, c.Err())
 }

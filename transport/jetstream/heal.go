@@ -9,12 +9,12 @@ import (
 
 	js "github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sgtickets/common/internal/backoff"
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
 // again spaces out the attempts to find or make a consumer that is gone.
-var again = backoff.Policy{First: 100 * time.Millisecond, Max: time.Second}
+var again = natsconn.Again
 
 // context ends when the subscription stops.
 func (s *subscription) context() (context.Context, context.CancelFunc) {

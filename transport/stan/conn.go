@@ -5,65 +5,263 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/stan.go"
 
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/internal/eventlog"
 	"github.com/sgtickets/common/transport"
-	"github.com/sgtickets/common/transport/internal/inflight"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
-// conn implements [transport.Conn] on one stan.Conn and the NATS connection
-// below it, which it owns.
+// conn implements [transport.Conn]: the goroutines, timers and connections around
+// a machine. No fault ends it, only Close does.
 type conn struct {
 	*lifecycle.Life
 
-	cfg   transport.Config
-	log   *slog.Logger
-	watch natsconn.Watch
-	nc    *nats.Conn
-	sc    stan.Conn
+	cfg  transport.Config
+	user []nats.Option
+	log  *slog.Logger
 
-	publishes inflight.Publishes[struct{}]
+	maxPayload atomic.Int64 // of the server connected to last
+	epoch      atomic.Uint64
+
+	mu      sync.Mutex // guards what follows
+	machine machine
+	changed chan struct{} // closed, and made anew, when the phase changes
+	timers  map[*time.Timer]struct{}
+
+	writer  chan struct{} // wakes the writer; closed with the connection
+	running sync.WaitGroup
+	ctx     context.Context //nolint:containedctx // it is what ends the goroutines of the connection
+	stop    context.CancelFunc
 }
 
-func newConn(cfg transport.Config) *conn {
-	c := &conn{Life: lifecycle.New(), cfg: cfg, log: cfg.Logger}
-	c.watch = natsconn.Watch{Log: c.log, Closed: c.lost}
+// connect makes the first attempt; from then on the machine does.
+func connect(ctx context.Context, cfg transport.Config, o options) (transport.Conn, error) {
+	c := newConn(cfg, o.nats)
+	w, err := c.dial(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	c.begin(w)
+	return c, nil
+}
+
+func newConn(cfg transport.Config, user []nats.Option) *conn {
+	c := &conn{
+		Life: lifecycle.New(), cfg: cfg, user: user, log: cfg.Logger,
+		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1),
+	}
+	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
+}
+
+// begin sets out with the first session.
+func (c *conn) begin(w wire) {
+	c.step(func(m *machine) { m.begin(w) })
+	c.Life.Begin()
+	c.running.Go(c.write)
+	c.checkLink(1, w)
+}
+
+// dial begins the session of that number.
+func (c *conn) dial(ctx context.Context, session uint64) (wire, error) {
+	watch := &natsconn.Watch{
+		Log: c.log,
+		Notify: func(e transport.Event) {
+			// That a link is gone or back is not all there is to it: the machine tells.
+			if e.Kind != transport.Disconnected && e.Kind != transport.Reconnected {
+				c.tell(e)
+			}
+		},
+		Disconnected: func(err error) {
+			if err == nil {
+				err = transport.ErrConnectionLost
+			}
+			c.step(func(m *machine) { m.cut(session, err) })
+		},
+		Reconnected: func() { c.step(func(m *machine) { m.back(session) }) },
+		Closed: func(err error) {
+			if err == nil {
+				err = nats.ErrConnectionClosed
+			}
+			c.step(func(m *machine) { m.lost(session, fmt.Errorf("%w: %w", transport.ErrConnectionLost, err)) })
+		},
+	}
+	w, err := dial(ctx, c.cfg, c.user, watch)
+	if err != nil {
+		return nil, err
+	}
+	c.maxPayload.Store(w.maxPayload())
+	return w, nil
+}
+
+// checkLink tells the machine how the link of a session is: what happened to it
+// before the session was the machine's, or is about to be reported, may be missed.
+func (c *conn) checkLink(session uint64, w wire) {
+	if !w.connected() {
+		c.step(func(m *machine) { m.cut(session, transport.ErrConnectionLost) })
+		if w.connected() {
+			c.step(func(m *machine) { m.back(session) })
+		}
+	}
+}
+
+// step tells the machine what has happened, and does what it decides.
+func (c *conn) step(happened func(*machine)) {
+	c.mu.Lock()
+	before := c.machine.phase
+	happened(&c.machine)
+	effects := c.machine.take()
+	c.epoch.Store(c.machine.epoch)
+	if c.machine.phase != before {
+		close(c.changed)
+		c.changed = make(chan struct{})
+	}
+	c.mu.Unlock()
+	for _, e := range effects {
+		c.perform(e)
+	}
+}
+
+// perform does what the machine decided. It does not wait.
+func (c *conn) perform(e effect) {
+	switch e.do {
+	case dialWire:
+		c.background(func() {
+			ctx, cancel := context.WithTimeout(c.ctx, attemptWait)
+			defer cancel()
+			w, err := c.dial(ctx, e.session+1)
+			c.step(func(m *machine) { m.dialed(w, err) })
+			if err == nil {
+				c.checkLink(e.session+1, w)
+			}
+		})
+	case pauseDial:
+		c.later(e.after, func() { c.step((*machine).pauseOver) })
+	case checkWire:
+		c.later(e.after, func() {
+			c.background(func() {
+				err := e.wire.check(c.ctx)
+				c.step(func(m *machine) { m.checked(e.epoch, err) })
+			})
+		})
+	case dropWire:
+		go e.wire.drop() // which nothing waits for: a socket may take nothing for a while
+	case joinMember:
+		c.background(func() { c.join(e) })
+	case pauseJoin:
+		c.later(e.after, func() { c.step(func(m *machine) { m.retry(e.member) }) })
+	case leaveInner:
+		c.background(func() { _ = e.inner.Close() })
+	case voidMember:
+		e.member.sub.void()
+	case tellMember:
+		e.member.sub.asked <- e.err
+	case tellOwner:
+		if e.member != nil {
+			e.event.Reason = fmt.Sprintf("no events of %s are received: the server does not take the subscription", e.member.sub.config.Subject)
+		}
+		c.tell(e.event)
+	case wakeWriter:
+		c.wake()
+	}
+}
+
+// attemptWait bounds an attempt to begin a session: nats.go waits for each server
+// in turn.
+const attemptWait = 10 * time.Second
+
+// wake makes the writer look for what to send.
+func (c *conn) wake() {
+	select {
+	case c.writer <- struct{}{}:
+	default: // it will look
+	}
+}
+
+// tell tells the owner.
+func (c *conn) tell(e transport.Event) {
+	e.Time = time.Now()
+	if c.cfg.Notify != nil {
+		c.cfg.Notify(e)
+	} else {
+		eventlog.Write(c.log, e)
+	}
+}
+
+// background runs f in a goroutine that Close waits for.
+func (c *conn) background(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.machine.phase != phaseOver {
+		c.running.Go(f)
+	}
+}
+
+// later calls f after that time, unless the connection is closed by then.
+func (c *conn) later(after time.Duration, f func()) {
+	if after <= 0 {
+		f()
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.machine.phase == phaseOver {
+		return
+	}
+	var t *time.Timer
+	t = time.AfterFunc(after, func() {
+		c.mu.Lock()
+		delete(c.timers, t)
+		c.mu.Unlock()
+		f()
+	})
+	c.timers[t] = struct{}{}
 }
 
 func (c *conn) Features() transport.Features {
 	return transport.Features{AckWaitUnit: time.Second}
 }
 
-// Ping implements [transport.Conn]: it asks for the streaming server, not only for
-// the NATS server that it runs on.
-func (c *conn) Ping(context.Context) error {
-	return transport.ErrUnsupported // until the session is supervised
+// session waits until there is one that works, and returns it.
+func (c *conn) session(ctx context.Context) (wire, error) {
+	for {
+		c.mu.Lock()
+		phase, w, changed := c.machine.phase, c.machine.wire, c.changed
+		c.mu.Unlock()
+		switch phase {
+		case phaseUp:
+			return w, nil
+		case phaseOver:
+			return nil, transport.ErrClosed
+		default:
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: no session with the streaming server (%v): %w", transport.ErrConnectionLost, phase, await.Ended(ctx))
+		}
+	}
 }
 
-// lost ends the connection because stan.go gave it up. It is called from
-// goroutines of stan.go and nats.go.
-func (c *conn) lost(cause error) {
-	if !c.Up() {
-		return // it is our own doing, or an attempt to connect that failed
+// Ping implements [transport.Conn]: it asks the streaming server, not only the NATS
+// server that it runs on, and whether it knows this client.
+func (c *conn) Ping(ctx context.Context) error {
+	if err := c.Err(); err != nil {
+		return err
 	}
-	if cause == nil {
-		cause = nats.ErrConnectionClosed
+	w, err := c.session(ctx)
+	if err != nil {
+		return err
 	}
-	err := fmt.Errorf("%w: %w", transport.ErrConnectionLost, cause)
-	c.publishes.Close(err) // before anyone can see that it has ended
-	if !c.End(err) {
-		return
-	}
-	c.log.Error("connection to the streaming server lost for good", slog.Any("error", cause))
-	c.abandonAll(err)
-	c.nc.Close()
+	_, err = await.Do(ctx, func() (struct{}, error) { return struct{}{}, w.check(ctx) }, nil)
+	return err
 }
 
 // Close implements [transport.Conn].
@@ -71,30 +269,100 @@ func (c *conn) Close(ctx context.Context) error {
 	if !c.Closing() {
 		return nil
 	}
-	c.publishes.Close(transport.ErrClosed)
-	flushed := c.publishes.Drain(ctx)
-	if !c.End(transport.ErrClosed) {
-		return nil // it was lost before, and is closed
+	c.mu.Lock()
+	c.machine.outbox.closed = transport.ErrClosed
+	c.mu.Unlock()
+	flushed := c.drain(ctx)
+	c.End(transport.ErrClosed)
+	c.tell(transport.Event{Kind: transport.Closed})
+
+	c.mu.Lock()
+	w, up := c.machine.wire, c.machine.phase == phaseUp
+	c.machine.end()
+	c.epoch.Store(c.machine.epoch)
+	for t := range c.timers {
+		t.Stop()
 	}
-	// The close request makes the server forget the client at once, so that it
-	// stops delivering to it. When ctx is done it is sent all the same, and the
-	// NATS connection closed behind it, but not waited for.
-	_, err := await.Do(ctx, func() (struct{}, error) {
-		defer c.nc.Close()
-		return struct{}{}, c.sc.Close()
-	}, nil)
-	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		err = fmt.Errorf("the server did not confirm the end of client %q and may deliver to it for a while: %w", c.cfg.ClientID, err)
-	} else {
-		err = nil
+	tickets := c.machine.outbox.tickets()
+	close(c.changed)
+	c.changed = make(chan struct{})
+	c.mu.Unlock()
+	c.stop()
+	close(c.writer)
+	for _, t := range tickets {
+		c.Abandon(t)
 	}
-	c.abandonAll(transport.ErrClosed)
+	err := c.leave(ctx, w, up)
+	_, _ = await.Do(ctx, func() (struct{}, error) { c.running.Wait(); return struct{}{}, nil }, nil)
 	return errors.Join(flushed, err)
 }
 
-// abandonAll settles the publishes that are left. All of them have left for the
-// server: Publish does not keep any back.
-func (c *conn) abandonAll(err error) {
-	unknown := fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err)
-	c.publishes.SettleAll(func(struct{}) error { return unknown })
+// leave ends the session. The close request makes the server forget the client at
+// once, so that it stops delivering to it; but it names the client ID alone, so
+// that one who has been replaced would end its successor. So the server is asked
+// first.
+func (c *conn) leave(ctx context.Context, w wire, up bool) error {
+	if w == nil {
+		return nil
+	}
+	if !up {
+		up = c.linkBack(ctx, w)
+	}
+	if !up {
+		go w.drop()
+		return fmt.Errorf("the server could not be told of the end of client %q, and finds out by itself: there is no connection", c.cfg.ClientID)
+	}
+	_, err := await.Do(ctx, func() (struct{}, error) {
+		if err := w.check(context.Background()); err != nil && !errors.Is(err, transport.ErrUnsupported) {
+			w.drop()
+			return struct{}{}, err
+		}
+		return struct{}{}, w.close()
+	}, nil)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errUnknown):
+		return nil // it has no client of that ID any more, or another one
+	default:
+		return fmt.Errorf("the server did not confirm the end of client %q and may deliver to it for a while: %w", c.cfg.ClientID, err)
+	}
+}
+
+// leaveWait is how long Close waits for a link that is gone, to say goodbye.
+const leaveWait = time.Second
+
+// linkBack waits a short while for a link that is being restored.
+func (*conn) linkBack(ctx context.Context, w wire) bool {
+	ctx, cancel := context.WithTimeout(ctx, leaveWait)
+	defer cancel()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !w.connected() {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// drain waits for the publishes under way, until ctx is done.
+func (c *conn) drain(ctx context.Context) error {
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for {
+		c.mu.Lock()
+		n := len(c.machine.outbox.letters)
+		c.mu.Unlock()
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%d publishes not confirmed: %w", n, await.Ended(ctx))
+		}
+	}
 }

@@ -24,15 +24,26 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 	if ctx.Err() != nil {
 		return await.Ended(ctx)
 	}
+	w, err := c.session(ctx)
+	if err != nil {
+		return err
+	}
 	// As little as possible is sent to a member that leaves at once: one message,
 	// which goes to the other members, if there are any, as soon as it has left.
 	s.MaxInFlight = 1
 	s.AckWait = time.Second
 	// The position stays the caller's: if this is cut off, the durable that joining
 	// may have made must not have skipped anything.
-	inner, err := c.subscribe(ctx, s, func(*stan.Msg) {}, stan.Subscription.Unsubscribe)
-	if err != nil {
-		return err
+	inner, err := await.Do(ctx, func() (stan.Subscription, error) { return w.subscribe(s, func(*stan.Msg) {}) },
+		func(late stan.Subscription) { _ = late.Unsubscribe() })
+	switch {
+	case err == nil:
+	case ctx.Err() != nil, leavesGhost(err) && err.Error() != errDuplicateDurable:
+		return fmt.Errorf("the server did not confirm the subscription by which it deletes durable %q: %w", s.Durable, err)
+	case isUnconnected(err):
+		return fmt.Errorf("%w: %w", transport.ErrConnectionLost, err)
+	default:
+		return explainSubscribe(err)
 	}
 	if _, err := await.Do(ctx, func() (struct{}, error) { return struct{}{}, inner.Unsubscribe() }, nil); err != nil {
 		return fmt.Errorf("the server did not confirm that durable %q is deleted: %w", s.Durable, err)

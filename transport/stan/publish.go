@@ -12,31 +12,81 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// Publish implements [transport.Conn].
+// Publish implements [transport.Conn]. The writer sends it: a write into a socket
+// that takes nothing must not hold up the caller.
 func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
 	if err := c.refuse(m); err != nil {
 		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
-	t, err := c.publishes.Add(r, struct{}{})
+	c.mu.Lock()
+	t, err := c.machine.publish(m, r)
+	c.mu.Unlock()
 	if err != nil {
 		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
-	// stan.go copies the data before PublishAsync returns.
-	_, err = c.sc.PublishAsync(m.Subject, m.Data, func(_ string, err error) {
-		c.publishes.Settle(t, answered(err))
-	})
-	if err != nil {
-		c.publishes.Settle(t, notSent(err))
-	}
+	c.wake()
 	return t
 }
 
-// Abandon implements [transport.Conn]. The message has left for the server, or
-// has been settled: Publish does not keep any back.
+// Abandon implements [transport.Conn].
 func (c *conn) Abandon(t transport.Ticket) {
-	c.publishes.Settle(t, transport.ErrOutcomeUnknown)
+	c.mu.Lock()
+	r, outcome := c.machine.abandon(t)
+	phase := c.machine.phase
+	c.mu.Unlock()
+	if r == nil {
+		return
+	}
+	if errors.Is(outcome, transport.ErrNotStored) && phase != phaseUp {
+		outcome = fmt.Errorf("%w: there was no connection to the streaming server", outcome)
+	}
+	r.Settle(outcome)
+}
+
+// write sends what is due, until the connection is closed.
+func (c *conn) write() {
+	for range c.writer {
+		for c.writeOne() {
+		}
+	}
+}
+
+// writeOne sends one publish, if there is one to send.
+func (c *conn) writeOne() bool {
+	c.mu.Lock()
+	l := c.machine.next()
+	if l == nil {
+		c.mu.Unlock()
+		return false
+	}
+	w, epoch, session, t := c.machine.wire, c.machine.epoch, c.machine.session, l.ticket
+	c.mu.Unlock()
+
+	err := w.publish(l.subject, l.data, func(err error) { c.answered(t, epoch, err) })
+
+	var receipt transport.Receipt
+	var outcome error
+	var unconnected bool
+	c.step(func(m *machine) { receipt, outcome, unconnected = m.written(l, epoch, err) })
+	if receipt != nil {
+		receipt.Settle(outcome)
+	}
+	if unconnected {
+		c.checkLink(session, w)
+		return false
+	}
+	return true
+}
+
+func (c *conn) answered(t transport.Ticket, epoch uint64, err error) {
+	c.mu.Lock()
+	r, outcome := c.machine.answered(t, epoch, err)
+	c.mu.Unlock()
+	if r != nil {
+		r.Settle(outcome)
+	}
 }
 
 // refuse returns why m can't be sent, before anything is.
@@ -47,7 +97,7 @@ func (c *conn) refuse(m transport.Message) error {
 	// The limit of the NATS server is on what stan.go wraps the data in. What the
 	// server wraps it in to deliver it is smaller.
 	envelope := pb.PubMsg{ClientID: c.cfg.ClientID, Guid: guidLike, Subject: m.Subject, Data: m.Data, ConnID: []byte(guidLike)}
-	size, limit := int64(envelope.Size()), c.nc.MaxPayload()
+	size, limit := int64(envelope.Size()), c.maxPayload.Load()
 	if size <= limit {
 		return nil
 	}
@@ -59,8 +109,8 @@ func (c *conn) refuse(m transport.Message) error {
 // guidLike has the length of the IDs that stan.go adds to each message.
 const guidLike = "0123456789012345678901"
 
-// answered says what the outcome of a publish that left means.
-func answered(err error) error {
+// outcomeOf says what the answer to a publish that left means.
+func outcomeOf(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -93,16 +143,16 @@ var refusals = []struct{ text, remedy string }{
 	{"too many channels", "; raise the server's limit of channels (-mc; 0 for none)"}, // (genericStore.canAddChannel)
 }
 
-// notSent says what an error of PublishAsync itself means.
-func notSent(err error) error {
+// notSent says what an error of PublishAsync itself means. refused: nothing has
+// left, since there is no connection. final: it never will. With any other error it
+// may have left, in part or whole, over a connection that is going.
+func notSent(err error) (refused bool, final error) {
 	switch {
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
-		return fmt.Errorf("%w: not connected to the NATS server: %w", transport.ErrNotStored, err)
-	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject):
-		return fmt.Errorf("%w: %w", transport.ErrNotStored, err)
+		return true, nil
+	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject):
+		return false, fmt.Errorf("%w: %w", transport.ErrNotStored, err)
 	default:
-		// stan.go reports a connection that closed during the call the same way
-		// whether the message had left or not, and a failed write may have been partial.
-		return fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err)
+		return false, nil
 	}
 }

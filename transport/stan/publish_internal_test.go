@@ -16,7 +16,7 @@ import (
 // TestWhatAFailedPublishDid: not stored only where that is certain.
 func TestWhatAFailedPublishDid(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, answered(nil))
+	require.NoError(t, outcomeOf(nil))
 	for cause, outcome := range map[error]error{
 		stan.ErrTimeout:          transport.ErrOutcomeUnknown,
 		stan.ErrConnectionClosed: transport.ErrOutcomeUnknown,
@@ -32,34 +32,42 @@ func TestWhatAFailedPublishDid(t *testing.T) {
 		errors.New("raft is already shutdown"):                  transport.ErrOutcomeUnknown,
 		errors.New("write msgs.1.dat: no space left on device"): transport.ErrOutcomeUnknown,
 	} {
-		err := answered(cause)
+		err := outcomeOf(cause)
 		require.ErrorIs(t, err, outcome)
 		require.ErrorIs(t, err, cause)
 		require.Equal(t, errors.Is(outcome, transport.ErrNotStored), errors.Is(err, transport.ErrRefused), "%v", err)
 	}
-	require.ErrorContains(t, answered(errors.New("too many channels")), "too many channels; raise the server's limit of channels (-mc")
-	for cause, outcome := range map[error]error{
-		nats.ErrReconnectBufExceeded:     transport.ErrNotStored,
-		nats.ErrConnectionClosed:         transport.ErrNotStored,
-		nats.ErrMaxPayload:               transport.ErrNotStored,
-		stan.ErrConnectionClosed:         transport.ErrOutcomeUnknown,
-		errors.New("write: broken pipe"): transport.ErrOutcomeUnknown,
+	require.ErrorContains(t, outcomeOf(errors.New("too many channels")), "too many channels; raise the server's limit of channels (-mc")
+
+	// An error of the call itself is final only where another attempt can't help.
+	for cause, want := range map[error]struct{ refused, final bool }{
+		nil:                              {},
+		nats.ErrReconnectBufExceeded:     {refused: true},
+		nats.ErrMaxPayload:               {final: true},
+		nats.ErrBadSubject:               {final: true},
+		nats.ErrConnectionClosed:         {},
+		stan.ErrConnectionClosed:         {},
+		errors.New("write: broken pipe"): {},
 	} {
-		err := notSent(cause)
-		require.ErrorIs(t, err, outcome)
-		require.ErrorIs(t, err, cause)
+		refused, final := notSent(cause)
+		require.Equal(t, want.refused, refused, "%v", cause)
+		require.Equal(t, want.final, final != nil, "%v", cause)
+		if final != nil {
+			require.ErrorIs(t, final, transport.ErrNotStored)
+			require.ErrorIs(t, final, cause)
+		}
 	}
 }
 
-// TestThePublishersDeadlineDecides, however long it is: stan.go's own waits, for a
-// confirmation and for a place among those in flight, are never reached before.
+// TestThePublishersDeadlineDecides, up to some minutes: stan.go's own waits, for a
+// confirmation and for a place among those in flight, are not reached before.
 func TestThePublishersDeadlineDecides(t *testing.T) {
 	t.Parallel()
 	var o stan.Options
-	for _, opt := range (&conn{}).stanOptions() {
+	for _, opt := range stanOptions(nil, nil) {
 		require.NoError(t, opt(&o))
 	}
-	require.GreaterOrEqual(t, o.AckTimeout, time.Hour)
+	require.GreaterOrEqual(t, o.AckTimeout, 5*time.Minute)
 	require.GreaterOrEqual(t, o.MaxPubAcksInflight, math.MaxInt32/2)
-	require.ErrorContains(t, answered(stan.ErrTimeout), "no confirmation from the server within 1h0m0s: stan: publish ack timeout")
+	require.ErrorContains(t, outcomeOf(stan.ErrTimeout), "no confirmation from the server within 5m0s: stan: publish ack timeout")
 }

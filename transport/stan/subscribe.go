@@ -8,9 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/stan.go"
-	"github.com/nats-io/stan.go/pb"
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
@@ -28,58 +26,62 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	if ctx.Err() != nil {
 		return nil, await.Ended(ctx)
 	}
-	sub := &subscription{Ending: lifecycle.NewEnding(), conn: c, ackWait: s.AckWait}
-	handler := func(m *stan.Msg) {
-		sub.intake.Lock()
-		defer sub.intake.Unlock()
-		if !sub.stopped {
-			deliver(delivery(m))
-		}
+	sub := &subscription{
+		Ending: lifecycle.NewEnding(), conn: c, config: s, deliver: deliver, member: &member{}, asked: make(chan error, 1), joined: time.Now(),
 	}
-	inner, err := c.subscribe(ctx, s, handler, stan.Subscription.Close)
-	if err != nil {
+	sub.member.sub = sub
+	if s.Durable == "" {
+		sub.resume = &resume{}
+	}
+	if err := c.holds(sub); err != nil {
 		return nil, err
 	}
-	sub.inner = inner
+	c.step(func(m *machine) { m.subscribe(sub.member) })
+	select {
+	case err := <-sub.asked:
+		if err != nil {
+			return nil, explainSubscribe(err)
+		}
+	case <-ctx.Done():
+		_ = sub.leave(ctx)
+		return nil, fmt.Errorf("the server did not confirm the subscription: %w", await.Ended(ctx))
+	case <-c.Done():
+		return nil, transport.ErrClosed
+	}
 	c.Enter(sub.Ending)
 	return sub, nil
 }
 
-// subscribe makes the subscription on the server. One that is confirmed when ctx
-// is done already is left by leave.
-func (c *conn) subscribe(
-	ctx context.Context, s transport.SubscribeConfig, handler stan.MsgHandler, leave func(stan.Subscription) error,
-) (stan.Subscription, error) {
-	opts := []stan.SubscriptionOption{
-		stan.SetManualAckMode(),
-		stan.AckWait(s.AckWait),
-		stan.MaxInflight(s.MaxInFlight),
-		startAt(s.Start),
+// holds refuses a second subscription to a durable without a group: the server has
+// one for each client.
+func (c *conn) holds(sub *subscription) error {
+	if sub.config.Durable == "" || sub.config.Group != "" {
+		return nil
 	}
-	if s.Durable != "" {
-		opts = append(opts, stan.DurableName(s.Durable))
-	}
-	inner, err := await.Do(ctx, func() (stan.Subscription, error) {
-		if s.Group != "" {
-			return c.sc.QueueSubscribe(s.Subject, s.Group, handler, opts...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for m := range c.machine.members {
+		if other := m.sub.config; other.Subject == sub.config.Subject && other.Durable == sub.config.Durable && other.Group == "" {
+			return fmt.Errorf("%w: another subscription of this client holds the durable; close that one, or give this one another durable name", transport.ErrRefused)
 		}
-		return c.sc.Subscribe(s.Subject, handler, opts...)
-	}, func(late stan.Subscription) { _ = leave(late) })
-	if err != nil {
-		return nil, explainSubscribe(err)
 	}
-	return inner, nil
+	return nil
+}
+
+// join opens a subscription, as the machine decided.
+func (c *conn) join(e effect) {
+	sub := e.member.sub
+	if e.inner != nil {
+		_ = e.inner.Close() // the server is to send at once what went into a connection that is gone
+	}
+	inner, err := e.wire.subscribe(sub.begin(e.epoch), func(m *stan.Msg) { sub.receive(e.epoch, m) })
+	c.step(func(m *machine) { m.joined(e.member, e.epoch, e.session, inner, err) })
 }
 
 func explainSubscribe(err error) error {
 	switch {
-	case err.Error() == "stan: duplicate durable registration":
+	case err.Error() == errDuplicateDurable:
 		return fmt.Errorf("%w: another subscription of this client holds the durable; close that one, or give this one another durable name: %w", transport.ErrRefused, err)
-	case errors.Is(err, stan.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionClosed):
-		return fmt.Errorf("%w: %w", transport.ErrConnectionLost, err)
-	case errors.Is(err, stan.ErrSubReqTimeout),
-		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("the server did not confirm the subscription: %w", err)
 	default:
 		return fmt.Errorf("%w: %w", transport.ErrRefused, err)
 	}
@@ -98,22 +100,139 @@ func validateSubscription(s transport.SubscribeConfig) error {
 	return nil
 }
 
-func startAt(p transport.Position) stan.SubscriptionOption {
-	switch p.Kind() {
-	case transport.StartNewOnly:
-		return stan.StartAt(pb.StartPosition_NewOnly)
-	case transport.StartLastReceived:
-		return stan.StartWithLastReceived()
-	case transport.StartSequence:
-		return stan.StartAtSequence(p.Sequence())
-	case transport.StartTime, transport.StartAgo:
-		// The protocol carries how long ago that is, and the server counts back from
-		// when the request reaches it: what was stored right after the moment asked
-		// for would be skipped. A request takes at most requestWait.
-		return stan.StartAtTime(p.Time(time.Now()).Add(-requestWait))
-	default:
-		return stan.DeliverAllAvailable()
+// subscription implements [transport.Subscription]. It outlives the sessions in
+// which it is open.
+type subscription struct {
+	*lifecycle.Ending
+
+	conn    *conn
+	config  transport.SubscribeConfig
+	deliver func(transport.Delivery)
+	member  *member
+	asked   chan error // what became of the first attempt to open it
+	joined  time.Time  // when it was asked for
+
+	intake  sync.Mutex // held while a message is handed up
+	stopped bool
+	opened  bool      // it was open once
+	turning bool      // it is about to begin anew, elsewhere
+	emptied bool      // the store was lost, and a subscription without a durable begins anew in the new one
+	top     uint64    // the highest sequence that was delivered,
+	topTime time.Time // and when that was stored
+	resume  *resume   // where to go on without a durable; nil with one
+}
+
+// begin returns what to ask the server for.
+func (s *subscription) begin(epoch uint64) transport.SubscribeConfig {
+	s.intake.Lock()
+	defer s.intake.Unlock()
+	config := s.config
+	switch {
+	case !s.opened:
+	case s.emptied:
+		config.Start = transport.All
+	case s.resume != nil && s.top > 0:
+		config.Start = s.resume.start(s.top, s.topTime)
+	case config.Start.Kind() == transport.StartNewOnly || config.Start.Kind() == transport.StartLastReceived:
+		// It counts only where the server has lost the durable: what was stored since
+		// must not be skipped.
+		config.Start = transport.Since(s.joined)
 	}
+	s.opened, s.turning = true, false
+	return config
+}
+
+// receive takes in what the server sent in that epoch.
+func (s *subscription) receive(epoch uint64, m *stan.Msg) {
+	s.intake.Lock()
+	defer s.intake.Unlock()
+	if s.stopped || s.turning || epoch != s.conn.epoch.Load() {
+		return // it comes again, here or elsewhere
+	}
+	d := delivery(m)
+	if s.resume != nil {
+		switch s.resume.take(&d) {
+		case known:
+			_ = m.Ack()
+			return
+		case emptied:
+			// What comes behind it is not wanted either: it comes in its order, from the
+			// first one that is in the new store.
+			s.lostStore()
+			s.top, s.emptied, s.turning = 0, true, true
+			go s.conn.step(func(m *machine) { m.rejoin(s.member) }) // not under intake
+			return
+		case fresh:
+		}
+	}
+	s.notice(d)
+	s.deliver(d)
+}
+
+// notice reports what the sequence tells: that the store was lost, or that the
+// server has dropped what it had no room for.
+func (s *subscription) notice(d transport.Delivery) {
+	switch {
+	case d.Sequence > s.top:
+		if s.top > 0 && d.Sequence > s.top+1 && s.config.Group == "" && !d.Redelivered {
+			s.conn.tell(transport.Event{Kind: transport.AsyncError, Err: fmt.Errorf("events %d to %d of %s are gone: the server dropped them before they were delivered; "+
+				"raise its limits on the channel (-mm, -mb, -ma)", s.top+1, d.Sequence-1, s.config.Subject)})
+		}
+	case d.Timestamp.After(s.topTime):
+		s.lostStore()
+	default:
+		return
+	}
+	s.top, s.topTime = d.Sequence, d.Timestamp
+}
+
+func (s *subscription) lostStore() {
+	s.conn.tell(transport.Event{
+		Kind: transport.StoreLost,
+		Err:  fmt.Errorf("sequences of %s begin anew: what the server had stored up to %d is lost", s.config.Subject, s.top),
+	})
+}
+
+// void says that what was delivered, and nobody has begun, comes again.
+func (s *subscription) void() {
+	if s.config.Interrupted != nil {
+		s.config.Interrupted()
+	}
+}
+
+// AckWait is what was asked for: the server lets each member have its own.
+func (s *subscription) AckWait() time.Duration { return s.config.AckWait }
+
+func (s *subscription) Stop() {
+	s.intake.Lock()
+	s.stopped = true
+	s.intake.Unlock()
+}
+
+func (s *subscription) Close(ctx context.Context) error {
+	s.Stop()
+	if !s.Finish(transport.ErrClosed) {
+		return nil // it was closed before, or with its connection
+	}
+	s.conn.Leave(s.Ending)
+	return s.leave(ctx)
+}
+
+// leave takes the subscription out, and tells the server if it can.
+func (s *subscription) leave(ctx context.Context) error {
+	var inner stan.Subscription
+	s.conn.step(func(m *machine) { inner = m.remove(s.member) })
+	if inner == nil {
+		return nil // there is no session, or the machine closes it
+	}
+	// The acknowledgements are in the same buffer as the close request that
+	// follows them, and the server takes them in before it carries that out (its
+	// StanServer.barrier).
+	_, err := await.Do(ctx, func() (struct{}, error) { return struct{}{}, inner.Close() }, nil)
+	if err != nil && !isUnconnected(err) && s.conn.Err() == nil {
+		return fmt.Errorf("the server did not confirm the end of the subscription and may deliver to it for a while: %w", err)
+	}
+	return nil
 }
 
 func delivery(m *stan.Msg) transport.Delivery {
@@ -145,40 +264,3 @@ func (s *settler) Ack() error {
 func (*settler) Nak(time.Duration) error { return transport.ErrUnsupported }
 func (*settler) InProgress() error       { return transport.ErrUnsupported }
 func (*settler) Term(string) error       { return transport.ErrUnsupported }
-
-// subscription implements [transport.Subscription].
-type subscription struct {
-	*lifecycle.Ending
-
-	conn    *conn
-	inner   stan.Subscription
-	ackWait time.Duration
-
-	intake  sync.Mutex // held while a message is handed up
-	stopped bool
-}
-
-// AckWait is what was asked for: the server lets each member have its own.
-func (s *subscription) AckWait() time.Duration { return s.ackWait }
-
-func (s *subscription) Stop() {
-	s.intake.Lock()
-	s.stopped = true
-	s.intake.Unlock()
-}
-
-func (s *subscription) Close(ctx context.Context) error {
-	s.Stop()
-	if !s.Finish(transport.ErrClosed) {
-		return nil // it was closed before, or lost with its connection
-	}
-	s.conn.Leave(s.Ending)
-	// The acknowledgements are in the same buffer as the close request that
-	// follows them, and the server takes them in before it carries that out (its
-	// StanServer.barrier).
-	_, err := await.Do(ctx, func() (struct{}, error) { return struct{}{}, s.inner.Close() }, nil)
-	if err != nil && s.conn.Err() == nil {
-		return fmt.Errorf("the server did not confirm the end of the subscription and may deliver to it for a while: %w", err)
-	}
-	return nil
-}

@@ -2,11 +2,25 @@ package natsconn
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sgtickets/common/internal/backoff"
 	"github.com/sgtickets/common/transport"
 )
+
+// A dead link is found within ping*(pings+1).
+const (
+	ping  = time.Second
+	pings = 3
+	// writeDeadline bounds a write into a socket that takes nothing: nats.go holds its
+	// lock meanwhile, and everything else waits for that.
+	writeDeadline = 2 * time.Second
+)
+
+// Again spaces out the attempts to come back, unless the caller's options do.
+var Again = backoff.Policy{First: 100 * time.Millisecond, Max: time.Second}
 
 // untouched marks a number that no option has set.
 const untouched = -7_070_707
@@ -16,6 +30,8 @@ const untouched = -7_070_707
 // itself is refused by name, rather than overridden in silence.
 func buildOptions(apply func(*nats.Options), user []nats.Option) (nats.Options, error) {
 	ours := nats.GetDefaultOptions()
+	ours.PingInterval, ours.MaxPingsOut = ping, pings
+	ours.FlusherTimeout = writeDeadline
 	apply(&ours)
 
 	o := ours
@@ -35,6 +51,9 @@ func buildOptions(apply func(*nats.Options), user []nats.Option) (nats.Options, 
 	// Reconnecting never gives up, and nothing is buffered for it: a publish that
 	// was reported as failed must not go out later.
 	o.MaxReconnect, o.ReconnectBufSize = -1, -1
+	if o.CustomReconnectDelayCB == nil && o.ReconnectWait == ours.ReconnectWait {
+		o.CustomReconnectDelayCB = Again.Delay
+	}
 	chainCallbacks(&o, &ours)
 	return o, nil
 }

@@ -1,0 +1,207 @@
+package faults_test
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// ledger is what became of each event, counted from both ends.
+type ledger struct {
+	mu       sync.Mutex
+	events   []entry // number 1 comes first
+	messages map[message]int
+	handlers []time.Time // when one was called
+	again    int         // times that one was called for a message that was handled before
+	faults   []outage
+	emptied  time.Time // when the server lost what it had stored
+}
+
+type entry struct {
+	begun, ended time.Time
+	outcome      outcome
+	handled      time.Time // first
+	copies       int       // in the server's log
+}
+
+// outage is a fault while it lasts. One that leaves nothing to undo ends as it begins.
+type outage struct{ begun, ended time.Time }
+
+func newLedger() *ledger { return &ledger{messages: make(map[message]int)} }
+
+// next is the number of an event that is about to be published.
+func (l *ledger) next() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, entry{begun: time.Now()})
+	return len(l.events)
+}
+
+func (l *ledger) published(n int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events[n-1].ended, l.events[n-1].outcome = time.Now(), outcomeOf(err)
+}
+
+func (l *ledger) handled(n int, m message, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	l.handlers = append(l.handlers, at)
+	l.messages[m]++
+	if l.messages[m] > 1 {
+		l.again++
+	}
+	if e := &l.events[n-1]; e.handled.IsZero() {
+		e.handled = at
+	}
+}
+
+// strike marks the beginning of a fault.
+func (l *ledger) strike() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.faults = append(l.faults, outage{begun: time.Now()})
+}
+
+// over marks its end, from which on the time is taken.
+func (l *ledger) over() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.faults[len(l.faults)-1].ended = time.Now()
+}
+
+func (l *ledger) lostStore() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.emptied = time.Now()
+}
+
+// stored enters the server's log.
+func (l *ledger) stored(numbers []int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.events {
+		l.events[i].copies = 0
+	}
+	for _, n := range numbers {
+		l.events[n-1].copies++
+	}
+}
+
+// back is how long after the end of a fault one of the events that were published
+// since it began was stored, and one was handled; false as long as that has not come
+// about. (What was published before may have got through, and not been handled yet.)
+func (l *ledger) back(o outage) (time.Duration, bool) {
+	var stored, handled time.Time
+	for i := len(l.events) - 1; i >= 0 && l.events[i].begun.After(o.begun); i-- {
+		e := l.events[i]
+		if e.outcome == confirmed && e.ended.After(o.ended) {
+			stored = earliest(stored, e.ended)
+		}
+		if e.handled.After(o.ended) {
+			handled = earliest(handled, e.handled)
+		}
+	}
+	if stored.IsZero() || handled.IsZero() {
+		return 0, false
+	}
+	return max(stored.Sub(o.ended), handled.Sub(o.ended)), true
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// isBack reports whether the service has come back from the last fault.
+func (l *ledger) isBack() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.back(l.faults[len(l.faults)-1])
+	return ok
+}
+
+// pending is how many publishes have not ended, and how many stored events are not
+// handled.
+func (l *ledger) pending() (publishes, events int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.events {
+		if e.outcome == pending {
+			publishes++
+		}
+		if e.copies > 0 && e.handled.IsZero() {
+			events++
+		}
+	}
+	return publishes, events
+}
+
+// never is a time until something that did not come about while it was waited for.
+const never = time.Duration(-1)
+
+// figures are what a cell of the table tells.
+type figures struct {
+	published int
+	refused   int           // publishes that say the event is not stored
+	unknown   int           // publishes that can't say
+	open      int           // publishes that did not return
+	ghosts    int           // refused, yet stored
+	lost      int           // confirmed, yet not stored
+	doubled   int           // stored more than once
+	stuck     int           // stored, yet not handled
+	again     int           // handled again: the same message
+	gap       time.Duration // longest between two handlers, while events were published
+	late      time.Duration // longest from a publish to its handler
+	back      time.Duration // longest from the end of a fault until all goes on
+}
+
+// balance makes up the account.
+func (l *ledger) balance() figures {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := figures{published: len(l.events), again: l.again}
+	for _, e := range l.events {
+		switch e.outcome {
+		case pending:
+			f.open++
+		case refused:
+			f.refused++
+		case unknown:
+			f.unknown++
+		case confirmed:
+		}
+		if e.copies > 1 {
+			f.doubled++
+		}
+		if e.copies > 0 && e.outcome == refused {
+			f.ghosts++
+		}
+		if e.copies == 0 && e.outcome == confirmed && e.ended.After(l.emptied) {
+			f.lost++ // what was confirmed before that, the server itself has lost
+		}
+		if !e.handled.IsZero() {
+			f.late = max(f.late, e.handled.Sub(e.begun))
+		} else if e.copies > 0 {
+			f.stuck++
+		}
+	}
+	slices.SortFunc(l.handlers, time.Time.Compare) // processes tell of theirs one after another
+	for i := 1; i < len(l.handlers); i++ {
+		f.gap = max(f.gap, earliest(l.handlers[i], l.events[len(l.events)-1].begun).Sub(l.handlers[i-1]))
+	}
+	for _, fault := range l.faults {
+		back, ok := l.back(fault)
+		if !ok {
+			f.back = never
+			break
+		}
+		f.back = max(f.back, back)
+	}
+	return f
+}

@@ -1,0 +1,156 @@
+package faults_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/devserver/faults/proxy"
+)
+
+func killServer(t *testing.T, c *scene) {
+	t.Helper()
+	c.begin(t)
+	for range 3 {
+		c.ledger.strike()
+		c.server.kill()
+		time.Sleep(span(time.Second, 300*time.Millisecond))
+		c.server.start(t)
+		c.over()
+	}
+}
+
+func stopServer(t *testing.T, c *scene) {
+	t.Helper()
+	c.begin(t)
+	c.ledger.strike()
+	c.server.kill()
+	time.Sleep(span(10*time.Second, 2*time.Second))
+	c.server.start(t)
+	c.over()
+}
+
+func emptyServer(t *testing.T, c *scene) {
+	t.Helper()
+	c.begin(t)
+	c.ledger.strike()
+	c.server.kill()
+	time.Sleep(span(time.Second, 300*time.Millisecond))
+	c.server.empty(t)
+	c.ledger.lostStore()
+	c.server.start(t)
+	c.over()
+}
+
+func freeze(whole, scaled time.Duration) func(*testing.T, *scene) {
+	return func(t *testing.T, c *scene) {
+		t.Helper()
+		c.begin(t)
+		c.ledger.strike()
+		c.server.freeze(t)
+		time.Sleep(span(whole, scaled))
+		c.server.thaw(t)
+		c.over()
+	}
+}
+
+func cutLink(t *testing.T, c *scene) {
+	t.Helper()
+	c.begin(t)
+	c.ledger.strike()
+	c.link.Refuse(true)
+	c.link.Cut()
+	time.Sleep(span(5*time.Second, time.Second))
+	c.link.Refuse(false)
+	c.over()
+}
+
+func halfClose(t *testing.T, c *scene) {
+	t.Helper()
+	c.begin(t)
+	c.ledger.strike()
+	c.link.HalfClose(proxy.ToServer)
+	c.over()
+	c.ledger.strike()
+	c.link.HalfClose(proxy.ToClient)
+	c.over()
+}
+
+func blackHole(t *testing.T, c *scene) {
+	t.Helper()
+	c.begin(t)
+	c.ledger.strike()
+	c.link.Stall(true)
+	time.Sleep(span(30*time.Second, 6*time.Second))
+	c.link.Stall(false)
+	c.over()
+}
+
+func dropLink(t *testing.T, c *scene) {
+	t.Helper()
+	c.begin(t)
+	c.ledger.strike()
+	c.link.Drop()
+	c.over()
+}
+
+// startEarly: the client is there before its server.
+func startEarly(t *testing.T, c *scene) {
+	t.Helper()
+	c.ledger.strike()
+	c.server.kill()
+	joined := make(chan error, 1)
+	go func() { joined <- c.join() }()
+	time.Sleep(span(3*time.Second, time.Second))
+	c.server.start(t)
+	c.ledger.over()
+	if c.exited = <-joined; c.exited != nil {
+		return
+	}
+	c.listen(t)
+	c.publish()
+	await(patience, c.ledger.isBack)
+	c.flow()
+}
+
+// killListener kills the process that listens, and starts its successor.
+func killListener(clientID, successor string) func(*testing.T, *scene) {
+	return func(t *testing.T, c *scene) {
+		t.Helper()
+		first := c.listenAside(t, clientID)
+		c.ledger.strike()
+		first.kill()
+		time.Sleep(span(time.Second, 300*time.Millisecond))
+		c.start(t, successor)
+		c.over()
+	}
+}
+
+// replace: a process is frozen, and its client ID taken over by another. When it
+// goes on, it ends as it always does.
+func replace(t *testing.T, c *scene) {
+	t.Helper()
+	older := c.listenAside(t, "listener")
+	older.signal(t, syscall.SIGSTOP)
+	successor := c.start(t, "listener")
+	successor.awaitReady(t)
+	c.flow()
+	c.ledger.strike()
+	older.signal(t, syscall.SIGTERM) // before it learns what has happened
+	older.signal(t, syscall.SIGCONT)
+	older.awaitExit(t)
+	c.over()
+}
+
+// listenAside has the service publish, and a process of its own listen.
+func (c *scene) listenAside(t *testing.T, clientID string) *child {
+	t.Helper()
+	listener := c.start(t, clientID)
+	listener.awaitReady(t)
+	require.NoError(t, c.join())
+	c.publish()
+	c.flow()
+	return listener
+}

@@ -1,0 +1,109 @@
+package faults_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// server is a server with a file store in a process of its own. It serves NATS
+// Streaming and JetStream, on one port all its life.
+type server struct {
+	dir    string
+	port   string // "0" before the first start
+	cmd    *exec.Cmd
+	output *bufio.Reader
+	stderr bytes.Buffer
+}
+
+// newServer returns one that is not started. It is killed with the test.
+func newServer(t *testing.T) *server {
+	t.Helper()
+	s := &server{dir: t.TempDir(), port: "0"}
+	t.Cleanup(s.kill)
+	return s
+}
+
+// url is for those who look on, and are not to suffer.
+func (s *server) url() string { return "nats://" + s.address() }
+
+func (s *server) address() string { return "127.0.0.1:" + s.port }
+
+// start returns once clients can connect. Between two starts another process may
+// have been given the port for a moment.
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := s.launch()
+		if err == nil {
+			return
+		}
+		require.True(t, time.Now().Before(deadline), "%v: %s", err, &s.stderr)
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func (s *server) launch() error {
+	// The heartbeats of the deployed server, or such that what takes them to happen
+	// happens in seconds.
+	beat := span(5*time.Second, time.Second).String()
+	s.cmd = exec.Command(program, "-p", s.port, "-m", "0", "-mc", "0", "-dir", s.dir, "-hbi", beat, "-hbt", beat, "-hbf", "2")
+	s.stderr.Reset()
+	s.cmd.Stderr = &s.stderr
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.output = bufio.NewReader(out)
+	line, err := s.output.ReadString('\n')
+	if err != nil {
+		s.kill()
+		return fmt.Errorf("the server did not start: %w", err)
+	}
+	for word := range strings.FieldsSeq(line) {
+		if at, err := url.Parse(word); err == nil && at.Scheme == "nats" {
+			s.port = at.Port()
+		}
+	}
+	return nil
+}
+
+// kill is the end of a process that is told nothing. One that is not running stays so.
+func (s *server) kill() {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+// freeze stops the process where it is; its connections stay.
+func (s *server) freeze(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGSTOP))
+}
+
+func (s *server) thaw(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGCONT))
+}
+
+// empty removes the store of a server that is killed.
+func (s *server) empty(t *testing.T) {
+	t.Helper()
+	require.Nil(t, s.cmd)
+	require.NoError(t, os.RemoveAll(s.dir))
+}

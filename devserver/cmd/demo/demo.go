@@ -107,10 +107,9 @@ func (d *demo) members(s server) []listener.Runner {
 	members := make([]listener.Runner, 0, 2*len(services))
 	for _, service := range services {
 		for n := range 2 {
-			members = append(members, reconnecting{
+			members = append(members, connected{
 				server: s,
 				member: platform.Member{Service: service, Name: fmt.Sprintf("%s-%d", service.Name(), n+1), Journal: journal},
-				lost:   func(member string) { d.screen.sayf("%s lost its connection for good, and gets a new one", member) },
 			})
 		}
 	}

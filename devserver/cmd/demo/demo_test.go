@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -21,7 +23,15 @@ import (
 	"github.com/sgtickets/common/subjects"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(serveIn) != "" { // this program is started again as the server
+		if err := serve(); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // small returns a demo of few stories, and where it shows them.
 func small() (*demo, *bytes.Buffer) {
@@ -83,7 +93,7 @@ func lastLineIsTrue(t *testing.T, jetStream bool) string {
 	assert.Equal(t, spy.events(), published)
 	assert.NotZero(t, spy.headers[jetStream])
 	assert.Zero(t, spy.headers[!jetStream])
-	assert.Contains(t, out.String(), "server STOPPED")
+	assert.Contains(t, out.String(), "server KILLED")
 	assert.Contains(t, out.String(), "server BACK")
 	assert.Contains(t, out.String(), "caught up")
 	assert.Contains(t, out.String(), fmt.Sprintf("doubles %d:", spy.doubles(t)))

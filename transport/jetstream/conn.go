@@ -21,16 +21,6 @@ import (
 // requestWait bounds each request to JetStream's API: that of nats.go itself.
 const requestWait = 5 * time.Second
 
-// Where nats.go's own defaults take six minutes to find a link that is dead without a
-// word, and 2 s to come back, pings find it within linkPing*(linkPings+1), and
-// attempts to come back are at most 0.4 s apart.
-const (
-	linkPing        = time.Second
-	linkPings       = 3
-	reconnectWait   = 100 * time.Millisecond
-	reconnectJitter = 300 * time.Millisecond
-)
-
 // conn implements [transport.Conn] on one NATS connection, which it owns.
 type conn struct {
 	*lifecycle.Life
@@ -63,7 +53,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 	}
 	c.outbox.generation.Store(1)
 	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}
-	nc, err := natsconn.Connect(ctx, cfg, c.apply, o.nats)
+	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {
 		return nil, err
 	}
@@ -77,13 +67,6 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 		c.lost(nc.LastError())
 	}
 	return c, nil
-}
-
-// apply sets what the caller's own options may change.
-func (c *conn) apply(o *nats.Options) {
-	o.PingInterval, o.MaxPingsOut = linkPing, linkPings
-	o.ReconnectWait, o.ReconnectJitter, o.ReconnectJitterTLS = reconnectWait, reconnectJitter, reconnectJitter
-	c.watch.Apply(o)
 }
 
 // begin sets up what needs the server.

@@ -170,6 +170,8 @@ func (c *conn) perform(e effect) {
 		c.tell(e.event)
 	case wakeWriter:
 		c.wake()
+	case pauseOutbox:
+		c.later(e.after, func() { c.step(func(m *machine) { m.answersOver(e.epoch) }) })
 	}
 }
 

@@ -27,6 +27,7 @@ type machine struct {
 	attempt int    // of those in a row that failed
 	ailing  string // what keeps it from coming back, as it was told
 	outbox  outbox
+	waits   bool // nothing is sent: answers may still come
 	members map[*member]struct{}
 	orphans []stan.Subscription // left while the link was cut: the session still has them
 	effects []effect
@@ -85,7 +86,13 @@ const (
 	tellMember               // whoever asked for the subscription: it is open, or err
 	tellOwner                // of event
 	wakeWriter
+	pauseOutbox // for after, then answersOver
 )
+
+// grace is how long the answers to publishes that went into a link that was cut are
+// waited for when it is back: a server that was frozen answers them now. What has
+// none by then is sent once more.
+const grace = 200 * time.Millisecond
 
 type effect struct {
 	do      action
@@ -255,6 +262,22 @@ func (m *machine) whole(event transport.Event) {
 			m.join(s)
 		}
 	}
+	if event.Kind == transport.Reconnected && m.outbox.unanswered() {
+		m.waits = true // all of them, so that what is published stays in order
+		m.add(effect{do: pauseOutbox, after: grace})
+		return
+	}
+	m.waits = false
+	m.outbox.again()
+	m.add(effect{do: wakeWriter})
+}
+
+// answersOver: it is time to send again what nobody has answered, in that epoch.
+func (m *machine) answersOver(epoch uint64) {
+	if epoch != m.epoch || !m.waits {
+		return
+	}
+	m.waits = false
 	m.outbox.again()
 	m.add(effect{do: wakeWriter})
 }
@@ -389,7 +412,7 @@ func (m *machine) publish(msg transport.Message, r transport.Receipt) (transport
 
 // next is what the writer is to send; nil for nothing.
 func (m *machine) next() *letter {
-	if m.phase != phaseUp {
+	if m.phase != phaseUp || m.waits {
 		return nil
 	}
 	return m.outbox.next(m.epoch)
@@ -403,7 +426,7 @@ func (m *machine) written(l *letter, epoch uint64, err error) (settle transport.
 		settle, _ = m.outbox.settle(l.ticket)
 	}
 	m.outbox.written(l, refused)
-	if m.phase == phaseUp && epoch != m.epoch {
+	if m.phase == phaseUp && !m.waits && epoch != m.epoch {
 		// Its connection was replaced while it was written: it is due once more.
 		m.outbox.again()
 		m.add(effect{do: wakeWriter})

@@ -148,6 +148,16 @@ func (o *outbox) again() {
 	slices.SortFunc(o.queue, func(a, b *letter) int { return int(a.ticket) - int(b.ticket) }) //nolint:gosec // G115: not that many are published
 }
 
+// unanswered reports whether something was sent that nobody has answered.
+func (o *outbox) unanswered() bool {
+	for _, l := range o.letters {
+		if l.left {
+			return true
+		}
+	}
+	return false
+}
+
 // tickets returns those that are in it, in order.
 func (o *outbox) tickets() []transport.Ticket {
 	all := make([]transport.Ticket, 0, len(o.letters))

@@ -3,7 +3,7 @@
 //
 //	make demo
 //	make demo-jetstream
-//	go run ./devserver/cmd/demo
+//	go run ./devserver/cmd/demo [-jetstream]
 //
 // It needs nothing but Go. It starts a NATS Streaming server on a file store, or
 // with -jetstream one of JetStream, in a process of its own; the four services of

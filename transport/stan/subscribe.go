@@ -74,7 +74,7 @@ func (c *conn) join(e effect) {
 	if e.inner != nil {
 		_ = e.inner.Close() // the server is to send at once what went into a connection that is gone
 	}
-	inner, err := e.wire.subscribe(sub.begin(e.epoch), func(m *stan.Msg) { sub.receive(e.epoch, m) })
+	inner, err := e.wire.subscribe(sub.begin(), func(m *stan.Msg) { sub.receive(e.epoch, m) })
 	c.step(func(m *machine) { m.joined(e.member, e.epoch, e.session, inner, err) })
 }
 
@@ -123,7 +123,7 @@ type subscription struct {
 }
 
 // begin returns what to ask the server for.
-func (s *subscription) begin(epoch uint64) transport.SubscribeConfig {
+func (s *subscription) begin() transport.SubscribeConfig {
 	s.intake.Lock()
 	defer s.intake.Unlock()
 	config := s.config

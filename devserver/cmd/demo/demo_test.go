@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"regexp"
 	"strconv"
@@ -26,7 +25,8 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(serveIn) != "" { // this program is started again as the server
 		if err := serve(); err != nil {
-			log.Fatal(err)
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
 		}
 		return
 	}

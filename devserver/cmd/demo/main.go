@@ -27,7 +27,7 @@ package main
 import (
 	"context"
 	"flag"
-	"log"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -37,7 +37,8 @@ import (
 func main() {
 	if os.Getenv(serveIn) != "" {
 		if err := serve(); err != nil {
-			log.Fatal(err)
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
 		}
 		return
 	}

@@ -28,7 +28,7 @@ demo-jetstream: ## the same on JetStream
 	@cd devserver && GOWORK=off go build -o ../bin/demo ./cmd/demo
 	@bin/demo -jetstream
 
-server: ## a NATS Streaming server on port 4222, cluster ID ticketing, monitoring on 8222
+server: ## NATS Streaming and JetStream on port 4222, cluster ID ticketing, monitoring on 8222
 	@cd devserver && GOWORK=off go build -o ../bin/server ./cmd/server
 	@bin/server
 

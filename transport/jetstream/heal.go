@@ -112,6 +112,7 @@ func (s *subscription) find(ctx context.Context, log *slog.Logger) (*js.Consumer
 	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
 	if errors.Is(err, js.ErrStreamNotFound) {
 		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf("stream %s is gone, and what it held is lost: it is made again, empty", c.cfg.ClusterID)})
+		s.forget()
 		if err := c.ensureStream(ctx); err != nil {
 			return nil, c.explain(err)
 		}
@@ -128,12 +129,16 @@ func (s *subscription) find(ctx context.Context, log *slog.Logger) (*js.Consumer
 	if !errors.Is(err, js.ErrConsumerNotFound) {
 		return nil, c.explainConsumer(err, asked)
 	}
-	next := s.resumeAt()
-	if next <= stream.CachedInfo().State.LastSeq+1 {
+	next, made := s.resumeAt()
+	// In a stream that is younger than the consumer was, sequences began at 1 again:
+	// somebody else has made it, and may have published since.
+	info := stream.CachedInfo()
+	if next <= info.State.LastSeq+1 && !info.Created.After(made) {
 		asked.DeliverPolicy, asked.OptStartSeq, asked.OptStartTime = js.DeliverByStartSequencePolicy, next, nil
 		log.Error("the consumer was deleted: it is made again and goes on where the group stood; events from there on may come a second time",
 			slog.Uint64("sequence", next))
 	} else {
+		s.forget()
 		asked.DeliverPolicy, asked.OptStartSeq, asked.OptStartTime = js.DeliverAllPolicy, 0, nil
 		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf(
 			"stream %s was made anew, and what it held is lost: consumer %s begins with what it holds now", c.cfg.ClusterID, s.place.name)})
@@ -145,18 +150,26 @@ func (s *subscription) find(ctx context.Context, log *slog.Logger) (*js.Consumer
 	return consumer.CachedInfo(), nil
 }
 
-// resumeAt is the first sequence that may not have been handled.
-func (s *subscription) resumeAt() uint64 {
+// forget forgets how far the subscription has come, in a stream that is gone.
+func (s *subscription) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.top, s.floor = 0, 1
+}
+
+// resumeAt is the first sequence that may not have been handled, and when the
+// consumer was made that this is about.
+func (s *subscription) resumeAt() (next uint64, made time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.place.shared || s.top == 0 {
-		return max(s.floor, 1) // others may have what lies above
+		return max(s.floor, 1), s.made // others may have what lies above
 	}
-	next := s.top + 1
+	next = s.top + 1
 	for sequence := range s.inFlight {
 		next = min(next, sequence)
 	}
-	return next
+	return next, s.made
 }
 
 // left tells the server that the subscription has ended.

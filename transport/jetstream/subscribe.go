@@ -115,10 +115,11 @@ type subscription struct {
 	round    uint64 // of requests: what answers an earlier one is not counted any more
 	heard    time.Time
 	inFlight map[uint64]flight
-	expired  int    // how many of inFlight have
-	top      uint64 // the highest sequence that was delivered
-	floor    uint64 // what is below is handled, by all members together
-	moved    bool   // delivered something since floor was asked for
+	expired  int       // how many of inFlight have
+	top      uint64    // the highest sequence that was delivered
+	floor    uint64    // what is below is handled, by all members together
+	made     time.Time // when the consumer was, in whose stream these sequences are
+	moved    bool      // delivered something since floor was asked for
 	expiry   *time.Timer
 	pulse    *time.Timer
 	fresh    bool // a goroutine asks for what the server knows
@@ -150,6 +151,7 @@ func (s *subscription) learn(info *js.ConsumerInfo) {
 	defer s.mu.Unlock()
 	s.ackWait = waitFor(info.Config)
 	s.floor = info.AckFloor.Stream + 1
+	s.made = info.Created
 	s.moved = false
 }
 

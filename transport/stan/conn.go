@@ -70,7 +70,7 @@ func (c *conn) begin(w wire) {
 }
 
 // dial begins the session of that number.
-func (c *conn) dial(ctx context.Context, session uint64) (wire, error) {
+func (c *conn) dial(ctx context.Context, session uint64) (wire, error) { //nolint:ireturn // the machine's seam to stan.go
 	watch := &natsconn.Watch{
 		Log: c.log,
 		Notify: func(e transport.Event) {
@@ -237,7 +237,7 @@ func (c *conn) Features() transport.Features {
 }
 
 // session waits until there is one that works, and returns it.
-func (c *conn) session(ctx context.Context) (wire, error) {
+func (c *conn) session(ctx context.Context) (wire, error) { //nolint:ireturn // as dial
 	for {
 		c.mu.Lock()
 		phase, w, changed := c.machine.phase, c.machine.wire, c.changed

@@ -458,7 +458,7 @@ func (m *machine) next() *letter {
 
 // written: the writer has sent l, in that epoch, or err. It reports whether there
 // is no connection, which the machine may not have been told yet.
-func (m *machine) written(l *letter, epoch uint64, err error) (settle transport.Receipt, outcome error, unconnected bool) {
+func (m *machine) written(l *letter, epoch uint64, err error) (settle transport.Receipt, unconnected bool, outcome error) {
 	refused, final := notSent(err)
 	if final != nil {
 		final = m.outbox.doubt(l.ticket, final)
@@ -470,7 +470,7 @@ func (m *machine) written(l *letter, epoch uint64, err error) (settle transport.
 		m.outbox.again()
 		m.add(effect{do: wakeWriter})
 	}
-	return settle, final, refused && epoch == m.epoch
+	return settle, refused && epoch == m.epoch, final
 }
 
 // answered: the server answered, or stan.go gave up on, what was sent in that epoch.
@@ -479,7 +479,7 @@ func (m *machine) answered(t transport.Ticket, epoch uint64, err error) (settle 
 	// That it is stored counts whenever it is heard. Errors of a connection that is gone
 	// say nothing, and neither does one that is going: it is sent again.
 	if err != nil && (!m.outbox.current(t, epoch) || errors.Is(err, stan.ErrConnectionClosed)) {
-		return nil, nil
+		return nil, transport.ErrOutcomeUnknown // and nobody is told
 	}
 	outcome = m.outbox.doubt(t, outcome)
 	r, _ := m.outbox.settle(t)

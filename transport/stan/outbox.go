@@ -125,10 +125,11 @@ func (o *outbox) tidy() {
 	}
 	o.dead = 0
 	o.queue = slices.DeleteFunc(o.queue, func(l *letter) bool {
-		if l.settled {
-			o.release(l)
+		settled := l.settled
+		if settled {
+			o.release(l) // after which it is somebody else's
 		}
-		return l.receipt == nil // which those that are settled have not
+		return settled
 	})
 }
 

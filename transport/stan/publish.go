@@ -67,7 +67,7 @@ func (c *conn) writeOne() bool {
 	err := w.publish(l.subject, l.data, func(err error) { c.answered(t, epoch, err) })
 
 	c.mu.Lock() // and not step, whose function would cost memory for each publish
-	receipt, outcome, unconnected := c.machine.written(l, epoch, err)
+	receipt, unconnected, outcome := c.machine.written(l, epoch, err)
 	effects := c.machine.take()
 	c.mu.Unlock()
 	for _, e := range effects {

@@ -698,8 +698,10 @@ func (w *simSession) open(t *lane, epoch uint64, cfg transport.SubscribeConfig, 
 		then(nil, stan.ErrConnectionClosed)
 		return
 	}
-	in := &simInner{session: w, want: s.wantOf(cfg), inbox: fmt.Sprintf("inbox.%d", s.number()), epoch: epoch,
-		receive: receive, messages: w.client.lane(), handed: make(map[uint64]bool)}
+	in := &simInner{
+		session: w, want: s.wantOf(cfg), inbox: fmt.Sprintf("inbox.%d", s.number()), epoch: epoch,
+		receive: receive, messages: w.client.lane(), handed: make(map[uint64]bool),
+	}
 	in.messages.halted = func() bool { return w.client.frozen || !in.open && !in.closed }
 	w.inners = append(w.inners, in)
 	s.inners[in.inbox] = in
@@ -862,7 +864,7 @@ func (c *simClient) join(t *lane, e effect) {
 			c.step(t, func(m *machine) { m.joined(e.member, e.epoch, e.session, e.inner, err) })
 			return
 		}
-		w.open(t, e.epoch, sub.begin(e.epoch), sub.receive, func(inner stan.Subscription, err error) {
+		w.open(t, e.epoch, sub.begin(), sub.receive, func(inner stan.Subscription, err error) {
 			c.sim.notef("%s has joined in epoch %d for %s: %v", c.id, e.epoch, c.sim.wantOf(sub.config).name, err)
 			c.step(t, func(m *machine) { m.joined(e.member, e.epoch, e.session, inner, err) })
 		})
@@ -937,7 +939,7 @@ func (c *simClient) writeOne() {
 					c.writeOne()
 				}
 			})
-			c.step(c.writer, func(m *machine) { receipt, outcome, unconnected = m.written(l, epoch, err) })
+			c.step(c.writer, func(m *machine) { receipt, unconnected, outcome = m.written(l, epoch, err) })
 			if receipt != nil {
 				receipt.Settle(outcome)
 			}

@@ -78,7 +78,7 @@ func (c *conn) join(e effect) {
 			return
 		}
 	}
-	inner, err := e.wire.subscribe(sub.begin(e.epoch), func(d transport.Delivery) { sub.receive(e.epoch, d) })
+	inner, err := e.wire.subscribe(sub.begin(), func(d transport.Delivery) { sub.receive(e.epoch, d) })
 	c.step(func(m *machine) { m.joined(e.member, e.epoch, e.session, inner, err) })
 }
 
@@ -129,7 +129,7 @@ type subscription struct {
 }
 
 // begin returns what to ask the server for.
-func (s *subscription) begin(epoch uint64) transport.SubscribeConfig {
+func (s *subscription) begin() transport.SubscribeConfig {
 	s.intake.Lock()
 	defer s.intake.Unlock()
 	config := s.config

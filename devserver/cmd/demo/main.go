@@ -3,7 +3,7 @@
 //
 //	make demo
 //	make demo-jetstream
-//	go run ./devserver/cmd/demo
+//	go run ./devserver/cmd/demo [-jetstream]
 //
 // It needs nothing but Go. It starts a NATS Streaming server on a file store, or
 // with -jetstream one of JetStream, in a process of its own; the four services of
@@ -27,7 +27,7 @@ package main
 import (
 	"context"
 	"flag"
-	"log"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -37,7 +37,8 @@ import (
 func main() {
 	if os.Getenv(serveIn) != "" {
 		if err := serve(); err != nil {
-			log.Fatal(err)
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
 		}
 		return
 	}

@@ -55,7 +55,7 @@ func startServer(dir string, port int) (*serverProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self)
+	cmd := exec.Command(self) //nolint:gosec,noctx // this program itself, which ends with its standard input
 	cmd.Env = append(os.Environ(), serveIn+"="+dir, servePort+"="+strconv.Itoa(port))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

@@ -11,7 +11,7 @@ GOTEST := GOWORK=off $(if $(CC_FOUND),CGO_ENABLED=1) go test $(RACE)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster test-faults soak fuzz lint bench-overhead bench-json
+.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster simulate test-faults soak fuzz lint bench-overhead bench-json
 
 # A pipe fails with what is piped, not with what reads it.
 test-conformance test-faults soak bench-overhead: SHELL := bash
@@ -28,7 +28,7 @@ demo-jetstream: ## the same on JetStream
 	@cd devserver && GOWORK=off go build -o ../bin/demo ./cmd/demo
 	@bin/demo -jetstream
 
-server: ## a NATS Streaming server on port 4222, cluster ID ticketing, monitoring on 8222
+server: ## NATS Streaming and JetStream on port 4222, cluster ID ticketing, monitoring on 8222
 	@cd devserver && GOWORK=off go build -o ../bin/server ./cmd/server
 	@bin/server
 
@@ -61,12 +61,15 @@ test-cluster: race-mode ## a NATS Streaming cluster loses its leader under load;
 	@cd devserver && $(GOTEST) -count=1 -v -tags cluster -run '^TestStreamingCluster' ./integration
 
 test-faults: race-mode ## each fault at its real length, the library beside raw stan.go, as a table; a missed goal fails
-	@cd devserver && $(GOTEST) -count=1 -v -timeout 30m -run '^TestFaults' ./faults -full | grep -v '^=== '
+	@cd devserver && $(GOTEST) -count=1 -v -timeout 30m ./faults -full | grep -v '^=== '
 
 MINUTES ?= 10
 soak: race-mode ## random faults without pause for MINUTES=10, under load; SEED=n repeats them, TRANSPORT=jetstream is one alone
 	@cd devserver && $(GOTEST) -count=1 -v -timeout 0 -run '^TestSoak' ./faults -soak $(MINUTES)m \
 		$(if $(SEED),-seed $(SEED)) $(if $(TRANSPORT),-transport $(TRANSPORT)) | grep -v '^=== '
+
+simulate: ## 20,000 seeds of the simulation of NATS Streaming (SEEDS=n; SEED=n for one, with its story)
+	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan
 
 fuzz: ## a minute for each fuzz test
 	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./listener:FuzzPayload; do \

@@ -17,14 +17,17 @@ const (
 )
 
 // FromEnv is [Build] with its arguments from the environment: NATS_CLUSTER_ID
-// (default [DefaultClusterID]), NATS_CLIENT_ID and NATS_URL (default [DefaultURL]).
+// (default [DefaultClusterID]), NATS_CLIENT_ID, NATS_URL (default [DefaultURL]) and
+// NATS_TRANSPORT (default NATS Streaming).
 //
 // Without NATS_CLIENT_ID, the client ID is [ID] of the program's name; when that
 // is taken, since another process of the program runs on the host, a number is
 // appended. A listener that is durable without a queue group refuses such an ID.
-// NATS_TRANSPORT is streaming, the default, or jetstream, which is option
-// [JetStream]; any other value matches [ErrInvalid]. It must not contradict an
-// option [JetStream] or [Transport] among opts.
+//
+// NATS_TRANSPORT is streaming, or jetstream, which stands for option [JetStream];
+// anything else makes FromEnv fail with [ErrInvalid]. So does a value that would
+// have no effect, since opts choose another transport: with [JetStream] among them
+// it is jetstream or not set, with [Transport] it is not set.
 //
 // A variable that is set but empty counts as not set.
 func FromEnv(ctx context.Context, opts ...Option) (*Client, error) {

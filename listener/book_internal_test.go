@@ -215,16 +215,17 @@ func TestBookAcknowledgesAgain(t *testing.T) {
 
 func TestDoneIsBounded(t *testing.T) {
 	t.Parallel()
+	const n, size = 50_000, 16_384
 	d := newDone(16)
-	for n := range uint64(10_000) {
+	for n := range uint64(n) {
 		d.add(identity{sequence: n})
 		d.add(identity{sequence: n})
-		require.LessOrEqual(t, len(d.ids), 512)
+		require.LessOrEqual(t, len(d.ids), size)
 		require.True(t, d.has(identity{sequence: n}))
 	}
-	require.True(t, d.has(identity{sequence: 10_000 - 512}))
-	require.False(t, d.has(identity{sequence: 10_000 - 513}))
-	require.Equal(t, 2048, newDone(1024).size)
+	require.True(t, d.has(identity{sequence: n - size}))
+	require.False(t, d.has(identity{sequence: n - size - 1}), "the oldest is forgotten first")
+	require.Equal(t, 2*size, newDone(size).size)
 }
 
 // TestBookIdentity: after a server lost its store, a sequence is another event.

@@ -12,9 +12,12 @@ type done struct {
 	size int
 }
 
-// newDone remembers twice as many as may be in flight, and some hundreds at least.
+// newDone remembers twice as many as may be in flight, and at least as many as a
+// thousand events a second make in the time in which acknowledgements that were
+// lost come to light: an outage, and the ack wait behind it. When it is full it
+// takes about 1 MB; it grows as events come.
 func newDone(maxInFlight int) done {
-	return done{size: max(512, 2*maxInFlight)}
+	return done{size: max(16_384, 2*maxInFlight)}
 }
 
 func (d *done) add(id identity) {

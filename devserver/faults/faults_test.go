@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // fault is a row of the table.
@@ -85,6 +86,7 @@ func TestFaults(t *testing.T) {
 				t.Parallel()
 				c := newScene(t, s, perSecond(50))
 				f.play(t, c)
+				require.Zero(t, c.ledger.during(), "handlers called during the fault: it was none")
 				r := result{fault: f.name, goal: f.goal, side: s, exited: c.exited}
 				if c.exited == nil {
 					r.figures = c.end(t)

@@ -111,6 +111,34 @@ func (l *ledger) back(o outage) (time.Duration, bool) {
 	return max(stored.Sub(o.ended), handled.Sub(o.ended)), true
 }
 
+// during is how many handlers were called while a fault lasted, which should have
+// kept events from them. Some were on their way.
+func (l *ledger) during() (n int) {
+	const onTheWay = 250 * time.Millisecond
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, at := range l.handlers {
+		if slices.ContainsFunc(l.faults, func(o outage) bool { return at.After(o.begun.Add(onTheWay)) && at.Before(o.ended) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// gap is the longest time between two handlers, while events were published.
+func (l *ledger) gap() (longest time.Duration) {
+	slices.SortFunc(l.handlers, time.Time.Compare) // processes tell of theirs one after another
+	last := l.events[len(l.events)-1].begun
+	for i, at := range l.handlers {
+		next := last
+		if i+1 < len(l.handlers) {
+			next = earliest(next, l.handlers[i+1])
+		}
+		longest = max(longest, next.Sub(at))
+	}
+	return longest
+}
+
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -191,10 +219,7 @@ func (l *ledger) balance() figures {
 			f.stuck++
 		}
 	}
-	slices.SortFunc(l.handlers, time.Time.Compare) // processes tell of theirs one after another
-	for i := 1; i < len(l.handlers); i++ {
-		f.gap = max(f.gap, earliest(l.handlers[i], l.events[len(l.events)-1].begun).Sub(l.handlers[i-1]))
-	}
+	f.gap = l.gap()
 	for _, fault := range l.faults {
 		back, ok := l.back(fault)
 		if !ok {

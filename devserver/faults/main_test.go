@@ -5,7 +5,7 @@
 // through package proxy. A ledger counts from both ends, and each fault has a goal.
 //
 //	go test ./faults                     # scaled down to seconds
-//	go test -v -timeout 30m ./faults -full -run TestFaults
+//	go test -v -timeout 30m ./faults -full
 //	go test -v -timeout 0 ./faults -run TestSoak -soak 10m -seed 1
 //
 // With -full, raw stan.go is measured too, as a competent user writes it.

@@ -137,10 +137,10 @@ func replace(t *testing.T, c *scene) {
 	successor := c.start(t, "listener")
 	successor.awaitReady(t)
 	c.flow()
-	c.ledger.strike()
 	older.signal(t, syscall.SIGTERM) // before it learns what has happened
 	older.signal(t, syscall.SIGCONT)
 	older.awaitExit(t)
+	c.ledger.strike()
 	c.over()
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -21,8 +22,8 @@ type server struct {
 	dir    string
 	port   string // "0" before the first start
 	cmd    *exec.Cmd
-	output *bufio.Reader
 	stderr bytes.Buffer
+	mind   func() // see mind
 }
 
 // newServer returns one that is not started. It is killed with the test.
@@ -58,6 +59,7 @@ func (s *server) launch() error {
 	// happens in seconds.
 	beat := span(5*time.Second, time.Second).String()
 	s.cmd = exec.Command(program, "-p", s.port, "-m", "0", "-mc", "0", "-dir", s.dir, "-hbi", beat, "-hbt", beat, "-hbf", "2")
+	s.cmd.SysProcAttr = apart
 	s.stderr.Reset()
 	s.cmd.Stderr = &s.stderr
 	out, err := s.cmd.StdoutPipe()
@@ -65,10 +67,14 @@ func (s *server) launch() error {
 		return err
 	}
 	if err := s.cmd.Start(); err != nil {
+		s.cmd = nil
 		return err
 	}
-	s.output = bufio.NewReader(out)
-	line, err := s.output.ReadString('\n')
+	if s.mind, err = mind(s.cmd.Process); err != nil {
+		s.kill()
+		return err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		s.kill()
 		return fmt.Errorf("the server did not start: %w", err)
@@ -83,11 +89,38 @@ func (s *server) launch() error {
 
 // kill is the end of a process that is told nothing. One that is not running stays so.
 func (s *server) kill() {
-	if s.cmd != nil {
-		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
-		s.cmd = nil
+	if s.cmd == nil {
+		return
 	}
+	_ = s.cmd.Process.Kill()
+	if s.mind != nil {
+		s.mind()
+	}
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+// apart makes a process lead a group of its own. The kernel lets a frozen one go on
+// when its group has lost its shell, and Ctrl-C ends all of a group.
+var apart = &syscall.SysProcAttr{Setpgid: true}
+
+// mind has a shell wait for the end of this process, and kill the other then: when
+// tests take too long they are ended without a chance to clean up. Before the other
+// is waited for, which frees its number, enough is to be called.
+func mind(process *os.Process) (enough func(), err error) {
+	shell := exec.Command("sh", "-c", fmt.Sprintf("read _ || kill -9 %d", process.Pid))
+	shell.SysProcAttr = apart
+	stdin, err := shell.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := shell.Start(); err != nil {
+		return nil, err
+	}
+	return func() {
+		_, _ = io.WriteString(stdin, "\n")
+		_ = shell.Wait()
+	}, nil
 }
 
 // freeze stops the process where it is; its connections stay.

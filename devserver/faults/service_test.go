@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -36,7 +35,7 @@ type report struct {
 	At      int64   `json:"at"` // in nanoseconds since 1970
 }
 
-// serve is the service: it listens until SIGTERM. It does not outlive its test.
+// serve is the service: it listens until SIGTERM.
 func serve(config string) int {
 	var r role
 	if err := json.Unmarshal([]byte(config), &r); err != nil {
@@ -44,10 +43,7 @@ func serve(config string) int {
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		stop()
-	}()
+	defer stop()
 	if err := r.listen(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -76,7 +72,7 @@ func (r role) listen(ctx context.Context) error {
 		}
 	}
 	err = m.listen(ctx, func() { tell(report{Ready: true}) }, func(n int, m message) { tell(report{N: n, Message: m, At: time.Now().UnixNano()}) })
-	closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	closing, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond) // beside Listen's 3 s
 	defer cancel()
 	if closeErr := m.close(closing); err == nil {
 		err = closeErr
@@ -99,13 +95,15 @@ func (c *scene) start(t *testing.T, clientID string) *child {
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	s := &child{cmd: exec.Command(exe), ready: make(chan struct{}), exited: make(chan struct{})}
-	s.cmd.Env = append(os.Environ(), asService+"="+string(config))
+	// The race detector waits for a second at the end, unless told otherwise.
+	s.cmd.Env = append(os.Environ(), asService+"="+string(config), "GORACE=atexit_sleep_ms=0")
+	s.cmd.SysProcAttr = apart
 	s.cmd.Stderr = c.log
-	_, err = s.cmd.StdinPipe() // it ends with us
-	require.NoError(t, err)
 	stdout, err := s.cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, s.cmd.Start())
+	enough, err := mind(s.cmd.Process)
+	require.NoError(t, err)
 	go func() {
 		defer close(s.exited)
 		for lines := json.NewDecoder(stdout); ; {
@@ -119,6 +117,7 @@ func (c *scene) start(t *testing.T, clientID string) *child {
 			}
 			c.ledger.handled(r.N, r.Message, time.Unix(0, r.At))
 		}
+		enough()
 		_ = s.cmd.Wait() // it was killed, or says so itself
 	}()
 	t.Cleanup(s.kill)

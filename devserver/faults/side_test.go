@@ -74,7 +74,7 @@ func sides() []side {
 			if s.name == *only {
 				chosen = append(chosen, s)
 			}
-		case *full, s.name == jetStream.name: // NATS Streaming does not heal yet
+		case s.ours(), *full:
 			chosen = append(chosen, s)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/devserver/faults/proxy"
 )
@@ -92,9 +93,7 @@ func TestSoak(t *testing.T) {
 				a.happen(t, c, d)
 				c.ledger.over()
 				await(patience, c.ledger.isBack)
-				if !assert.True(t, c.ledger.isBack(), "not back after %s for %v", a.name, d) {
-					break
-				}
+				require.True(t, c.ledger.isBack(), "not back after %s for %v", a.name, d)
 			}
 			r := result{fault: goals.name, goal: goals.goal, side: s, figures: c.end(t)}
 			if s.ours() {

@@ -232,7 +232,8 @@ func TestCallbacksAreChained(t *testing.T) {
 	require.Equal(t, "disconnected", <-calls)
 	require.Equal(t, "reconnected", <-calls)
 	require.Contains(t, log.String(), "connection to the NATS server lost; reconnecting")
-	require.Contains(t, log.String(), "reconnected to the NATS server")
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "reconnected to the NATS server") }, patience, 10*time.Millisecond,
+		"which is said once the server has confirmed that it knows the client")
 }
 
 func TestFromEnv(t *testing.T) {

@@ -184,6 +184,10 @@ func TestJetStreamListenRefuses(t *testing.T) {
 
 	// A durable with members is not deleted below them.
 	busy := listen(t, c, name, into[tag](newInbox()))
+	require.Eventually(t, func() bool {
+		consumer, err := s.raw.Consumer(deadline(t), s.name, jetstream.ConsumerName(subject, name, ""))
+		return err == nil && consumer.CachedInfo().NumWaiting > 0
+	}, patience, 10*time.Millisecond, "the server has its request for events")
 	idle, err := listener.New(c, name, into[tag](newInbox()))
 	require.NoError(t, err)
 	require.ErrorContains(t, idle.DeleteDurable(deadline(t)), "end those first")

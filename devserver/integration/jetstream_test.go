@@ -213,6 +213,41 @@ func consumerDeleted[Tag any](t *testing.T, queue string, opts ...listener.Optio
 	require.Contains(t, log.String(), "the consumer was deleted: it is made again and goes on where the group stood")
 }
 
+// TestJetStreamStreamMadeAnew by somebody else, who has published since: its
+// sequences begin at 1 again, and what was handled of the old stream says nothing.
+func TestJetStreamStreamMadeAnew(t *testing.T) {
+	t.Parallel()
+	type durable struct{}
+	type alone struct{}
+	t.Run("durable", func(t *testing.T) { t.Parallel(); streamMadeAnew[durable](t, group()) })
+	t.Run("alone", func(t *testing.T) { t.Parallel(); streamMadeAnew[alone](t, "") })
+}
+
+func streamMadeAnew[Tag any](t *testing.T, queue string) {
+	t.Helper()
+	subject := string(fresh[Tag](t))
+	s := newStream(t)
+	publish[Tag](t, s.connect(t, subject), 3)
+	var dial cutDialer
+	c := s.connect(t, subject, client.NATS(nats.SetCustomDialer(&dial)))
+	in := newInbox()
+	if queue != "" { // whose next member learns at once how far it has come
+		first := listen(t, c, queue, into[Tag](in))
+		in.take(t, 3)
+		require.NoError(t, first.end(t))
+		listen(t, c, queue, into[Tag](in))
+	} else {
+		listen(t, c, queue, into[Tag](in))
+		in.take(t, 3)
+	}
+
+	dial.cut()
+	require.NoError(t, s.raw.DeleteStream(deadline(t), s.name))
+	publishFrom[Tag](t, s.connect(t, subject), 11, 15)
+	dial.off.Store(false)
+	require.Equal(t, countFrom(11, 15), in.take(t, 5))
+}
+
 // TestJetStreamServerRestarts, with its store and with an empty one.
 func TestJetStreamServerRestarts(t *testing.T) {
 	t.Parallel()

@@ -57,7 +57,20 @@ func TestJetStreamHealth(t *testing.T) {
 	subject := string(fresh[tag](t))
 	server := startServer(t).server
 	s := &jetStream{url: server.URL(), name: "health"}
-	c := s.connect(t, subject)
+	health(t, server, s.connect(t, subject))
+}
+
+// TestStreamingHealth is the same over NATS Streaming.
+func TestStreamingHealth(t *testing.T) {
+	t.Parallel()
+	server := startServer(t).server
+	c, err := client.Build(deadline(t), server.ClusterID(), "health", server.URL(), quiet())
+	require.NoError(t, err)
+	health(t, server, c)
+}
+
+func health(t *testing.T, server *devserver.Server, c *client.Client) {
+	t.Helper()
 	events := watch(t, c)
 	require.NoError(t, c.Healthy(deadline(t)))
 	require.NoError(t, c.Healthy(context.Background()), "which has no deadline")
@@ -73,7 +86,9 @@ func TestJetStreamHealth(t *testing.T) {
 	require.Equal(t, client.Reconnecting, c.Status().State)
 	require.Error(t, c.Status().Err)
 
-	closeClient(t, c)
+	closing, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = c.Close(closing) // its error may be that the server can't be told
 	require.ErrorIs(t, c.Healthy(deadline(t)), client.ErrClosed)
 	_, before := events.until(t, transport.Closed)
 	require.Empty(t, before)

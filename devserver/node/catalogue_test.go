@@ -12,17 +12,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
-	"github.com/sgtickets/common/devserver"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
 )
 
+// interop is the queue group that gets the samples.
+const interop = "interop-service"
+
 // kind is what a test does with the samples of one type.
 type kind struct {
 	publish func(ctx context.Context, c *client.Client, all []events.Event) error // those of the type
-	receive func(t *testing.T, srv *devserver.Server)
+	receive func(t *testing.T, c *client.Client, settled func(n int))             // n events of the type are there
 }
 
 var kinds = map[subjects.Subject]kind{
@@ -44,18 +46,17 @@ func kindOf[T events.Event]() kind {
 			_, err = p.PublishAll(ctx, slices.Values(of[T](all)))
 			return err
 		},
-		receive: func(t *testing.T, srv *devserver.Server) {
+		receive: func(t *testing.T, c *client.Client, settled func(n int)) {
 			t.Helper()
 			want := of[T](fromNode)
 			var got collection[T]
-			var zero T
-			l := listenFromGo(t, srv, strings.ReplaceAll(string(zero.Subject()), ":", "-"), "interop-service", func(_ context.Context, e T, d listener.Delivery) error {
+			l := listenWithClient(t, c, interop, func(_ context.Context, e T, d listener.Delivery) error {
 				assert.Equal(t, 1, d.Attempt)
 				got.add(e)
 				return nil
 			})
 			got.await(t, len(want))
-			awaitSettled(t, srv, zero.Subject(), uint64(len(want)), 0)
+			settled(len(want))
 			l.leave(t)
 			assert.Equal(t, want, got.list())
 		},
@@ -77,7 +78,7 @@ func TestNodeReadsWhatGoPublishes(t *testing.T) {
 	requireSamples(t)
 	srv := serve(t)
 	c := connect(t, srv, "go-publisher")
-	args := []string{"--group", "interop-service", "--samples"}
+	args := []string{"--group", interop, "--samples"}
 	require.NoError(t, publishAll(deadline(t), c, fromGo)) // before there is anybody to listen
 	for subject := range kinds {
 		args = append(args, string(subject))
@@ -113,7 +114,8 @@ func TestGoReadsWhatNodePublishes(t *testing.T) {
 	for subject, kind := range kinds {
 		t.Run(string(subject), func(t *testing.T) {
 			t.Parallel()
-			kind.receive(t, srv)
+			c := connect(t, srv, strings.ReplaceAll(string(subject), ":", "-"))
+			kind.receive(t, c, func(n int) { awaitSettled(t, srv, subject, uint64(n), 0) })
 		})
 	}
 }

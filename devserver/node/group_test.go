@@ -248,17 +248,23 @@ func TestRefusedEventGoesToTheOtherKind(t *testing.T) {
 			awaitSettled(t, srv, subject, last, 0)
 			leave(t, joined)
 
-			seen := make(map[string]bool)
-			for _, h := range refused.list() {
-				seen[h.event.ID] = true
-			}
-			assert.NotEmpty(t, seen)
-			once := got.list()
-			for i, h := range once {
-				assert.Equal(t, seen[h.event.ID], h.redelivered, "%s at %s", h.event.ID, h.by)
-				once[i].redelivered = false
-			}
-			requireOnce(t, once, 1, last)
+			requireHandledByTheOther(t, refused.list(), got.list(), last)
 		})
 	}
+}
+
+// requireHandledByTheOther requires that the events 1 to last were handled once,
+// and that those which were refused before, some at least, are marked redelivered.
+func requireHandledByTheOther(t *testing.T, refused, got []handled, last int) {
+	t.Helper()
+	seen := make(map[string]bool)
+	for _, h := range refused {
+		seen[h.event.ID] = true
+	}
+	assert.NotEmpty(t, seen)
+	for i, h := range got {
+		assert.Equal(t, seen[h.event.ID], h.redelivered, "%s at %s", h.event.ID, h.by)
+		got[i].redelivered = false
+	}
+	requireOnce(t, got, 1, last)
 }

@@ -47,9 +47,10 @@ func deadline(t *testing.T) context.Context {
 	return ctx
 }
 
-func connect(t *testing.T, srv *devserver.Server, clientID string) *client.Client {
+func connect(t *testing.T, srv *devserver.Server, clientID string, opts ...client.Option) *client.Client {
 	t.Helper()
-	c, err := client.Build(deadline(t), srv.ClusterID(), clientID, srv.URL(), client.Logger(slog.New(slog.DiscardHandler)))
+	opts = append(opts, client.Logger(slog.New(slog.DiscardHandler)))
+	c, err := client.Build(deadline(t), srv.ClusterID(), clientID, srv.URL(), opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { closeClient(t, c) })
 	return c
@@ -81,7 +82,12 @@ type goListener struct {
 // listenFromGo starts a listener on a client of its own and waits until it listens.
 func listenFromGo[T events.Event](t *testing.T, srv *devserver.Server, clientID, group string, h listener.Handler[T], opts ...listener.Option) goListener {
 	t.Helper()
-	c := connect(t, srv, clientID)
+	return listenWithClient(t, connect(t, srv, clientID), group, h, opts...)
+}
+
+// listenWithClient is listenFromGo with a client that becomes the listener's own.
+func listenWithClient[T events.Event](t *testing.T, c *client.Client, group string, h listener.Handler[T], opts ...listener.Option) goListener {
+	t.Helper()
 	l, err := listener.New(c, group, h, opts...)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())

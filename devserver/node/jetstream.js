@@ -1,70 +1,110 @@
 'use strict';
 
-// A Node service on JetStream, with the client of today:
+// A Node service on JetStream, with the client of today. The stream is called as
+// the cluster is:
 //
-//   node jetstream.js listen <stream> <consumer>
-//   node jetstream.js publish <stream> < requests
+//   node jetstream.js read
+//   node jetstream.js listen [--refuse] <consumer>
+//   node jetstream.js publish [--samples] < requests
 //
-// listen binds to a consumer that is there, as a member that shares it, prints
-// {"ready":true} and a line for each message, and acknowledges it; it ends with
-// its standard input. publish takes lines {subject, data, headers} and prints how
-// many the stream has stored.
+// read reads the whole stream by itself, and compares each event with that of its
+// place in fromGo of samples.js. listen shares a consumer that is there with
+// whoever else does, and acknowledges each event, or none with --refuse. Both print
+// and end as listen.js does, and print headers as well. publish is publish.js, whose
+// requests may have headers; without any, the message has none.
 
 const readline = require('node:readline');
+const { parseArgs } = require('node:util');
 const { jetstream } = require('@nats-io/jetstream');
 const { connect, headers } = require('@nats-io/transport-node');
 
-const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+const samples = require('./samples');
+const { fail, print } = require('./service');
 
-async function listen(nc, stream, name) {
-  const consumer = await jetstream(nc).consumers.get(stream, name);
+const {
+  values: args,
+  positionals: [command, name],
+} = parseArgs({ allowPositionals: true, options: { samples: { type: 'boolean' }, refuse: { type: 'boolean' } } });
+
+const stream = process.env.NATS_CLUSTER_ID;
+
+// receive hands the messages of a consumer to handle until a signal.
+async function receive(consumer, handle) {
   const messages = await consumer.consume({ max_messages: 8 });
-  process.stdin.on('end', () => messages.close()).resume();
+  process.on('SIGINT', () => messages.close());
   process.on('SIGTERM', () => messages.close());
+  // The test holds the other end open as long as it lives: no member outlives it.
+  process.stdin.on('end', () => messages.close()).resume();
   print({ ready: true });
-  for await (const m of messages) {
-    const all = {};
-    for (const key of m.headers?.keys() ?? []) {
-      all[key] = m.headers.values(key);
+  for await (const msg of messages) {
+    let data;
+    let problem;
+    try {
+      data = msg.json();
+      handle(msg);
+    } catch (error) {
+      problem = error.message;
     }
-    // Before the acknowledgement, so that none is counted as handled that the test
-    // does not get to know of.
+    // Before the acknowledgement, as in listen.js.
     print({
-      subject: m.subject,
-      sequence: m.seq,
-      redelivered: m.redelivered,
-      raw: Buffer.from(m.data).toString('base64'),
-      data: JSON.parse(m.string()),
-      headers: all,
+      subject: msg.subject,
+      sequence: msg.seq,
+      redelivered: msg.redelivered,
+      raw: Buffer.from(msg.data).toString('base64'),
+      data,
+      problem,
+      headers: Object.fromEntries((msg.headers?.keys() ?? []).map((key) => [key, msg.headers.values(key)])),
     });
-    m.ack();
+    if (!args.refuse) {
+      msg.ack();
+    }
   }
 }
 
-async function publish(nc) {
-  const js = jetstream(nc);
-  let stored = 0;
+function compare(msg) {
+  const [subject, want] = samples.fromGo[msg.seq - 1];
+  if (msg.subject !== subject) {
+    throw new Error(`subject ${msg.subject}, want ${subject}`);
+  }
+  samples.compare(Buffer.from(msg.data), want);
+}
+
+async function publish(js) {
+  const stored = [];
+  if (args.samples) {
+    samples.fromNode.forEach(([subject, data]) => stored.push(js.publish(subject, JSON.stringify(data))));
+  }
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const { subject, data, headers: given } = JSON.parse(line);
-    const h = headers();
-    for (const [key, value] of Object.entries(given ?? {})) {
-      h.set(key, value);
+    const options = {};
+    if (given) {
+      options.headers = headers();
+      Object.entries(given).forEach(([key, value]) => options.headers.set(key, value));
     }
-    await js.publish(subject, JSON.stringify(data), given ? { headers: h } : {});
-    stored += 1;
+    stored.push(js.publish(subject, JSON.stringify(data), options));
   }
-  print({ stored });
+  await Promise.all(stored);
+  print({ stored: stored.length });
 }
 
 async function main() {
-  const [what, stream, name] = process.argv.slice(2);
-  const nc = await connect({ servers: process.env.NATS_URL.replace('nats://', ''), name: process.env.NATS_CLIENT_ID });
-  await (what === 'listen' ? listen(nc, stream, name) : publish(nc));
-  await nc.drain();
-  process.stdin.destroy(); // which the test holds open
+  const nc = await connect({ servers: process.env.NATS_URL, name: process.env.NATS_CLIENT_ID });
+  const js = jetstream(nc);
+  switch (command) {
+    case 'read':
+      await receive(await js.consumers.get(stream), compare);
+      break;
+    case 'listen':
+      await receive(await js.consumers.get(stream, name), () => {});
+      break;
+    case 'publish':
+      await publish(js);
+      break;
+    default:
+      throw new Error(`no such command: ${command}`);
+  }
+  await nc.drain(); // with the acknowledgements
+  process.exit();
 }
 
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
-});
+main().catch(fail);

@@ -4,12 +4,14 @@ package node_test
 
 import (
 	"context"
-	"encoding/json"
-	"io"
-	"log/slog"
+	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -17,164 +19,187 @@ import (
 	"github.com/sgtickets/common/devserver"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
-// onJetStream connects to the stream that has the server's cluster ID as its name.
-func onJetStream(t *testing.T, srv *devserver.Server, clientID string) *client.Client {
+// awaitAcknowledged waits until the group has handled all events of the subject,
+// so that none can come again.
+func awaitAcknowledged(t *testing.T, srv *devserver.Server, subject subjects.Subject, group string) {
 	t.Helper()
-	c, err := client.Build(deadline(t), srv.ClusterID(), clientID, srv.URL(), client.JetStream(), client.Logger(slog.New(slog.DiscardHandler)))
+	nc, err := nats.Connect(srv.URL())
 	require.NoError(t, err)
-	t.Cleanup(func() { closeClient(t, c) })
-	return c
-}
-
-// listenOnJetStream starts a Go member of the group.
-func listenOnJetStream(t *testing.T, c *client.Client, h listener.Handler[events.TicketCreated]) func() {
-	t.Helper()
-	l, err := listener.New(c, group, h)
+	defer nc.Close()
+	stream, err := js.New(nc)
 	require.NoError(t, err)
-	ctx, stop := context.WithCancel(context.Background())
-	t.Cleanup(stop)
-	ended := make(chan error, 1)
-	ready := l.Ready()
-	go func() { ended <- l.Listen(ctx) }()
-	select {
-	case <-ready:
-	case err := <-ended:
-		require.NoError(t, err, "Listen ended")
-	}
-	return func() {
-		stop()
-		require.NoError(t, <-ended)
-	}
-}
-
-// message is one that came to jetstream.js.
-type message struct {
-	Subject     string               `json:"subject"`
-	Sequence    uint64               `json:"sequence"`
-	Redelivered bool                 `json:"redelivered"`
-	Raw         []byte               `json:"raw"`
-	Data        events.TicketCreated `json:"data"`
-	Headers     map[string][]string  `json:"headers"`
-	Ready       bool                 `json:"ready"`
-}
-
-// memberFromNode starts a Node member of the group, on the consumer that the Go
-// members made.
-func memberFromNode(t *testing.T, srv *devserver.Server, got func(message)) *process {
-	t.Helper()
-	ready := make(chan struct{})
-	p := start(t, srv, "node", func(m message) {
-		if m.Ready {
-			close(ready)
-			return
-		}
-		got(m)
-	}, "jetstream.js", "listen", srv.ClusterID(), jetstream.ConsumerName(string(subject), group, ""))
-	select {
-	case <-ready:
-	case <-p.exited:
-		require.FailNow(t, "jetstream.js ended", "%v: %s", p.err, &p.stderr)
-	case <-time.After(patience):
-		require.FailNow(t, "jetstream.js does not listen")
-	}
-	return p
-}
-
-// TestJetStreamFromGoToNode: payload to the byte, and the metadata in headers.
-func TestJetStreamFromGoToNode(t *testing.T) {
-	t.Parallel()
-	srv := serve(t)
-	c := onJetStream(t, srv, "go")
-	listenOnJetStream(t, c, func(context.Context, events.TicketCreated, listener.Delivery) error { return nil })() // makes the consumer
-	var got collection[message]
-	node := memberFromNode(t, srv, got.add)
-	publishFromGo(t, c, tickets(1, 3))
-	for i, m := range got.await(t, 3) {
-		want, err := json.Marshal(ticket(i + 1)) // no character of it is written in two ways
+	eventually(t, "acknowledged", func() (any, bool) {
+		consumer, err := stream.Consumer(deadline(t), srv.ClusterID(), jetstream.ConsumerName(string(subject), group, ""))
 		require.NoError(t, err)
-		assert.Equal(t, string(want), string(m.Raw))
-		assert.Equal(t, ticket(i+1), m.Data)
-		assert.Equal(t, string(subject), m.Subject)
-		assert.Equal(t, []string{"1.0"}, m.Headers["ce-specversion"])
-		assert.Equal(t, []string{string(subject)}, m.Headers["ce-type"])
-		assert.Equal(t, []string{"/" + srv.ClusterID() + "/go"}, m.Headers["ce-source"])
-		assert.Equal(t, []string{"application/json"}, m.Headers["ce-datacontenttype"])
-		assert.Equal(t, []string{"application/json"}, m.Headers["Content-Type"])
-		assert.Equal(t, m.Headers["Nats-Msg-Id"], m.Headers["ce-id"])
-		assert.Len(t, m.Headers["ce-id"], 1)
-		_, err = time.Parse(time.RFC3339Nano, m.Headers["ce-time"][0])
-		assert.NoError(t, err)
-	}
-	node.terminate(t)
+		info := consumer.CachedInfo()
+		return info, info.NumPending == 0 && info.NumAckPending == 0
+	})
 }
 
-// TestJetStreamFromNodeToGo, with headers and without.
-func TestJetStreamFromNodeToGo(t *testing.T) {
+// TestNodeReadsHeadersAndWhatGoPublishes: the payload is what it is on NATS
+// Streaming, and what there is to say about it stands in headers.
+func TestNodeReadsHeadersAndWhatGoPublishes(t *testing.T) {
+	t.Parallel()
+	requireSamples(t)
+	srv := serve(t)
+	c := connect(t, srv, "go-publisher", client.JetStream())
+	from := time.Now()
+	require.NoError(t, publishAll(deadline(t), c, fromGo))
+	to := time.Now()
+
+	var got collection[arrival]
+	l := listenWith(t, srv, "node-listener", got.add, "jetstream.js", "read")
+	all := got.await(t, len(fromGo))
+	l.leave(t)
+	require.Len(t, all, len(fromGo))
+	ids := make(map[string]bool)
+	for i, a := range all {
+		assert.Empty(t, a.Problem, "%s %d", a.Subject, a.Sequence)
+		assert.Equal(t, fromGo[i].Subject(), a.Subject)
+
+		one := func(name string) string {
+			t.Helper()
+			require.Len(t, a.Headers[name], 1, "%s of %s %d", name, a.Subject, a.Sequence)
+			return a.Headers[name][0]
+		}
+		assert.Equal(t, "1.0", one("ce-specversion"))
+		assert.Equal(t, string(a.Subject), one("ce-type"))
+		assert.Equal(t, "/"+srv.ClusterID()+"/go-publisher", one("ce-source"))
+		assert.Equal(t, "application/json", one("ce-datacontenttype"))
+		assert.Equal(t, "application/json", one("Content-Type"))
+		assert.Equal(t, one("Nats-Msg-Id"), one("ce-id"))
+		ids[one("ce-id")] = true
+		at, err := time.Parse(time.RFC3339Nano, one("ce-time"))
+		assert.NoError(t, err)
+		assert.WithinRange(t, at, from, to)
+	}
+	assert.Len(t, ids, len(fromGo), "each event has an ID of its own")
+}
+
+func TestGoReadsWhatNodePublishesToJetStream(t *testing.T) {
+	t.Parallel()
+	requireSamples(t)
+	srv := serve(t)
+	connect(t, srv, "maker-of-the-stream", client.JetStream())
+	require.Equal(t, len(fromNode), publishWith(t, srv, "jetstream.js", []string{"publish", "--samples"}, nil))
+	for subject, kind := range kinds {
+		t.Run(string(subject), func(t *testing.T) {
+			t.Parallel()
+			c := connect(t, srv, strings.ReplaceAll(string(subject), ":", "-"), client.JetStream())
+			kind.receive(t, c, func(int) { awaitAcknowledged(t, srv, subject, interop) })
+		})
+	}
+}
+
+// TestGoReadsHeadersFromNode: those that are there, whatever they are called.
+func TestGoReadsHeadersFromNode(t *testing.T) {
 	t.Parallel()
 	srv := serve(t)
-	c := onJetStream(t, srv, "go")
 	type received struct {
 		event  events.TicketCreated
 		header listener.Header
 	}
 	var got collection[received]
-	leave := listenOnJetStream(t, c, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
+	l := listenWithClient(t, connect(t, srv, "go", client.JetStream()), group, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
 		got.add(received{e, d.Header})
 		return nil
 	})
-	stored := make(chan int, 1)
-	p := start(t, srv, "node", func(line struct {
-		Stored int `json:"stored"`
-	},
-	) {
-		stored <- line.Stored
-	}, "jetstream.js", "publish", srv.ClusterID())
-	stdin, _ := p.stdin.(io.Writer)
-	lines := json.NewEncoder(stdin)
-	type line struct {
-		Subject string            `json:"subject"`
-		Data    any               `json:"data"`
-		Headers map[string]string `json:"headers,omitempty"`
-	}
-	require.NoError(t, lines.Encode(line{string(subject), ticket(1), nil}))
-	require.NoError(t, lines.Encode(line{string(subject), ticket(2), map[string]string{"ce-type": "ticket:created", "trace": "x"}}))
-	require.NoError(t, p.stdin.Close())
-	p.wait(t)
-	require.Equal(t, 2, <-stored)
-	all := got.await(t, 2)
-	require.Equal(t, ticket(1), all[0].event)
-	require.Empty(t, all[0].header)
-	require.Equal(t, ticket(2), all[1].event)
-	require.Equal(t, []string{"x"}, all[1].header["trace"])
-	require.Equal(t, []string{"ticket:created"}, all[1].header["ce-type"])
-	leave()
+	require.Equal(t, 3, publishWith(t, srv, "jetstream.js", []string{"publish"}, []request{
+		{Subject: subject, Data: ticket(1)},
+		{Subject: subject, Data: ticket(2), Headers: map[string]string{"traceparent": "00-1-2-01"}},
+		{Subject: subject, Data: ticket(3), Headers: map[string]string{"ce-type": "ticket:created", "ce-id": "n3", "Nats-Msg-Id": "n3"}},
+	}))
+	got.await(t, 3)
+	awaitAcknowledged(t, srv, subject, group)
+	l.leave(t)
+	require.Equal(t, []received{
+		{ticket(1), nil},
+		{ticket(2), listener.Header{"traceparent": {"00-1-2-01"}}},
+		{ticket(3), listener.Header{"ce-type": {"ticket:created"}, "ce-id": {"n3"}, "Nats-Msg-Id": {"n3"}}},
+	}, got.list())
 }
 
-// TestJetStreamSharedGroup: Go and Node members of one group share its events.
-func TestJetStreamSharedGroup(t *testing.T) {
-	t.Parallel()
-	const n = 300
-	srv := serve(t)
-	c := onJetStream(t, srv, "go")
-	var got collection[handled]
-	leave := listenOnJetStream(t, c, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
-		got.add(handled{e, "go", d.Redelivered})
+func joinGoOnJetStream(t *testing.T, srv *devserver.Server, clientID string, got *collection[handled]) service {
+	t.Helper()
+	return listenWithClient(t, connect(t, srv, clientID, client.JetStream()), group, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
+		got.add(handled{e, clientID, d.Redelivered})
 		return nil
 	})
-	node := memberFromNode(t, srv, func(m message) { got.add(handled{m.Data, "node", m.Redelivered}) })
-	publishFromGo(t, c, tickets(1, n))
-	times, by := make(map[string]int), make(map[string]int)
-	for _, h := range got.await(t, n) {
-		times[h.event.ID]++
-		by[h.by]++
+}
+
+// joinNodeOnJetStream adds a member that binds to the consumer of the Go members.
+func joinNodeOnJetStream(t *testing.T, srv *devserver.Server, clientID string, got *collection[handled]) service {
+	t.Helper()
+	return listenWith(t, srv, clientID, handledBy(t, clientID, got), "jetstream.js", "listen", jetstream.ConsumerName(string(subject), group, ""))
+}
+
+// TestGroupOnJetStream: services of both languages share the group's consumer,
+// which goes on where it stood whoever comes back.
+func TestGroupOnJetStream(t *testing.T) {
+	t.Parallel()
+	const (
+		waiting = 50  // events that are there when the first member joins
+		all     = 250 // and what there is when a team leaves
+	)
+	srv := serve(t)
+	publisher := connect(t, srv, "go-publisher", client.JetStream())
+	// publish is half the work of a Go service and half that of a Node service.
+	publish := func(first, last int) {
+		half := (first + last) / 2
+		require.Equal(t, half-first+1, publishWith(t, srv, "jetstream.js", []string{"publish"}, requests(tickets(first, half))))
+		publishFromGo(t, publisher, tickets(half+1, last))
 	}
-	require.Len(t, times, n, "each is handled once: %v", by)
-	require.NotZero(t, by["go"])
-	require.NotZero(t, by["node"])
-	node.terminate(t)
-	leave()
-	require.Len(t, got.list(), n)
+	goes, node := joinGoOnJetStream, joinNodeOnJetStream
+	for i, members := range []team{
+		{"1-go": goes, "2-node": node, "3-go": goes, "4-node": node}, // the first one makes the consumer
+		{"1-node": node, "2-node": node},
+		{"1-node": node, "2-go": goes, "3-node": node, "4-go": goes},
+		{"1-go": goes, "2-go": goes},
+	} {
+		before := i * all
+		publish(before+1, before+waiting)
+		var got collection[handled]
+		joined := members.join(t, srv, &got, func() {})
+		publish(before+waiting+1, before+all)
+		got.await(t, all)
+		awaitAcknowledged(t, srv, subject, group)
+		leave(t, joined)
+		requireOnce(t, got.list(), before+1, before+all)
+		requireShared(t, slices.DeleteFunc(got.list(), func(h handled) bool { return h.event.Version <= int64(before+waiting) }), members)
+	}
+}
+
+// TestRefusedOnJetStreamGoesToTheOtherKind: what one kind of member can't handle
+// comes to the other.
+func TestRefusedOnJetStreamGoesToTheOtherKind(t *testing.T) {
+	t.Parallel()
+	const last = 20
+	for name, byGo := range map[string]bool{"refused by Go": true, "refused by Node": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := serve(t)
+			var refused, got collection[handled]
+			toGo, toNode, listen := &got, &refused, []string{"listen", "--refuse"}
+			var answer error
+			if byGo {
+				toGo, toNode, listen, answer = &refused, &got, []string{"listen"}, errors.New("not now")
+			}
+			inGo := listenWithClient(t, connect(t, srv, "go", client.JetStream()), group, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
+				assert.Equal(t, d.Redelivered, d.Attempt > 1, "%s: attempt %d", e.ID, d.Attempt)
+				toGo.add(handled{e, "go", d.Redelivered})
+				return answer
+			}, listener.AckWait(2*time.Second))
+			inNode := listenWith(t, srv, "node", handledBy(t, "node", toNode), "jetstream.js", append(listen, jetstream.ConsumerName(string(subject), group, ""))...)
+			publishFromGo(t, connect(t, srv, "go-publisher", client.JetStream()), tickets(1, last))
+			got.await(t, last)
+			awaitAcknowledged(t, srv, subject, group)
+			inGo.leave(t)
+			inNode.leave(t)
+			requireHandledByTheOther(t, refused.list(), got.list(), last)
+		})
+	}
 }

@@ -92,15 +92,21 @@ func (p *process) terminate(t *testing.T) {
 
 // request is a line that publish.js reads: one of the three payloads.
 type request struct {
-	Subject subjects.Subject `json:"subject"`
-	Data    any              `json:"data,omitempty"`
-	Text    *string          `json:"text,omitempty"`
-	Bytes   []byte           `json:"bytes,omitempty"`
+	Subject subjects.Subject  `json:"subject"`
+	Data    any               `json:"data,omitempty"`
+	Text    *string           `json:"text,omitempty"`
+	Bytes   []byte            `json:"bytes,omitempty"`
+	Headers map[string]string `json:"headers,omitempty"` // for jetstream.js
 }
 
 // publishFromNode publishes the requests from a Node service and returns how many
 // events were stored.
 func publishFromNode(t *testing.T, srv *devserver.Server, args []string, requests ...request) int {
+	t.Helper()
+	return publishWith(t, srv, "publish.js", args, requests)
+}
+
+func publishWith(t *testing.T, srv *devserver.Server, program string, args []string, requests []request) int {
 	t.Helper()
 	stored := make(chan int, 1)
 	p := start(t, srv, "node-publisher", func(line struct {
@@ -108,7 +114,7 @@ func publishFromNode(t *testing.T, srv *devserver.Server, args []string, request
 	},
 	) {
 		stored <- line.Stored
-	}, "publish.js", args...)
+	}, program, args...)
 	stdin, _ := p.stdin.(io.Writer)
 	lines := json.NewEncoder(stdin)
 	for _, r := range requests {
@@ -120,19 +126,20 @@ func publishFromNode(t *testing.T, srv *devserver.Server, args []string, request
 	case n := <-stored:
 		return n
 	default:
-		require.FailNow(t, "publish.js ended without saying what was stored")
+		require.FailNow(t, program+" ended without saying what was stored")
 		return 0
 	}
 }
 
-// arrival is an event that came to listen.js.
+// arrival is an event that came to listen.js or jetstream.js.
 type arrival struct {
-	Subject     subjects.Subject `json:"subject"`
-	Sequence    uint64           `json:"sequence"`
-	Redelivered bool             `json:"redelivered"`
-	Raw         []byte           `json:"raw"`     // the payload
-	Data        json.RawMessage  `json:"data"`    // what it was parsed to; nil: it was not
-	Problem     string           `json:"problem"` // why it was not, or how it is not what was expected
+	Subject     subjects.Subject    `json:"subject"`
+	Sequence    uint64              `json:"sequence"`
+	Redelivered bool                `json:"redelivered"`
+	Raw         []byte              `json:"raw"`     // the payload
+	Data        json.RawMessage     `json:"data"`    // what it was parsed to; nil: it was not
+	Problem     string              `json:"problem"` // why it was not, or how it is not what was expected
+	Headers     map[string][]string `json:"headers"` // on JetStream
 }
 
 // nodeListener is a Node service that listens.
@@ -141,6 +148,11 @@ type nodeListener struct{ *process }
 // listenFromNode starts a Node service, waits until it listens, and hands each
 // event to got.
 func listenFromNode(t *testing.T, srv *devserver.Server, clientID string, got func(arrival), args ...string) nodeListener {
+	t.Helper()
+	return listenWith(t, srv, clientID, got, "listen.js", args...)
+}
+
+func listenWith(t *testing.T, srv *devserver.Server, clientID string, got func(arrival), program string, args ...string) nodeListener {
 	t.Helper()
 	ready := make(chan struct{})
 	joined := sync.OnceFunc(func() { close(ready) })
@@ -154,13 +166,13 @@ func listenFromNode(t *testing.T, srv *devserver.Server, clientID string, got fu
 			return
 		}
 		got(line.arrival)
-	}, "listen.js", args...)
+	}, program, args...)
 	select {
 	case <-ready:
 	case <-p.exited:
-		require.FailNow(t, "listen.js ended", "%v: %s", p.err, &p.stderr)
+		require.FailNow(t, program+" ended", "%v: %s", p.err, &p.stderr)
 	case <-time.After(patience):
-		require.FailNow(t, "listen.js does not listen")
+		require.FailNow(t, program+" does not listen")
 	}
 	return nodeListener{p}
 }
@@ -168,5 +180,5 @@ func listenFromNode(t *testing.T, srv *devserver.Server, clientID string, got fu
 func (l nodeListener) leave(t *testing.T) {
 	t.Helper()
 	l.terminate(t)
-	assert.Empty(t, l.stderr.String(), "what listen.js complained of")
+	assert.Empty(t, l.stderr.String(), "what it complained of")
 }

@@ -4,6 +4,8 @@
 // Written twice on purpose: what one language makes of an event is compared with
 // what the other says that it is.
 
+const assert = require('node:assert');
+
 const nasty =
   '\u2028\u2029"\\/<b>&amp;</b>\'\u0000\b\f\n\r\t\u001f\u007f\ufeff \u00e9 e\u0301 \u6f22 \u{1f600} \u{10ffff}';
 
@@ -133,4 +135,12 @@ const fromNode = [
   ],
 ];
 
-module.exports = { fromGo, fromNode };
+// compare throws unless the payload is the event, and what a Node service would
+// have published of it, to the byte.
+function compare(payload, event) {
+  assert.deepStrictEqual(JSON.parse(payload.toString()), event);
+  const wanted = Buffer.from(JSON.stringify(event));
+  assert.ok(payload.equals(wanted), `payload ${payload}, want ${wanted}`);
+}
+
+module.exports = { fromGo, fromNode, compare };

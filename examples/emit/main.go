@@ -5,8 +5,8 @@
 // It connects to NATS_URL (default nats://localhost:4222), cluster
 // NATS_CLUSTER_ID (default ticketing), as the client NATS_CLIENT_ID (default: made
 // of the names of the program and the host). With NATS_TRANSPORT=jetstream it does
-// so over JetStream. The exit status is 0 when all
-// events are stored.
+// so over JetStream, and with streaming, the default, over NATS Streaming. The exit
+// status is 0 when all events are stored.
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 }
 
 func emit(ctx context.Context, n int) (err error) {
-	c, err := client.FromEnv(ctx) // one for the whole service; waits for the server
+	c, err := client.FromEnv(ctx) // one for the whole service, over what NATS_TRANSPORT says; waits for the server
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,8 @@
 // It connects to NATS_URL (default nats://localhost:4222), cluster
 // NATS_CLUSTER_ID (default ticketing), as the client NATS_CLIENT_ID (default: made
 // of the names of the program and the host). With NATS_TRANSPORT=jetstream it does
-// so over JetStream. The exit status is 0 after Ctrl-C.
+// so over JetStream, and with streaming, the default, over NATS Streaming. The exit
+// status is 0 after Ctrl-C.
 package main
 
 import (
@@ -34,7 +35,7 @@ func main() {
 }
 
 func listen(ctx context.Context) (err error) {
-	c, err := client.FromEnv(ctx) // one for the whole service; waits for the server
+	c, err := client.FromEnv(ctx) // one for the whole service, over what NATS_TRANSPORT says; waits for the server
 	if err != nil {
 		return err
 	}

@@ -22,16 +22,6 @@ import (
 // requestWait bounds each request to JetStream's API: that of nats.go itself.
 const requestWait = 5 * time.Second
 
-// Where nats.go's own defaults take six minutes to find a link that is dead without a
-// word, and 2 s to come back, pings find it within linkPing*(linkPings+1), and
-// attempts to come back are at most 0.4 s apart.
-const (
-	linkPing        = time.Second
-	linkPings       = 3
-	reconnectWait   = 100 * time.Millisecond
-	reconnectJitter = 300 * time.Millisecond
-)
-
 // conn implements [transport.Conn] on one NATS connection, which it owns.
 type conn struct {
 	*lifecycle.Life
@@ -74,7 +64,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 	}
 	c.outbox.begin()
 	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}
-	nc, err := natsconn.Connect(ctx, cfg, c.apply, o.nats)
+	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {
 		return nil, err
 	}
@@ -90,13 +80,6 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 		c.lost(nc.LastError())
 	}
 	return c, nil
-}
-
-// apply sets what the caller's own options may change.
-func (c *conn) apply(o *nats.Options) {
-	o.PingInterval, o.MaxPingsOut = linkPing, linkPings
-	o.ReconnectWait, o.ReconnectJitter, o.ReconnectJitterTLS = reconnectWait, reconnectJitter, reconnectJitter
-	c.watch.Apply(o)
 }
 
 // begin sets up what needs the server.
@@ -148,7 +131,7 @@ func (c *conn) Ping(ctx context.Context) error {
 }
 
 // disconnected and reconnected are called on a goroutine of nats.go.
-func (c *conn) disconnected() { c.outbox.cut.Store(c.outbox.generation.Load()) }
+func (c *conn) disconnected(error) { c.outbox.cut.Store(c.outbox.generation.Load()) }
 
 // reconnected: what waits is sent again, also while Close waits for it. What went
 // into the connection that is gone may be stored; its message ID keeps it from

@@ -173,6 +173,9 @@ func (s *subscription) find(ctx context.Context, log *slog.Logger) (*js.Consumer
 		log.Error("the consumer was deleted: it is made again and goes on where the group stood; events from there on may come a second time",
 			slog.Uint64("sequence", next))
 	default:
+		s.mu.Lock()
+		s.forget()
+		s.mu.Unlock()
 		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf(
 			"stream %s holds less than before, and what it held is lost: consumer %s begins with what it holds now", c.cfg.ClusterID, s.place.name)})
 	}
@@ -193,6 +196,12 @@ func (s *subscription) belongsTo(stream *js.StreamInfo) {
 	}
 	s.created = stream.Created
 	s.other = true
+	s.forget()
+}
+
+// forget forgets what is known of sequences that are others now. It is called with
+// s.mu held.
+func (s *subscription) forget() {
 	clear(s.inFlight)
 	s.away, s.top, s.floor, s.inherited = 0, 0, 1, 0
 	s.stream.Add(1)

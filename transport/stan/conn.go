@@ -54,7 +54,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 
 func newConn(cfg transport.Config, user []nats.Option) *conn {
 	c := &conn{
-		Life: lifecycle.New(), cfg: cfg, user: user, log: cfg.Logger,
+		Life: lifecycle.New(), cfg: cfg, user: user, log: cfg.Logger, machine: newMachine(),
 		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
@@ -70,7 +70,7 @@ func (c *conn) begin(w wire) {
 }
 
 // dial begins the session of that number.
-func (c *conn) dial(ctx context.Context, session uint64) (wire, error) {
+func (c *conn) dial(ctx context.Context, session uint64) (wire, error) { //nolint:ireturn // the machine's seam to stan.go
 	watch := &natsconn.Watch{
 		Log: c.log,
 		Notify: func(e transport.Event) {
@@ -79,8 +79,13 @@ func (c *conn) dial(ctx context.Context, session uint64) (wire, error) {
 				c.tell(e)
 			}
 		},
-		Disconnected: func() { c.step(func(m *machine) { m.cut(session, transport.ErrConnectionLost) }) },
-		Reconnected:  func() { c.step(func(m *machine) { m.back(session) }) },
+		Disconnected: func(err error) {
+			if err == nil {
+				err = transport.ErrConnectionLost
+			}
+			c.step(func(m *machine) { m.cut(session, err) })
+		},
+		Reconnected: func() { c.step(func(m *machine) { m.back(session) }) },
 		Closed: func(err error) {
 			if err == nil {
 				err = nats.ErrConnectionClosed
@@ -131,10 +136,10 @@ func (c *conn) perform(e effect) {
 		c.background(func() {
 			ctx, cancel := context.WithTimeout(c.ctx, attemptWait)
 			defer cancel()
-			w, err := c.dial(ctx, e.session+1)
+			w, err := c.dial(ctx, e.session)
 			c.step(func(m *machine) { m.dialed(w, err) })
 			if err == nil {
-				c.checkLink(e.session+1, w)
+				c.checkLink(e.session, w)
 			}
 		})
 	case pauseDial:
@@ -153,7 +158,12 @@ func (c *conn) perform(e effect) {
 	case pauseJoin:
 		c.later(e.after, func() { c.step(func(m *machine) { m.retry(e.member) }) })
 	case leaveInner:
-		c.background(func() { _ = e.inner.Close() })
+		c.later(e.after, func() {
+			c.background(func() {
+				err := e.inner.Close()
+				c.step(func(m *machine) { m.left(e.inner, e.session, err) })
+			})
+		})
 	case voidMember:
 		e.member.sub.void()
 	case tellMember:
@@ -165,6 +175,8 @@ func (c *conn) perform(e effect) {
 		c.tell(e.event)
 	case wakeWriter:
 		c.wake()
+	case pauseOutbox:
+		c.later(e.after, func() { c.step(func(m *machine) { m.answersOver(e.epoch) }) })
 	}
 }
 
@@ -225,7 +237,7 @@ func (c *conn) Features() transport.Features {
 }
 
 // session waits until there is one that works, and returns it.
-func (c *conn) session(ctx context.Context) (wire, error) {
+func (c *conn) session(ctx context.Context) (wire, error) { //nolint:ireturn // as dial
 	for {
 		c.mu.Lock()
 		phase, w, changed := c.machine.phase, c.machine.wire, c.changed

@@ -34,7 +34,7 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 	s.AckWait = time.Second
 	// The position stays the caller's: if this is cut off, the durable that joining
 	// may have made must not have skipped anything.
-	inner, err := await.Do(ctx, func() (stan.Subscription, error) { return w.subscribe(s, func(*stan.Msg) {}) },
+	inner, err := await.Do(ctx, func() (stan.Subscription, error) { return w.subscribe(s, func(transport.Delivery) {}) },
 		func(late stan.Subscription) { _ = late.Unsubscribe() })
 	switch {
 	case err == nil:

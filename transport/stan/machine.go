@@ -22,11 +22,13 @@ import (
 type machine struct {
 	phase   phase
 	epoch   uint64 // the first is 1
-	session uint64 // the first is 1
+	session uint64 // the first is 1; each attempt to begin one has a number of its own
+	early   error  // why the session that is being dialed is over already
 	wire    wire   // of the session; not the machine's to use
 	attempt int    // of those in a row that failed
 	ailing  string // what keeps it from coming back, as it was told
 	outbox  outbox
+	waits   bool // nothing is sent: answers may still come
 	members map[*member]struct{}
 	orphans []stan.Subscription // left while the link was cut: the session still has them
 	effects []effect
@@ -80,12 +82,18 @@ const (
 	dropWire                 // end wire without a word
 	joinMember               // close inner, if there is one, then open the subscription
 	pauseJoin                // for after, then retry
-	leaveInner               // close inner
+	leaveInner               // after that time close inner, then left
 	voidMember               // what it delivered and nobody has begun is void: it comes again
 	tellMember               // whoever asked for the subscription: it is open, or err
 	tellOwner                // of event
 	wakeWriter
+	pauseOutbox // for after, then answersOver
 )
+
+// grace is how long the answers to publishes that went into a link that was cut are
+// waited for when it is back: a server that was frozen answers them now. What has
+// none by then is sent once more.
+const grace = 200 * time.Millisecond
 
 type effect struct {
 	do      action
@@ -111,14 +119,22 @@ func (m *machine) take() []effect {
 	return all
 }
 
+// newMachine is one that waits for its first session.
+func newMachine() machine {
+	return machine{phase: phaseDialing, session: 1, members: make(map[*member]struct{})}
+}
+
 // begin is the first session.
 func (m *machine) begin(w wire) {
-	m.phase, m.epoch, m.session, m.wire = phaseUp, 1, 1, w
-	m.members = make(map[*member]struct{})
+	m.phase, m.epoch, m.wire = phaseUp, 1, w
+	if m.early != nil {
+		m.lost(m.session, m.early)
+	}
 }
 
 // cut: the NATS connection below that session is gone.
 func (m *machine) cut(session uint64, err error) {
+	m.foretold(session, err)
 	if session != m.session || m.phase != phaseUp && m.phase != phaseChecking {
 		return
 	}
@@ -164,23 +180,41 @@ func (m *machine) checked(epoch uint64, err error) {
 // lost: that session is over. The old connection is never closed with a request:
 // that would end whoever has the client ID by now.
 func (m *machine) lost(session uint64, err error) {
+	m.foretold(session, err)
 	if session != m.session || m.phase >= phaseDialing {
 		return
 	}
 	if m.phase == phaseUp {
 		m.interrupted(err)
 	}
-	m.phase = phaseDialing
 	m.epoch++
 	m.attempt = 0
 	m.orphans = nil // with the session
 	for s := range m.members {
+		s.inner = nil // likewise
 		if s.state == memberOpen || s.state == memberPausing {
-			s.state, s.inner = memberAway, nil
+			s.state = memberAway
 		}
 	}
 	m.add(effect{do: dropWire, wire: m.wire})
 	m.wire = nil
+	m.dial()
+}
+
+// foretold: that was told before the attempt itself has told that it succeeded. The
+// session is not taken then: what it was told, it would not be told again.
+func (m *machine) foretold(session uint64, err error) {
+	if session == m.session && m.phase == phaseDialing {
+		m.early = err
+	}
+}
+
+// dial begins an attempt. What is heard of an earlier one, late, is not taken for
+// this one's.
+func (m *machine) dial() {
+	m.phase = phaseDialing
+	m.session++
+	m.early = nil
 	m.add(effect{do: dialWire})
 }
 
@@ -192,6 +226,10 @@ func (m *machine) dialed(w wire, err error) {
 		}
 		return
 	}
+	if err == nil && m.early != nil {
+		m.add(effect{do: dropWire, wire: w})
+		err = m.early
+	}
 	if err != nil {
 		m.attempt++
 		m.phase = phasePausing
@@ -199,7 +237,6 @@ func (m *machine) dialed(w wire, err error) {
 		m.add(effect{do: pauseDial, after: again.Delay(m.attempt)})
 		return
 	}
-	m.session++
 	m.wire = w
 	m.epoch++
 	m.whole(transport.Event{Kind: transport.SessionReplaced})
@@ -208,8 +245,7 @@ func (m *machine) dialed(w wire, err error) {
 // pauseOver: it is time for the next attempt.
 func (m *machine) pauseOver() {
 	if m.phase == phasePausing {
-		m.phase = phaseDialing
-		m.add(effect{do: dialWire})
+		m.dial()
 	}
 }
 
@@ -255,6 +291,22 @@ func (m *machine) whole(event transport.Event) {
 			m.join(s)
 		}
 	}
+	if event.Kind == transport.Reconnected && m.outbox.unanswered() {
+		m.waits = true // all of them, so that what is published stays in order
+		m.add(effect{do: pauseOutbox, after: grace})
+		return
+	}
+	m.waits = false
+	m.outbox.again()
+	m.add(effect{do: wakeWriter})
+}
+
+// answersOver: it is time to send again what nobody has answered, in that epoch.
+func (m *machine) answersOver(epoch uint64) {
+	if epoch != m.epoch || !m.waits {
+		return
+	}
+	m.waits = false
 	m.outbox.again()
 	m.add(effect{do: wakeWriter})
 }
@@ -284,10 +336,16 @@ func (m *machine) rejoin(s *member) {
 	}
 }
 
-// joined: an attempt to open a member, begun in that epoch and session, is over.
+// joined: an attempt to open a member, begun in that epoch and session, is over. With
+// an error, inner is what could not be closed before.
 func (m *machine) joined(s *member, epoch, session uint64, inner stan.Subscription, err error) {
+	if session == m.session && (leavesGhost(err) || endsSession(err)) {
+		// As for ghosts: the server may have the subscription, and would deliver to nobody; asked again,
+		// it says that there is one already. Only a new session helps.
+		m.lost(session, err)
+	}
 	if s.state == memberGone {
-		m.orphan(session, inner)
+		m.orphan(session, inner, 0)
 		return
 	}
 	if epoch != m.epoch {
@@ -312,18 +370,13 @@ func (m *machine) joined(s *member, epoch, session uint64, inner stan.Subscripti
 			m.join(s)
 		}
 	case isUnconnected(err): // which the machine is about to be told
-		s.state = memberAway
-	case leavesGhost(err):
-		// The server may have the subscription, and would deliver to nobody; asked again,
-		// it says that there is one already. Only a new session helps.
-		s.state = memberAway
-		m.lost(session, err)
-	case !s.known: // it is for whoever asked to decide
+		s.state, s.inner = memberAway, inner
+	case !s.known && inner == nil: // it is for whoever asked to decide
 		delete(m.members, s)
 		s.state = memberGone
 		m.add(effect{do: tellMember, member: s, err: err})
 	default:
-		s.state = memberPausing
+		s.state, s.inner = memberPausing, inner
 		s.attempt++
 		m.memberAils(s, err)
 		m.add(effect{do: pauseJoin, member: s, after: again.Delay(s.attempt)})
@@ -367,16 +420,24 @@ func (m *machine) remove(s *member) stan.Subscription {
 	if inner != nil && m.phase == phaseUp && s.epoch == m.epoch && !joining {
 		return inner
 	}
-	m.orphan(m.session, inner)
+	m.orphan(m.session, inner, 0)
 	return nil
 }
 
-// orphan closes what nobody wants any more, now or when the link is back.
-func (m *machine) orphan(session uint64, inner stan.Subscription) {
+// left: what nobody wants any more was to be closed in that session, and err is what
+// came of it. Where the server may not have heard of it, it would go on delivering.
+func (m *machine) left(inner stan.Subscription, session uint64, err error) {
+	if isUnheard(err) {
+		m.orphan(session, inner, again.First)
+	}
+}
+
+// orphan closes what nobody wants any more, after that time or when the link is back.
+func (m *machine) orphan(session uint64, inner stan.Subscription, after time.Duration) {
 	switch {
 	case inner == nil || session != m.session:
 	case m.phase == phaseUp:
-		m.add(effect{do: leaveInner, inner: inner})
+		m.add(effect{do: leaveInner, inner: inner, after: after})
 	case m.phase == phaseCut || m.phase == phaseChecking:
 		m.orphans = append(m.orphans, inner)
 	}
@@ -389,7 +450,7 @@ func (m *machine) publish(msg transport.Message, r transport.Receipt) (transport
 
 // next is what the writer is to send; nil for nothing.
 func (m *machine) next() *letter {
-	if m.phase != phaseUp {
+	if m.phase != phaseUp || m.waits {
 		return nil
 	}
 	return m.outbox.next(m.epoch)
@@ -397,18 +458,19 @@ func (m *machine) next() *letter {
 
 // written: the writer has sent l, in that epoch, or err. It reports whether there
 // is no connection, which the machine may not have been told yet.
-func (m *machine) written(l *letter, epoch uint64, err error) (settle transport.Receipt, outcome error, unconnected bool) {
+func (m *machine) written(l *letter, epoch uint64, err error) (settle transport.Receipt, unconnected bool, outcome error) {
 	refused, final := notSent(err)
 	if final != nil {
+		final = m.outbox.doubt(l.ticket, final)
 		settle, _ = m.outbox.settle(l.ticket)
 	}
 	m.outbox.written(l, refused)
-	if m.phase == phaseUp && epoch != m.epoch {
+	if m.phase == phaseUp && !m.waits && epoch != m.epoch {
 		// Its connection was replaced while it was written: it is due once more.
 		m.outbox.again()
 		m.add(effect{do: wakeWriter})
 	}
-	return settle, final, refused && epoch == m.epoch
+	return settle, refused && epoch == m.epoch, final
 }
 
 // answered: the server answered, or stan.go gave up on, what was sent in that epoch.
@@ -417,8 +479,9 @@ func (m *machine) answered(t transport.Ticket, epoch uint64, err error) (settle 
 	// That it is stored counts whenever it is heard. Errors of a connection that is gone
 	// say nothing, and neither does one that is going: it is sent again.
 	if err != nil && (!m.outbox.current(t, epoch) || errors.Is(err, stan.ErrConnectionClosed)) {
-		return nil, nil
+		return nil, transport.ErrOutcomeUnknown // and nobody is told
 	}
+	outcome = m.outbox.doubt(t, outcome)
 	r, _ := m.outbox.settle(t)
 	return r, outcome
 }

@@ -1,6 +1,8 @@
 package stan
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -123,10 +125,11 @@ func (o *outbox) tidy() {
 	}
 	o.dead = 0
 	o.queue = slices.DeleteFunc(o.queue, func(l *letter) bool {
-		if l.settled {
-			o.release(l)
+		settled := l.settled
+		if settled {
+			o.release(l) // after which it is somebody else's
 		}
-		return l.receipt == nil // which those that are settled have not
+		return settled
 	})
 }
 
@@ -134,6 +137,16 @@ func (o *outbox) tidy() {
 func (o *outbox) current(t transport.Ticket, epoch uint64) bool {
 	l, ok := o.letters[t]
 	return ok && l.epoch == epoch
+}
+
+// doubt returns what the outcome of the last attempt says about the publish: that it
+// was not stored this time says nothing where it went into a connection that is gone.
+func (o *outbox) doubt(t transport.Ticket, outcome error) error {
+	if l, ok := o.letters[t]; ok && l.before && errors.Is(outcome, transport.ErrNotStored) {
+		//nolint:errorlint // it must not match ErrNotStored
+		return fmt.Errorf("%w: it may have been stored when it was sent before; this time it was not (%v)", transport.ErrOutcomeUnknown, outcome)
+	}
+	return outcome
 }
 
 // again queues what went into a connection that is gone, in its order, before what
@@ -146,6 +159,16 @@ func (o *outbox) again() {
 		}
 	}
 	slices.SortFunc(o.queue, func(a, b *letter) int { return int(a.ticket) - int(b.ticket) }) //nolint:gosec // G115: not that many are published
+}
+
+// unanswered reports whether something was sent that nobody has answered.
+func (o *outbox) unanswered() bool {
+	for _, l := range o.letters {
+		if l.left {
+			return true
+		}
+	}
+	return false
 }
 
 // tickets returns those that are in it, in order.

@@ -66,10 +66,13 @@ func (c *conn) writeOne() bool {
 
 	err := w.publish(l.subject, l.data, func(err error) { c.answered(t, epoch, err) })
 
-	var receipt transport.Receipt
-	var outcome error
-	var unconnected bool
-	c.step(func(m *machine) { receipt, outcome, unconnected = m.written(l, epoch, err) })
+	c.mu.Lock() // and not step, whose function would cost memory for each publish
+	receipt, unconnected, outcome := c.machine.written(l, epoch, err)
+	effects := c.machine.take()
+	c.mu.Unlock()
+	for _, e := range effects {
+		c.perform(e)
+	}
 	if receipt != nil {
 		receipt.Settle(outcome)
 	}

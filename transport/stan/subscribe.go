@@ -30,6 +30,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 		Ending: lifecycle.NewEnding(), conn: c, config: s, deliver: deliver, member: &member{}, asked: make(chan error, 1), joined: time.Now(),
 	}
 	sub.member.sub = sub
+	sub.rejoin = func() { go c.step(func(m *machine) { m.rejoin(sub.member) }) }
 	if s.Durable == "" {
 		sub.resume = &resume{}
 	}
@@ -71,10 +72,13 @@ func (c *conn) holds(sub *subscription) error {
 // join opens a subscription, as the machine decided.
 func (c *conn) join(e effect) {
 	sub := e.member.sub
-	if e.inner != nil {
-		_ = e.inner.Close() // the server is to send at once what went into a connection that is gone
+	if e.inner != nil { // the server is to send at once what went into a connection that is gone
+		if err := e.inner.Close(); isUnheard(err) {
+			c.step(func(m *machine) { m.joined(e.member, e.epoch, e.session, e.inner, err) })
+			return
+		}
 	}
-	inner, err := e.wire.subscribe(sub.begin(e.epoch), func(m *stan.Msg) { sub.receive(e.epoch, m) })
+	inner, err := e.wire.subscribe(sub.begin(), func(d transport.Delivery) { sub.receive(e.epoch, d) })
 	c.step(func(m *machine) { m.joined(e.member, e.epoch, e.session, inner, err) })
 }
 
@@ -109,12 +113,14 @@ type subscription struct {
 	config  transport.SubscribeConfig
 	deliver func(transport.Delivery)
 	member  *member
+	rejoin  func()     // tells the machine to open it anew, not under intake
 	asked   chan error // what became of the first attempt to open it
 	joined  time.Time  // when it was asked for
 
 	intake  sync.Mutex // held while a message is handed up
 	stopped bool
 	opened  bool      // it was open once
+	newest  bool      // it has had an event that was not delivered before: what comes behind that comes to it
 	turning bool      // it is about to begin anew, elsewhere
 	emptied bool      // the store was lost, and a subscription without a durable begins anew in the new one
 	top     uint64    // the highest sequence that was delivered,
@@ -123,7 +129,7 @@ type subscription struct {
 }
 
 // begin returns what to ask the server for.
-func (s *subscription) begin(epoch uint64) transport.SubscribeConfig {
+func (s *subscription) begin() transport.SubscribeConfig {
 	s.intake.Lock()
 	defer s.intake.Unlock()
 	config := s.config
@@ -143,24 +149,23 @@ func (s *subscription) begin(epoch uint64) transport.SubscribeConfig {
 }
 
 // receive takes in what the server sent in that epoch.
-func (s *subscription) receive(epoch uint64, m *stan.Msg) {
+func (s *subscription) receive(epoch uint64, d transport.Delivery) {
 	s.intake.Lock()
 	defer s.intake.Unlock()
 	if s.stopped || s.turning || epoch != s.conn.epoch.Load() {
 		return // it comes again, here or elsewhere
 	}
-	d := delivery(m)
 	if s.resume != nil {
 		switch s.resume.take(&d) {
 		case known:
-			_ = m.Ack()
+			_ = d.Settler.Ack()
 			return
 		case emptied:
 			// What comes behind it is not wanted either: it comes in its order, from the
 			// first one that is in the new store.
 			s.lostStore()
 			s.top, s.emptied, s.turning = 0, true, true
-			go s.conn.step(func(m *machine) { m.rejoin(s.member) }) // not under intake
+			s.rejoin()
 			return
 		case fresh:
 		}
@@ -174,7 +179,7 @@ func (s *subscription) receive(epoch uint64, m *stan.Msg) {
 func (s *subscription) notice(d transport.Delivery) {
 	switch {
 	case d.Sequence > s.top:
-		if s.top > 0 && d.Sequence > s.top+1 && s.config.Group == "" && !d.Redelivered {
+		if s.newest && s.top > 0 && d.Sequence > s.top+1 && s.config.Group == "" && !d.Redelivered {
 			s.conn.tell(transport.Event{Kind: transport.AsyncError, Err: fmt.Errorf("events %d to %d of %s are gone: the server dropped them before they were delivered; "+
 				"raise its limits on the channel (-mm, -mb, -ma)", s.top+1, d.Sequence-1, s.config.Subject)})
 		}
@@ -183,7 +188,7 @@ func (s *subscription) notice(d transport.Delivery) {
 	default:
 		return
 	}
-	s.top, s.topTime = d.Sequence, d.Timestamp
+	s.top, s.topTime, s.newest = d.Sequence, d.Timestamp, s.newest || !d.Redelivered
 }
 
 func (s *subscription) lostStore() {
@@ -221,14 +226,19 @@ func (s *subscription) Close(ctx context.Context) error {
 // leave takes the subscription out, and tells the server if it can.
 func (s *subscription) leave(ctx context.Context) error {
 	var inner stan.Subscription
-	s.conn.step(func(m *machine) { inner = m.remove(s.member) })
+	var session uint64
+	s.conn.step(func(m *machine) { inner, session = m.remove(s.member), m.session })
 	if inner == nil {
 		return nil // there is no session, or the machine closes it
 	}
 	// The acknowledgements are in the same buffer as the close request that
 	// follows them, and the server takes them in before it carries that out (its
 	// StanServer.barrier).
-	_, err := await.Do(ctx, func() (struct{}, error) { return struct{}{}, inner.Close() }, nil)
+	_, err := await.Do(ctx, func() (struct{}, error) {
+		err := inner.Close()
+		s.conn.step(func(m *machine) { m.left(inner, session, err) })
+		return struct{}{}, err
+	}, nil)
 	if err != nil && !isUnconnected(err) && s.conn.Err() == nil {
 		return fmt.Errorf("the server did not confirm the end of the subscription and may deliver to it for a while: %w", err)
 	}

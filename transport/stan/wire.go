@@ -48,7 +48,7 @@ type wire interface {
 	// publish sends a message, which it copies; answered is called with the server's answer.
 	publish(subject string, data []byte, answered func(error)) error
 	// subscribe joins. It returns what closes the subscription.
-	subscribe(s transport.SubscribeConfig, handler stan.MsgHandler) (stan.Subscription, error)
+	subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error)
 	// check asks the server whether it knows the session. The error is errUnknown if not.
 	check(ctx context.Context) error
 	// drop ends it without a word to the server.
@@ -65,7 +65,7 @@ type wire interface {
 var errUnknown = errors.New("the server does not know the client any more")
 
 // dial makes one attempt to begin a session.
-func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch) (wire, error) {
+func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch) (wire, error) { //nolint:ireturn // the machine's seam to stan.go
 	nc, err := natsconn.Connect(ctx, cfg, watch.Apply, user)
 	if err != nil {
 		return nil, err
@@ -110,7 +110,8 @@ func (w *stanWire) publish(subject string, data []byte, answered func(error)) er
 	return err
 }
 
-func (w *stanWire) subscribe(s transport.SubscribeConfig, handler stan.MsgHandler) (stan.Subscription, error) {
+func (w *stanWire) subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error) {
+	handler := func(m *stan.Msg) { receive(delivery(m)) }
 	opts := []stan.SubscriptionOption{
 		stan.SetManualAckMode(),
 		stan.AckWait(s.AckWait),
@@ -232,7 +233,16 @@ func isUnconnected(err error) bool {
 
 // leavesGhost tells whether the server may have a subscription that nobody here has.
 func leavesGhost(err error) bool {
-	return errors.Is(err, stan.ErrSubReqTimeout) || err.Error() == errDuplicateDurable
+	return err != nil && (errors.Is(err, stan.ErrSubReqTimeout) || err.Error() == errDuplicateDurable)
+}
+
+// endsSession tells whether the server does not know the client that asked.
+func endsSession(err error) bool { return err != nil && err.Error() == errUnknownClientID }
+
+// isUnheard tells whether the server may not have got a request to close a
+// subscription. stan.go sends it again when asked to.
+func isUnheard(err error) bool {
+	return isUnconnected(err) || errors.Is(err, stan.ErrCloseReqTimeout)
 }
 
 // Texts of the server's answers: the protocol carries no code. They stand in
@@ -240,5 +250,6 @@ func leavesGhost(err error) bool {
 const (
 	errClientIDRegistered = "stan: clientID already registered"
 	errInvalidClientID    = "stan: invalid clientID: only alphanumeric and `-` or `_` characters allowed"
+	errUnknownClientID    = "stan: unknown clientID"
 	errDuplicateDurable   = "stan: duplicate durable registration"
 )

@@ -163,11 +163,7 @@ func (in *inbox) receive(within time.Duration) (transport.Delivery, bool) {
 	for {
 		select {
 		case d := <-in.arrived:
-			first, had := in.first[d.Sequence]
-			if !had {
-				in.first[d.Sequence] = time.Now()
-			}
-			if had && d.Redelivered && d.Deliveries == 2 && !in.c.h.Features.Nak && time.Since(first) < in.ackWait/2 {
+			if in.double(d) {
 				continue
 			}
 			return d, true
@@ -175,6 +171,15 @@ func (in *inbox) receive(within time.Duration) (transport.Delivery, bool) {
 			return transport.Delivery{}, false
 		}
 	}
+}
+
+// double reports whether d is the second of the two.
+func (in *inbox) double(d transport.Delivery) bool {
+	first, had := in.first[d.Sequence]
+	if !had {
+		in.first[d.Sequence] = time.Now()
+	}
+	return had && d.Redelivered && d.Deliveries == 2 && !in.c.h.Features.Nak && time.Since(first) < in.ackWait/2
 }
 
 // take returns the next n deliveries, without settling them.

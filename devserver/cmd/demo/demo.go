@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sgtickets/common/devserver"
 	"github.com/sgtickets/common/examples/ticketing/platform"
 	"github.com/sgtickets/common/listener"
 )
@@ -70,7 +69,7 @@ func (d *demo) play(ctx context.Context) error {
 	}
 	defer func() {
 		if srv != nil {
-			srv.Shutdown()
+			srv.shutdown()
 		}
 	}()
 	broker := "NATS Streaming"
@@ -83,7 +82,7 @@ func (d *demo) play(ctx context.Context) error {
 	defer end(nil)
 	var actors sync.WaitGroup
 	var failed error
-	members := d.members(server{srv.ClusterID(), srv.URL(), d.jetStream})
+	members := d.members(server{srv.clusterID, srv.url, d.jetStream})
 	actors.Go(func() {
 		failed = listener.Run(ctx, members...)
 		end(failed)
@@ -107,10 +106,9 @@ func (d *demo) members(s server) []listener.Runner {
 	members := make([]listener.Runner, 0, 2*len(services))
 	for _, service := range services {
 		for n := range 2 {
-			members = append(members, reconnecting{
+			members = append(members, connected{
 				server: s,
 				member: platform.Member{Service: service, Name: fmt.Sprintf("%s-%d", service.Name(), n+1), Journal: journal},
-				lost:   func(member string) { d.screen.sayf("%s lost its connection for good, and gets a new one", member) },
 			})
 		}
 	}
@@ -138,14 +136,14 @@ func (d *demo) tellStories(ctx context.Context) {
 
 // script is what happens on the stage. It returns the server that runs then, nil
 // for none.
-func (d *demo) script(ctx context.Context, srv *devserver.Server, dir string) (*devserver.Server, error) {
+func (d *demo) script(ctx context.Context, srv *serverProcess, dir string) (*serverProcess, error) {
 	d.screen.sayf("%d tickets go on sale; the first buyer forgets to pay, the second pays", d.stories)
 	half := d.stories * eventsPerStory / 2
 	if err := d.watch(ctx, func() bool { return d.ledger.tally().published >= half }); err != nil {
 		return srv, err
 	}
 
-	d.screen.sayf("server STOPPED; people go on, and what they do waits in outboxes")
+	d.screen.sayf("server KILLED (SIGKILL); people go on, and what they do waits")
 	srv, err := d.duringOutage(ctx, srv, dir)
 	if err != nil {
 		return srv, err
@@ -164,7 +162,7 @@ func (d *demo) script(ctx context.Context, srv *devserver.Server, dir string) (*
 }
 
 // duringOutage watches while the server is away.
-func (d *demo) duringOutage(ctx context.Context, srv *devserver.Server, dir string) (*devserver.Server, error) {
+func (d *demo) duringOutage(ctx context.Context, srv *serverProcess, dir string) (*serverProcess, error) {
 	var err error
 	back := make(chan struct{})
 	go func() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -21,7 +22,16 @@ import (
 	"github.com/sgtickets/common/subjects"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(serveIn) != "" { // this program is started again as the server
+		if err := serve(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // small returns a demo of few stories, and where it shows them.
 func small() (*demo, *bytes.Buffer) {
@@ -54,15 +64,25 @@ func figures(t *testing.T, out string) (published, handled, lost int) {
 
 func TestLastLineIsTrue(t *testing.T) {
 	t.Parallel()
-	t.Run("NATS Streaming", func(t *testing.T) { t.Parallel(); lastLineIsTrue(t, false) })
-	t.Run("JetStream", func(t *testing.T) { t.Parallel(); lastLineIsTrue(t, true) })
+	t.Run("NATS Streaming", func(t *testing.T) {
+		t.Parallel()
+		out := lastLineIsTrue(t, false)
+		assert.Contains(t, out, "server up: NATS Streaming,")
+	})
+	t.Run("JetStream", func(t *testing.T) {
+		t.Parallel()
+		out := lastLineIsTrue(t, true)
+		assert.Contains(t, out, "server up: JetStream,")
+	})
 }
 
-func lastLineIsTrue(t *testing.T, jetStream bool) {
+// lastLineIsTrue runs a demo against accounts kept in another way, and returns
+// what was shown.
+func lastLineIsTrue(t *testing.T, jetStream bool) string {
 	t.Helper()
 	d, out := small()
 	d.jetStream = jetStream
-	spy := &spy{published: make(map[string]bool), handled: make(map[string]int)}
+	spy := &spy{published: make(map[string]bool), handled: make(map[string]int), headers: make(map[bool]int)}
 	d.journal = func(l *ledger) platform.Journal { spy.ledger = l; return spy }
 	require.Zero(t, d.run(t.Context()), out)
 
@@ -71,10 +91,13 @@ func lastLineIsTrue(t *testing.T, jetStream bool) {
 	assert.Equal(t, published, handled)
 	assert.Zero(t, lost)
 	assert.Equal(t, spy.events(), published)
-	assert.Contains(t, out.String(), "server STOPPED")
+	assert.NotZero(t, spy.headers[jetStream])
+	assert.Zero(t, spy.headers[!jetStream])
+	assert.Contains(t, out.String(), "server KILLED")
 	assert.Contains(t, out.String(), "server BACK")
 	assert.Contains(t, out.String(), "caught up")
 	assert.Contains(t, out.String(), fmt.Sprintf("doubles %d:", spy.doubles(t)))
+	return out.String()
 }
 
 // spy keeps accounts of its own, in another way.
@@ -84,6 +107,7 @@ type spy struct {
 	mu        sync.Mutex
 	published map[string]bool // by all that is in the event
 	handled   map[string]int  // how often, by that and the group
+	headers   map[bool]int    // how many came with headers, which JetStream alone has, and without
 }
 
 func (s *spy) Published(by platform.Member, event events.Event) {
@@ -97,6 +121,7 @@ func (s *spy) Handled(by platform.Member, event events.Event, d listener.Deliver
 	s.mu.Lock()
 	s.published[text(event)] = true
 	s.handled[by.Service.Name()+" "+text(event)]++
+	s.headers[len(d.Header) > 0]++
 	s.mu.Unlock()
 	s.ledger.Handled(by, event, d)
 }

@@ -3,13 +3,13 @@
 //
 //	make demo
 //	make demo-jetstream
-//	go run ./devserver/cmd/demo
+//	go run ./devserver/cmd/demo [-jetstream]
 //
-// It needs nothing but Go. It starts an embedded NATS Streaming server on a file
-// store, or with -jetstream that of JetStream, the four services of examples/ticketing with two members each, and some
-// hundred stories of people who sell and buy tickets. In the middle it stops the
-// server and starts it again. It ends by itself, in about twenty seconds, with a
-// line such as
+// It needs nothing but Go. It starts a NATS Streaming server on a file store, or
+// with -jetstream one of JetStream, in a process of its own; the four services of
+// examples/ticketing with two members each; and some hundred stories of people who
+// sell and buy tickets. In the middle it kills the server's process (SIGKILL) and
+// starts another. It ends by itself, in about twenty seconds, with a line such as
 //
 //	published 3000, handled 3000, lost 0
 //
@@ -27,6 +27,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -34,6 +35,13 @@ import (
 )
 
 func main() {
+	if os.Getenv(serveIn) != "" {
+		if err := serve(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	d := demo{
 		stories: 330,
 		pace:    30 * time.Millisecond,

@@ -1,13 +1,15 @@
 // Command server runs a NATS Streaming server, which has JetStream as well, alone,
 // until Ctrl-C or SIGTERM ends it: the one of package devserver, for trying the
-// ticketing services without a container.
+// ticketing services, over either, without a container.
 //
 //	go run ./cmd/server
 //	go run ./cmd/server -p 4222 -m 8222 -hbi 5s -hbt 5s -hbf 2 -SD -cid ticketing
 //
 // Its flags are those of nats-streaming-server, as far as it has them. Once
-// clients can connect it prints one line that says where. The exit status is 0
-// after a signal, 1 if the server could not start and 2 for flags it does not have.
+// clients can connect it prints a line that says where, and the environment of
+// services that use NATS Streaming and of those that use JetStream. The exit status
+// is 0 after a signal, 1 if the server could not start and 2 for flags it does not
+// have.
 package main
 
 import (
@@ -51,6 +53,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		monitor = "monitoring on " + srv.MonitorURL()
 	}
 	fmt.Fprintf(stdout, "listening on %s (cluster %s, %s, %s)\n", srv.URL(), srv.ClusterID(), store, monitor)
+	env := fmt.Sprintf("NATS_URL=%s NATS_CLUSTER_ID=%s", srv.URL(), srv.ClusterID())
+	fmt.Fprintf(stdout, "  NATS Streaming: %s\n  JetStream:      %s NATS_TRANSPORT=jetstream\n", env, env)
 
 	<-ctx.Done()
 	stop() // a second signal ends the process at once

@@ -3,12 +3,15 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -18,7 +21,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/devserver"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/publisher"
 )
 
 // asServer makes the test program be the server, so that the tests can run it
@@ -40,9 +47,13 @@ type child struct {
 	stdout *bufio.Reader
 	stderr *bytes.Buffer
 	url    string
+	env    map[string]string // of services, by what they use
 }
 
-var saying = regexp.MustCompile(`^listening on (nats://\S+) \(cluster (\S+), (.+), (.+)\)\n$`)
+var (
+	saying    = regexp.MustCompile(`^listening on (nats://\S+) \(cluster (\S+), (.+), (.+)\)\n$`)
+	sayingEnv = regexp.MustCompile(`^ {2}(.+): +(NATS_.+)\n$`)
+)
 
 func startChild(t *testing.T, args ...string) (*child, []string) {
 	t.Helper()
@@ -68,6 +79,14 @@ func startChild(t *testing.T, args ...string) (*child, []string) {
 	said := saying.FindStringSubmatch(line)
 	require.NotNil(t, said, line)
 	c.url = said[1]
+	c.env = make(map[string]string)
+	for range 2 {
+		line, err := c.stdout.ReadString('\n')
+		require.NoError(t, err)
+		service := sayingEnv.FindStringSubmatch(line)
+		require.NotNil(t, service, line)
+		c.env[service[1]] = service[2]
+	}
 	return c, said[2:]
 }
 
@@ -98,10 +117,48 @@ func TestServesUntilSignal(t *testing.T) {
 
 			status, rest := c.end(t, sig)
 			assert.Equal(t, 0, status)
-			assert.Empty(t, rest, "one line is all it prints")
+			assert.Empty(t, rest, "that is all it prints")
 			assert.Empty(t, c.stderr.String(), "and quiet otherwise")
 		})
 	}
+}
+
+// TestServesBoth: a service that has one of the environments that are printed
+// publishes and listens, over what the line says.
+func TestServesBoth(t *testing.T) {
+	c, _ := startChild(t, "-p", "0", "-m", "0", "-cid", "other")
+	for service, headers := range map[string]bool{"NATS Streaming": false, "JetStream": true} {
+		t.Run(service, func(t *testing.T) {
+			for variable := range strings.FieldsSeq(c.env[service]) {
+				name, value, _ := strings.Cut(variable, "=")
+				t.Setenv(name, value)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			conn, err := client.FromEnv(ctx, client.Logger(slog.New(slog.DiscardHandler)))
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, conn.Close(context.WithoutCancel(ctx))) }()
+			p, err := publisher.New[events.ExpirationComplete](conn)
+			require.NoError(t, err)
+			sent := events.ExpirationComplete{OrderID: service}
+			require.NoError(t, p.Publish(ctx, sent))
+
+			ctx, stop := context.WithCancel(ctx)
+			defer stop()
+			l, err := listener.New(conn, "group", func(_ context.Context, e events.ExpirationComplete, d listener.Delivery) error {
+				assert.Equal(t, sent, e)
+				assert.Equal(t, headers, len(d.Header) > 0, "only JetStream has headers")
+				stop()
+				return nil
+			})
+			require.NoError(t, err)
+			require.NoError(t, l.Listen(ctx))
+			assert.NotErrorIs(t, ctx.Err(), context.DeadlineExceeded, "it never came")
+		})
+	}
+	status, _ := c.end(t, syscall.SIGTERM)
+	assert.Equal(t, 0, status)
+	assert.Empty(t, c.stderr.String())
 }
 
 func TestFlagsOfTheDeployedServer(t *testing.T) {

@@ -21,8 +21,9 @@ type Watch struct {
 	Log    *slog.Logger
 	// Disconnected, Reconnected and Closed are called, unless they are nil, one at a
 	// time and in order, on a goroutine of nats.go.
-	Disconnected, Reconnected func()
-	Closed                    func(error)
+	Disconnected func(error) // why; nil if on purpose
+	Reconnected  func()
+	Closed       func(error)
 
 	forbidden atomic.Pointer[error]
 }
@@ -41,11 +42,15 @@ func (w *Watch) Apply(o *nats.Options) {
 		if err != nil { // nil when it was closed on purpose
 			w.Tell(transport.Event{Kind: transport.Disconnected, Err: err})
 		}
-		call(w.Disconnected)
+		if w.Disconnected != nil {
+			w.Disconnected(err)
+		}
 	}
 	o.ReconnectedCB = func(nc *nats.Conn) {
 		w.Tell(transport.Event{Kind: transport.Reconnected, Server: nc.ConnectedUrlRedacted()})
-		call(w.Reconnected)
+		if w.Reconnected != nil {
+			w.Reconnected()
+		}
 	}
 	o.ClosedCB = func(nc *nats.Conn) {
 		if w.Closed != nil {
@@ -80,11 +85,5 @@ func (w *Watch) Tell(e transport.Event) {
 		w.Notify(e)
 	} else {
 		eventlog.Write(w.Log, e)
-	}
-}
-
-func call(f func()) {
-	if f != nil {
-		f()
 	}
 }

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/examples/ticketing/platform"
+)
+
+// server is where to connect to.
+type server struct {
+	clusterID, url string
+	jetStream      bool
+}
+
+// connected is a member with a client of its own, which is made when it begins. It
+// outlives whatever happens to the server.
+type connected struct {
+	member platform.Member // without a client
+	server server
+}
+
+// Listen implements [listener.Runner].
+func (m connected) Listen(ctx context.Context) error {
+	opts := []client.Option{client.Logger(slog.New(slog.DiscardHandler))} // it would tell of each attempt
+	if m.server.jetStream {
+		opts = append(opts, client.JetStream()) // the one line that differs
+	}
+	c, err := client.Build(ctx, m.server.clusterID, client.ID(m.member.Name), m.server.url, opts...)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // the demo is over
+		}
+		return err
+	}
+	m.member.Client = c
+	err = m.member.Listen(ctx)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), platform.Drain)
+	defer cancel()
+	if closed := c.Close(closing); err == nil {
+		err = closed
+	}
+	return err
+}

@@ -340,8 +340,9 @@ func (m *machine) rejoin(s *member) {
 // an error, inner is what could not be closed before.
 func (m *machine) joined(s *member, epoch, session uint64, inner stan.Subscription, err error) {
 	if session == m.session && (leavesGhost(err) || endsSession(err)) {
-		// As for ghosts: the server may have the subscription, and would deliver to nobody; asked again,
-		// it says that there is one already. Only a new session helps.
+		// The server may have the subscription, and would deliver to nobody; asked again,
+		// it says that there is one already. Or it does not know the client any more. Only
+		// a new session helps.
 		m.lost(session, err)
 	}
 	if s.state == memberGone {

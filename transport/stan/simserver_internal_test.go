@@ -285,6 +285,22 @@ func (s *simServer) expire(sub *simSub) {
 	}
 }
 
+// expireAll lets it pass for all subscriptions.
+func (s *simServer) expireAll() {
+	pending := make(map[*simSub][]uint64)
+	subs := slices.Clone(s.subs)
+	for _, sub := range subs {
+		pending[sub] = slices.Clone(sub.pending) // and not what comes to it from another
+	}
+	for _, sub := range subs {
+		for _, seq := range pending[sub] {
+			if sub.client != "" {
+				s.overdue(sub, seq)
+			}
+		}
+	}
+}
+
 // overdue: the ack wait of an event has passed. In a group the member whose turn it
 // is has it from then on.
 func (s *simServer) overdue(sub *simSub, seq uint64) {

@@ -1291,11 +1291,7 @@ func (s *sim) settle() {
 				s.mustf(sub.client == "" || in != nil && in.handed[seq], "event %d must not wait out its ack wait with %q, %s, who never had it", seq, sub.client, sub.inbox)
 			}
 		}
-		for _, sub := range slices.Clone(s.server.subs) {
-			if sub.client != "" {
-				s.server.expire(sub)
-			}
-		}
+		s.server.expireAll()
 		s.rest()
 		if s.problem() == "" {
 			return

@@ -1,0 +1,54 @@
+package stan
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// quiet is a settler that succeeds.
+type quiet struct{ transport.Settler }
+
+func (quiet) Ack() error { return nil }
+
+// TestResume: where a subscription without a durable goes on, and what the event that
+// it asks for once more tells.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	at := func(n int) time.Time { return time.Unix(int64(n), 0) }
+	for name, c := range map[string]struct {
+		handled  []uint64 // of the events 1 to 3, stored at 1 to 3
+		asks     uint64
+		gets     uint64
+		storedAt int
+		verdict  verdict
+	}{
+		"all was handled: the last is known":          {[]uint64{1, 2, 3}, 3, 3, 3, known},
+		"and fresh where it is another event":         {[]uint64{1, 2, 3}, 3, 3, 9, emptied},
+		"one is open: it begins there":                {[]uint64{1, 3}, 2, 2, 2, fresh},
+		"the first of those that are open":            {nil, 1, 1, 1, fresh},
+		"a lower sequence than the one asked for":     {[]uint64{1, 2, 3}, 3, 1, 9, emptied},
+		"the one asked for was dropped by its limits": {[]uint64{1, 2, 3}, 3, 5, 5, fresh},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &resume{}
+			events := make(map[uint64]transport.Delivery)
+			for n := uint64(1); n <= 3; n++ {
+				d := transport.Delivery{Sequence: n, Timestamp: at(int(n)), Settler: quiet{}}
+				require.Equal(t, fresh, r.take(&d))
+				events[n] = d
+			}
+			for _, n := range c.handled {
+				require.NoError(t, events[n].Settler.Ack())
+			}
+			require.Equal(t, transport.Sequence(c.asks), r.start(3, at(3)))
+			require.Equal(t, c.verdict, r.take(&transport.Delivery{Sequence: c.gets, Timestamp: at(c.storedAt), Settler: quiet{}}))
+			next := transport.Delivery{Sequence: c.gets, Timestamp: at(c.storedAt), Settler: quiet{}}
+			require.Equal(t, fresh, r.take(&next), "it is asked for once")
+		})
+	}
+}

@@ -269,9 +269,10 @@ func (c *conn) members(ctx context.Context, p place) (waiting, pending int, err 
 	return info.NumWaiting, info.NumAckPending, nil
 }
 
-// DeleteDurable implements [transport.Conn]. A consumer that members are listening
-// on is not deleted: they would make it again. Nor is one with events that are not
-// acknowledged: a member whose room is full asks for no more.
+// DeleteDurable implements [transport.Conn]. A consumer that members wait on for
+// events is not deleted: they would make it again. So does a member whose room is
+// full, which the server can't tell from one that has died: what nobody
+// acknowledged must not keep a durable from being deleted.
 func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) error {
 	if s.Durable == "" {
 		return fmt.Errorf("%w: no durable name", transport.ErrInvalid)
@@ -280,17 +281,12 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 		return err
 	}
 	p := c.place(s)
-	waiting, pending, err := c.members(ctx, p)
+	waiting, _, err := c.members(ctx, p)
 	if errors.Is(err, js.ErrConsumerNotFound) {
 		return nil
 	}
 	if err == nil && waiting > 0 {
 		return fmt.Errorf("%w: members of the group are listening on consumer %q: end those first", transport.ErrRefused, p.name)
-	}
-	if err == nil && pending > 0 {
-		return fmt.Errorf("%w: %d events of consumer %q are not acknowledged: members may be handling them, end those first; "+
-			"what nobody has any more is lost to the group when the consumer is deleted with a tool of the server's (nats consumer rm)",
-			transport.ErrRefused, pending, p.name)
 	}
 	if err == nil || errors.Is(err, js.ErrNotPullConsumer) {
 		_, err = request(ctx, func(ctx context.Context) (struct{}, error) {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"regexp"
 	"time"
+
+	"github.com/sgtickets/common/internal/await"
 )
 
 // healthTimeout bounds Healthy where its context has no deadline.
@@ -24,7 +26,7 @@ func (c *Client) Healthy(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, healthTimeout)
 		defer cancel()
 	}
-	err := c.session.Conn.Ping(ctx)
+	err := await.Soon(ctx, c.session.Conn.Ping)
 	if err == nil {
 		return nil
 	}

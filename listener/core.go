@@ -131,16 +131,23 @@ func (c *core) listen(ctx context.Context) (err error) {
 
 // leaveTimeout is how long the server may take to confirm the end of a
 // subscription: a little more than the transport waits for it.
-const leaveTimeout = 3 * time.Second
+const leaveTimeout = 2500 * time.Millisecond
+
+// stopTimeout is how long ending the intake may hold up the drain.
+const stopTimeout = 100 * time.Millisecond
 
 // leave drains the run and closes the subscription. That has a time of its own,
 // since a server that is not told goes on delivering to the member that has left.
 func (c *core) leave(ctx context.Context, r *run, sub transport.Subscription) error {
-	sub.Stop()
-	unfinished := c.drain(ctx, r)
-	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	// nats.go may hold Stop up while it dials. The book takes nothing in either, and
+	// Close stops once more.
+	stopping, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	err := sub.Close(ctx)
+	_, _ = await.Do(stopping, func() (struct{}, error) { sub.Stop(); return struct{}{}, nil }, nil)
+	unfinished := c.drain(ctx, r)
+	ctx, cancel = context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	err := await.Soon(ctx, sub.Close)
 	c.log.Info("listening ended")
 	return errors.Join(unfinished, err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -21,5 +22,5 @@ func (c *core) deleteDurable(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	return c.session.Conn.DeleteDurable(ctx, c.subscribeConfig())
+	return await.Soon(ctx, func(ctx context.Context) error { return c.session.Conn.DeleteDurable(ctx, c.subscribeConfig()) })
 }

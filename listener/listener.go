@@ -134,7 +134,7 @@ func recovered(doing string, err *error) { //nolint:gocritic // it sets the resu
 // [ErrConnectionLost] when the connection is over, and [ErrUnfinished] when
 // handlers were still running at the end of the drain. Otherwise it says why the
 // server did not take the subscription, or that it did not confirm its end, for
-// which it has 3 s after the drain, or that DeleteDurable is under way. Once it has
+// which it has 2.5 s after the drain, or that DeleteDurable is under way. Once it has
 // returned, Listen may be called again.
 func (l *Listener[T]) Listen(ctx context.Context) error {
 	if err := l.made(); err != nil {

@@ -210,7 +210,7 @@ func TestTheServerIsToldAfterAnUnfinishedDrain(t *testing.T) {
 		started := time.Now()
 		b.stop()
 		err := <-b.ended
-		require.Equal(t, 13*time.Second, time.Since(started))
+		require.Equal(t, 12500*time.Millisecond, time.Since(started))
 		require.ErrorIs(t, err, listener.ErrUnfinished)
 		require.ErrorIs(t, err, unconfirmed)
 	})

@@ -63,3 +63,23 @@ func TestEnded(t *testing.T) {
 		require.ErrorIs(t, err, context.Cause(ctx))
 	}
 }
+
+// TestSoon: what keeps to its context is waited for, also a moment beyond; what does
+// not is left behind.
+func TestSoon(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		keeps := errors.New("in time")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.Equal(t, keeps, await.Soon(ctx, func(ctx context.Context) error { <-ctx.Done(); return keeps }))
+
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		started := time.Now()
+		err := await.Soon(ctx, func(context.Context) error { time.Sleep(time.Minute); return nil })
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 1050*time.Millisecond, time.Since(started))
+		time.Sleep(time.Minute)
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -97,6 +98,6 @@ func (s *Session) Close(ctx context.Context) error {
 	}
 	wg.Wait()
 	s.Window.Close()
-	errs = append(errs, s.Conn.Close(ctx))
+	errs = append(errs, await.Soon(ctx, s.Conn.Close))
 	return errors.Join(errs...)
 }

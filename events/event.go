@@ -4,7 +4,7 @@ import "github.com/sgtickets/common/subjects"
 
 // Event is what a publisher publishes and a listener receives. It is
 // implemented on value types, and by the zero value too: Subject returns the
-// same for every value of a type.
+// same for every value of a type ([DeadLetter] alone makes its own).
 type Event interface {
 	Subject() subjects.Subject
 }

@@ -596,6 +596,8 @@ func TestNewRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "it is a pointer; use events.ExpirationComplete")
 	_, err = listener.New(c, "g", func(context.Context, events.Event, listener.Delivery) error { return nil })
 	require.ErrorContains(t, err, "it is an interface")
+	_, err = listener.New(c, "", func(context.Context, events.DeadLetter, listener.Delivery) error { return nil })
+	require.ErrorContains(t, err, "listen with deadletter.New")
 	_, err = listener.New(c, "g", func(context.Context, free, listener.Delivery) error { return nil }, listener.Validate())
 	require.ErrorContains(t, err, "listener_test.free has no method Validate")
 

@@ -21,6 +21,10 @@ func Subject[T events.Event]() (subjects.Subject, error) {
 		return "", fmt.Errorf("%w event type %v: it is a pointer; use %v", transport.ErrInvalid, t, t.Elem())
 	default:
 	}
+	if t == reflect.TypeFor[events.DeadLetter]() {
+		return "", fmt.Errorf("%w event type %v: its subject depends on its fields; listen with deadletter.New, put events back with deadletter.Redrive",
+			transport.ErrInvalid, t)
+	}
 	subject, err := ofZero[T]()
 	if err != nil {
 		return "", fmt.Errorf("%w event type %v: %w", transport.ErrInvalid, t, err)

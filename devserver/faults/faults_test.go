@@ -123,12 +123,7 @@ func (f fault) missed(c *scene, r result) (missed []string) {
 	none(r.lost, "confirmed and not stored")
 	none(r.stuck, "stored and not handled")
 	none(r.ghosts, "stored although their publish said that they are not")
-	// NATS Streaming refuses what a client publishes that it has given up, until the
-	// client hears of that: a known hole, seen now and then. make test-faults holds it
-	// to none.
-	if c.side.name == jetStream.name || *full || r.refused > 5 {
-		none(r.refused, "refused")
-	}
+	none(r.refused, "refused")
 	none(r.unknown, "of unknown outcome")
 	none(r.open, "publishes did not return")
 	if !f.again {

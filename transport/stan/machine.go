@@ -482,6 +482,10 @@ func (m *machine) answered(t transport.Ticket, epoch uint64, err error) (settle 
 	if err != nil && (!m.outbox.current(t, epoch) || errors.Is(err, stan.ErrConnectionClosed)) {
 		return nil, transport.ErrOutcomeUnknown // and nobody is told
 	}
+	if isGivenUp(err) && m.outbox.mayGoAgain(t) {
+		m.lost(m.session, errUnknown) // which sends it again
+		return nil, transport.ErrOutcomeUnknown
+	}
 	outcome = m.outbox.doubt(t, outcome)
 	r, _ := m.outbox.settle(t)
 	return r, outcome

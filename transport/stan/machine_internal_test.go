@@ -218,9 +218,35 @@ func TestARefusalSaysNothingOfTheAttemptBefore(t *testing.T) {
 	m.lost(1, errUnknown)
 	m.dialed(&simSession{}, nil)
 	send()
-	r, outcome := m.answered(ticket, m.epoch, errSimInvalid)
+	r, outcome := m.answered(ticket, m.epoch, errors.New("too many channels"))
 	require.NotNil(t, r)
 	require.ErrorIs(t, outcome, transport.ErrOutcomeUnknown)
 	require.NotErrorIs(t, outcome, transport.ErrNotStored)
 	require.Empty(t, settled, "the shell settles")
+}
+
+// TestARefusalMayMeanThatTheClientWasGivenUp: the server says so to no other question
+// for a while. The publish goes out in a new session; it is not stored if that goes on.
+func TestARefusalMayMeanThatTheClientWasGivenUp(t *testing.T) {
+	t.Parallel()
+	m := up()
+	ticket, err := m.publish(transport.Message{Subject: "c"}, transport.ReceiptFunc(func(error) {}))
+	require.NoError(t, err)
+	refuse := func() (transport.Receipt, error) {
+		l := m.next()
+		require.NotNil(t, l)
+		_, _, err := m.written(l, m.epoch, nil)
+		require.NoError(t, err)
+		return m.answered(ticket, m.epoch, errSimInvalid)
+	}
+	for range maxRefusals {
+		r, _ := refuse()
+		require.Nil(t, r, "nobody is told")
+		require.Equal(t, phaseDialing, m.phase)
+		m.dialed(&simSession{}, nil)
+	}
+	r, outcome := refuse()
+	require.NotNil(t, r)
+	require.ErrorIs(t, outcome, transport.ErrNotStored)
+	require.Equal(t, phaseUp, m.phase)
 }

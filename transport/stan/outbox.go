@@ -22,6 +22,8 @@ type letter struct {
 	queued  bool   // it is in the queue
 	writing bool   // the writer has it, and needs the data
 	settled bool
+
+	refusals int // by servers that may have given the client up
 }
 
 // letters are used again: a publish costs no memory in the long run.
@@ -137,6 +139,22 @@ func (o *outbox) tidy() {
 func (o *outbox) current(t transport.Ticket, epoch uint64) bool {
 	l, ok := o.letters[t]
 	return ok && l.epoch == epoch
+}
+
+// maxRefusals bounds how often a publish is sent in a new session after a server has
+// refused it in the words it has for clients it has given up: if that is not why, it is
+// for whoever published to know.
+const maxRefusals = 10
+
+// mayGoAgain notes such a refusal, and reports whether t is to be sent again.
+func (o *outbox) mayGoAgain(t transport.Ticket) bool {
+	l := o.letters[t]
+	l.refusals++
+	if l.refusals > maxRefusals {
+		return false
+	}
+	l.left = l.before
+	return true
 }
 
 // doubt returns what the outcome of the last attempt says about the publish: that it

@@ -84,9 +84,22 @@ func (c *conn) writeOne() bool {
 }
 
 func (c *conn) answered(t transport.Ticket, epoch uint64, err error) {
-	c.mu.Lock()
-	r, outcome := c.machine.answered(t, epoch, err)
+	if err != nil {
+		c.unconfirmed(t, epoch, err)
+		return
+	}
+	c.mu.Lock() // and not step, as above
+	r, _ := c.machine.answered(t, epoch, nil)
 	c.mu.Unlock()
+	if r != nil {
+		r.Settle(nil)
+	}
+}
+
+func (c *conn) unconfirmed(t transport.Ticket, epoch uint64, err error) {
+	var r transport.Receipt
+	var outcome error
+	c.step(func(m *machine) { r, outcome = m.answered(t, epoch, err) })
 	if r != nil {
 		r.Settle(outcome)
 	}
@@ -140,11 +153,20 @@ func outcomeOf(err error) error {
 // of replicate), such as "leadership lost while committing log", after which the
 // next leader may well commit the message.
 var refusals = []struct{ text, remedy string }{
-	{"stan: invalid publish request", ""}, // (processClientPublish)
+	{invalidPublish, ""}, // (processClientPublish)
 	{"stan: channel is being deleted", "; it has been unused for as long as the server's limit says, and is made anew afterwards"}, // (lookupOrCreateChannel)
 	{"rejecting channel ", ""}, // (channelStore.checkCase): its name differs from another's in upper and lower case alone
 	{"too many channels", "; raise the server's limit of channels (-mc; 0 for none)"}, // (genericStore.canAddChannel)
 }
+
+// invalidPublish is also the answer to a client that the server has given up
+// (processClientPublish: the client is not known by that connection ID).
+const invalidPublish = "stan: invalid publish request"
+
+// isGivenUp reports whether the answer to a publish may mean that the server does not
+// know the client any more. All else it refuses in these words was refused before the
+// publish left.
+func isGivenUp(err error) bool { return err != nil && strings.HasPrefix(err.Error(), invalidPublish) }
 
 // notSent says what an error of PublishAsync itself means. refused: nothing has
 // left, since there is no connection. final: it never will. With any other error it

@@ -10,13 +10,16 @@ import (
 // resume knows where a subscription without a durable goes on in a new session: the
 // server has forgotten it. It asks for the last event once more that it has had, to
 // see that the store is still the same: in one that was emptied the sequence means
-// another event, or none.
+// another event, or none. Where it means none, the server says nothing: after a while
+// the newest event there is tells.
 type resume struct {
 	mu         sync.Mutex
 	open       map[uint64]time.Time // delivered and not handled, and when each was stored
 	anchor     uint64               // the event that is asked for once more; 0: none
 	anchorTime time.Time
 	handled    bool // the anchor was
+	silent     bool // it did not come: to be asked for next is the newest event
+	newest     bool // which was asked for
 }
 
 // start returns the position to go on at, top being the highest that was delivered.
@@ -29,7 +32,27 @@ func (r *resume) start(top uint64, topTime time.Time) transport.Position {
 			r.anchor, r.anchorTime, r.handled = sequence, stored, false
 		}
 	}
+	r.newest, r.silent = r.silent, false
+	if r.newest {
+		return transport.LastReceived
+	}
 	return transport.Sequence(r.anchor)
+}
+
+// awaits reports whether the first delivery is still to come, that tells whether the
+// store is the same.
+func (r *resume) awaits() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.anchor != 0
+}
+
+// doubt says that nothing has come for a while, and reports whether to ask once more.
+func (r *resume) doubt() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.silent = r.anchor != 0 && !r.newest // if there is no newest event, the first one tells
+	return r.silent
 }
 
 // verdict is what a delivery tells.
@@ -39,6 +62,7 @@ const (
 	fresh   verdict = iota // to be handed up
 	known                  // it was handled before
 	emptied                // the store is another one
+	skipped                // it is the same, and what is before this one has not come
 )
 
 // take looks at a delivery, and notes it if it is to be handed up.
@@ -51,6 +75,8 @@ func (r *resume) take(d *transport.Delivery) verdict {
 		case d.Sequence <= anchor && d.Timestamp.After(r.anchorTime):
 			clear(r.open)
 			return emptied
+		case r.newest:
+			return skipped
 		case d.Sequence == anchor && r.handled:
 			return known
 		}

@@ -196,10 +196,15 @@ func (s *simServer) join(j simJoin) (*simSub, error) {
 // startOf returns the sequence before the position (setSubStartSequence). One after
 // the last is as good as new events alone.
 func (s *simServer) startOf(p transport.Position) uint64 {
-	if p.Kind() != transport.StartSequence {
+	last := uint64(len(s.log))
+	switch p.Kind() {
+	case transport.StartSequence:
+		return min(p.Sequence()-1, last)
+	case transport.StartLastReceived:
+		return max(last, 1) - 1
+	default:
 		return 0
 	}
-	return min(p.Sequence()-1, uint64(len(s.log)))
 }
 
 // begin sends what the subscription is due (processSubscriptionsStart): first what

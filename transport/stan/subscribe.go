@@ -69,6 +69,10 @@ func (c *conn) holds(sub *subscription) error {
 	return nil
 }
 
+// firstWait is how long a server takes at most to send the first event, if it has it.
+// That one takes longer costs no more than asking again.
+const firstWait = 500 * time.Millisecond
+
 // join opens a subscription, as the machine decided.
 func (c *conn) join(e effect) {
 	sub := e.member.sub
@@ -79,6 +83,9 @@ func (c *conn) join(e effect) {
 		}
 	}
 	inner, err := e.wire.subscribe(sub.begin(), func(d transport.Delivery) { sub.receive(e.epoch, d) })
+	if err == nil && sub.awaits() {
+		c.later(firstWait, func() { sub.doubt(e.epoch) })
+	}
 	c.step(func(m *machine) { m.joined(e.member, e.epoch, e.session, inner, err) })
 }
 
@@ -167,11 +174,30 @@ func (s *subscription) receive(epoch uint64, d transport.Delivery) {
 			s.top, s.emptied, s.turning = 0, true, true
 			s.rejoin()
 			return
+		case skipped:
+			s.turning = true
+			s.rejoin()
+			return
 		case fresh:
 		}
 	}
 	s.notice(d)
 	s.deliver(d)
+}
+
+// awaits reports whether doubt is to be called in a while.
+func (s *subscription) awaits() bool { return s.resume != nil && s.resume.awaits() }
+
+// doubt: since it was opened in that epoch, the server had the time to send what it
+// was asked for.
+func (s *subscription) doubt(epoch uint64) {
+	s.intake.Lock()
+	defer s.intake.Unlock()
+	if s.stopped || s.turning || epoch != s.conn.epoch.Load() || !s.resume.doubt() {
+		return
+	}
+	s.turning = true
+	s.rejoin()
 }
 
 // notice reports what the sequence tells: that the store was lost, or that the

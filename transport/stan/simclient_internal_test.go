@@ -1,0 +1,362 @@
+package stan
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/stan.go"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// A client of the simulation: the shell around the machine, with lanes for goroutines.
+// What conn does is done here in the same steps.
+
+// simClient is a process with a connection.
+type simClient struct {
+	sim       *sim
+	id        string
+	index     int
+	conn      *conn // the real one, but that lanes are its goroutines
+	away      bool  // there is no way to the server
+	frozen    bool
+	closing   bool
+	parting   bool // it has asked whether it is the registered one, and is about to say goodbye
+	writer    *lane
+	idle      bool // the writer
+	listeners []*simListener
+}
+
+// lane is one of the client's goroutines.
+func (c *simClient) lane() *lane {
+	l := c.sim.newLane()
+	l.halted = func() bool { return c.frozen }
+	return l
+}
+
+// later is one of its timers.
+func (c *simClient) later(f func(*lane)) {
+	l := c.lane()
+	l.timer = true
+	l.add(func() {
+		if c.conn.machine.phase != phaseOver {
+			t := c.lane()
+			t.add(func() { f(t) })
+		}
+	})
+}
+
+// background is conn.background.
+func (c *simClient) background(f func(*lane)) {
+	if c.conn.machine.phase != phaseOver {
+		t := c.lane()
+		t.add(func() { f(t) })
+	}
+}
+
+func (c *simClient) reachable() bool { return !c.away && !c.frozen && c.sim.running && !c.sim.frozen }
+
+// start is connect, tried until it succeeds.
+func (s *sim) start(index int) {
+	c := &simClient{sim: s, id: fmt.Sprintf("client-%d", index), index: index}
+	c.conn = newConn(transport.Config{ClientID: c.id, Notify: c.notified}, nil)
+	c.conn.maxPayload.Store(1 << 20)
+	s.clients[index] = c
+	t := c.lane()
+	t.add(func() { c.connect(t) })
+}
+
+func (c *simClient) connect(t *lane) {
+	c.dial(t, 1, func(w *simSession, err error) {
+		if err != nil {
+			c.later(c.connect)
+			return
+		}
+		c.writer = c.lane()
+		c.writer.halted = func() bool { return c.frozen || c.idle && len(c.conn.writer) == 0 }
+		c.write()
+		for _, want := range c.sim.wants {
+			if slices.Contains(want.clients, c.index) {
+				t.add(func() { c.subscribe(t, want) })
+			}
+		}
+		t.next(func() { c.checkLink(t, 1, w) })
+		c.step(t, func(m *machine) { m.begin(w) })
+	})
+}
+
+func (c *simClient) notified(e transport.Event) {
+	c.sim.notef("%s is told %v %s %v", c.id, e.Kind, e.Reason, e.Err)
+	c.sim.mustf(e.Kind != transport.AsyncError, "%s was told of a gap where there was none: %v", c.id, e.Err)
+}
+
+// step is conn.step; what the machine decides is what t does next, before anything
+// that was put there before.
+func (c *simClient) step(t *lane, happened func(*machine)) {
+	m := &c.conn.machine
+	was, epoch := m.phase, m.epoch
+	happened(m)
+	effects := m.take()
+	c.conn.epoch.Store(m.epoch)
+	if m.phase != was || m.epoch != epoch {
+		c.sim.notef("%s is %v, epoch %d, session %d", c.id, m.phase, m.epoch, m.session)
+	}
+	steps := make([]func(), len(effects))
+	for i, e := range ordered(effects) {
+		c.sim.mustf(was != phaseOver || e.do == dropWire, "after the end there must be no effect but dropping what came late: %v", e.do)
+		steps[i] = func() { c.perform(e) }
+	}
+	t.next(steps...)
+}
+
+// ordered puts effects on members, which come in the order of a map, in one that
+// depends on the seed alone.
+func ordered(effects []effect) []effect {
+	for i := 0; i < len(effects); {
+		j := i + 1
+		for effects[i].member != nil && j < len(effects) && effects[j].member != nil && effects[j].do == effects[i].do {
+			j++
+		}
+		slices.SortFunc(effects[i:j], func(a, b effect) int { return strings.Compare(nameOf(a), nameOf(b)) })
+		i = j
+	}
+	return effects
+}
+
+func nameOf(e effect) string {
+	if e.member == nil {
+		return ""
+	}
+	return e.member.sub.config.Durable + "/" + e.member.sub.config.Group
+}
+
+// perform is conn.perform.
+func (c *simClient) perform(e effect) {
+	switch e.do {
+	case dialWire:
+		c.background(func(t *lane) {
+			c.dial(t, e.session, func(w *simSession, err error) {
+				if err != nil {
+					c.step(t, func(m *machine) { m.dialed(nil, err) })
+					return
+				}
+				t.next(func() { c.checkLink(t, e.session, w) })
+				c.step(t, func(m *machine) { m.dialed(w, nil) })
+			})
+		})
+	case pauseDial:
+		c.later(func(t *lane) { c.step(t, (*machine).pauseOver) })
+	case checkWire:
+		check := func(t *lane) {
+			wireOf(e.wire).ask(t, func(err error) {
+				c.step(t, func(m *machine) { m.checked(e.epoch, err) })
+			})
+		}
+		if e.after > 0 {
+			c.later(check)
+		} else {
+			c.background(check)
+		}
+	case dropWire:
+		wireOf(e.wire).drop() // a moment later, but long before the dial that follows it has a session
+	case joinMember:
+		c.background(func(t *lane) { c.join(t, e) })
+	case pauseJoin:
+		c.later(func(t *lane) { c.step(t, func(m *machine) { m.retry(e.member) }) })
+	case leaveInner:
+		leave := func(t *lane) {
+			innerOf(e.inner).close(t, func(err error) {
+				c.step(t, func(m *machine) { m.left(e.inner, e.session, err) })
+			})
+		}
+		if e.after > 0 {
+			c.later(leave)
+		} else {
+			c.background(leave)
+		}
+	case voidMember, tellOwner, wakeWriter:
+		c.conn.perform(e) // which does not wait
+	case tellMember:
+		if l := c.listenerOf(e.member); e.err != nil && l != nil {
+			c.later(func(t *lane) { c.subscribe(t, l.want) }) // whoever asked tries again
+		}
+	case pauseOutbox:
+		c.later(func(t *lane) { c.step(t, func(m *machine) { m.answersOver(e.epoch) }) })
+	default:
+		c.sim.mustf(false, "the simulation does not know effect %d", e.do)
+	}
+}
+
+func wireOf(w wire) *simSession                 { return w.(*simSession) }
+func innerOf(inner stan.Subscription) *simInner { return inner.(*simInner) }
+
+func (c *simClient) listenerOf(m *member) *simListener {
+	for _, l := range c.listeners {
+		if l.sub.member == m {
+			return l
+		}
+	}
+	return nil
+}
+
+// dial is conn.dial.
+func (c *simClient) dial(t *lane, session uint64, then func(*simSession, error)) {
+	s := c.sim
+	if !c.reachable() {
+		t.next(func() { then(nil, transport.ErrNoServer) })
+		return
+	}
+	w := &simSession{client: c, number: session, connection: fmt.Sprintf("%s.%d", c.id, s.number())}
+	w.callbacks, w.answers, w.replies = c.lane(), c.lane(), c.lane()
+	s.sessions[w.connection] = w
+	s.linked = append(s.linked, w)
+	w.link = s.newLink(c)
+	w.request(t, w.link.requests, func() error { return s.register(c.id, w.connection) }, stan.ErrConnectReqTimeout, func(err error) {
+		if err != nil {
+			w.drop()
+			switch {
+			case errors.Is(err, errSimTaken):
+				err = fmt.Errorf("%w: %w", transport.ErrClientIDTaken, err)
+			default:
+				err = fmt.Errorf("%w: %w", transport.ErrNoCluster, err)
+			}
+			then(nil, err)
+			return
+		}
+		w.begun = true
+		then(w, nil)
+	})
+}
+
+// write is conn.write.
+func (c *simClient) write() {
+	c.idle = true
+	c.writer.add(func() {
+		<-c.conn.writer
+		c.idle = false
+		c.writeOne()
+	})
+}
+
+// writeOne is conn.writeOne.
+func (c *simClient) writeOne() {
+	m := &c.conn.machine
+	l := m.next()
+	if l == nil {
+		c.write()
+		return
+	}
+	w, epoch, session, ticket := wireOf(m.wire), m.epoch, m.session, l.ticket
+	c.writer.add(func() {
+		id := string(l.data)
+		p := c.sim.publishes[id]
+		err := w.send(l.data, func(err error) { c.answered(ticket, epoch, err) })
+		c.sim.notef("%s writes %s in epoch %d: %v", c.id, id, epoch, err)
+		if !errors.Is(err, nats.ErrReconnectBufExceeded) {
+			c.sim.mustf(!slices.Contains(p.sent, epoch), "%s must not be sent again on silence, in epoch %d", id, epoch)
+			p.sent = append(p.sent, epoch)
+		}
+		c.writer.add(func() {
+			var receipt transport.Receipt
+			var outcome error
+			var unconnected bool
+			c.writer.add(func() {
+				if unconnected {
+					c.writer.next(c.write)
+					c.checkLink(c.writer, session, w)
+				} else {
+					c.writeOne()
+				}
+			})
+			c.step(c.writer, func(m *machine) { receipt, unconnected, outcome = m.written(l, epoch, err) })
+			if receipt != nil {
+				receipt.Settle(outcome)
+			}
+		})
+	})
+}
+
+// answered is conn.answered.
+func (c *simClient) answered(ticket transport.Ticket, epoch uint64, err error) {
+	var receipt transport.Receipt
+	var outcome error
+	// On a lane of its own: what follows does not travel.
+	c.step(c.lane(), func(m *machine) { receipt, outcome = m.answered(ticket, epoch, err) })
+	if receipt != nil {
+		receipt.Settle(outcome)
+	}
+}
+
+// checkLink is conn.checkLink.
+func (c *simClient) checkLink(t *lane, session uint64, w *simSession) {
+	if w.connected() {
+		return
+	}
+	t.next(func() {
+		if w.connected() {
+			c.step(t, func(m *machine) { m.back(session) })
+		}
+	})
+	c.step(t, func(m *machine) { m.cut(session, transport.ErrConnectionLost) })
+}
+
+// close is conn.Close; then the process starts again.
+func (c *simClient) close() {
+	c.closing = true
+	c.conn.machine.outbox.closed = transport.ErrClosed
+	t := c.lane()
+	c.later(func(*lane) { // the publishes under way have had their time
+		m := &c.conn.machine
+		w, up := m.wire, m.phase == phaseUp
+		m.end()
+		c.conn.epoch.Store(m.epoch)
+		for _, ticket := range m.outbox.tickets() {
+			c.conn.Abandon(ticket)
+		}
+		if w == nil {
+			c.sim.start(c.index)
+			return
+		}
+		c.leave(t, wireOf(w), up)
+	})
+}
+
+// leave is conn.leave.
+func (c *simClient) leave(t *lane, w *simSession, up bool) {
+	end := func(error) {
+		w.drop()
+		c.sim.start(c.index)
+	}
+	sayGoodbye := func(err error) {
+		if err != nil && c.sim.trap != closeUnasked {
+			end(err)
+			return
+		}
+		if w.over {
+			end(nil)
+			return
+		}
+		w.end()
+		var requests *lane
+		if w.link != nil {
+			requests = w.link.requests
+		}
+		w.request(t, requests, func() error {
+			connection, taken := c.sim.server.clients[c.id]
+			c.sim.mustf(!taken || connection == w.connection, "%s must not end its successor with its close request", c.id)
+			return c.sim.server.closeClient(c.id)
+		}, stan.ErrCloseReqTimeout, end)
+	}
+	switch {
+	case !up && !w.connected():
+		end(nil)
+	default:
+		t.add(func() {
+			c.parting = true
+			w.ask(t, sayGoodbye)
+		})
+	}
+}

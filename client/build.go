@@ -53,9 +53,10 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	if err != nil {
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
 	}
+	shared := session.New(conn, o.logger, o.window, ids.generated, m.notify)
+	shared.Defaults = o.defaults
 	return &Client{
-		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m,
-		session: session.New(conn, o.logger, o.window, ids.generated, m.notify),
+		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared,
 	}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 	"github.com/sgtickets/common/transport/stan"
@@ -21,6 +22,7 @@ type options struct {
 	window    int
 	nats      []nats.Option
 	transport transport.Dialer
+	defaults  session.Defaults
 
 	jetStream        bool
 	jetStreamOptions []jetstream.Option
@@ -120,4 +122,11 @@ func Transport(dial transport.Dialer) Option {
 		o.transport = dial
 		return nil
 	}
+}
+
+// Defaults is for the other packages of this module: see listener.Defaults and
+// publisher.Defaults. Like [Client.Session] it is not part of the module's promise
+// to its importers, who can't name its type.
+func Defaults(set func(*session.Defaults) error) Option {
+	return func(o *options) error { return set(&o.defaults) }
 }

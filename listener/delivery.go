@@ -13,6 +13,7 @@ import (
 // value can be used in the unit test of a handler.
 type Delivery struct {
 	Subject     subjects.Subject
+	Group       string    // the listener's queue group; empty without one
 	Sequence    uint64    // of the event in its channel; the first is 1
 	Timestamp   time.Time // when the server stored it
 	Redelivered bool      // the server says that it sent the event before

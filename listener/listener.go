@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/sgtickets/common/client"
@@ -50,7 +51,7 @@ func New[T events.Event](c *client.Client, queueGroup string, h Handler[T], opts
 	}
 	core.session = c.Session()
 	core.log = core.session.Log.With(slog.String("subject", string(subject)), slog.String("group", queueGroup))
-	core.options, err = newOptions(queueGroup, core.session.GeneratedID, core.session.Conn.Features(), opts)
+	core.options, err = newOptions(queueGroup, core.session.GeneratedID, core.session.Conn.Features(), slices.Concat(defaults(&core.session.Defaults), opts))
 	if err != nil {
 		return nil, core.fail(err)
 	}
@@ -84,6 +85,16 @@ func erase[T events.Event](h Handler[T], o options) (typed, error) {
 			v, _ := event.(*T)
 			return h(ctx, *v, d)
 		},
+	}
+	if len(o.middleware) > 0 {
+		invoke, err := through(o.middleware, h)
+		if err != nil {
+			return t, err
+		}
+		t.handle = func(ctx context.Context, event any, d Delivery) error {
+			v, _ := event.(*T)
+			return invoke(ctx, *v, d)
+		}
 	}
 	if _, ok := any(new(T)).(events.Validator); o.validate && !ok {
 		return t, fmt.Errorf("%w option Validate: %v has no method Validate, so that it would have no effect", client.ErrInvalid, reflect.TypeFor[T]())

@@ -28,6 +28,7 @@ type options struct {
 	codec        codec.Codec
 	validate     bool
 	key          any // func(T) string
+	middleware   []Middleware
 }
 
 const (
@@ -201,13 +202,8 @@ func newOptions(group string, generatedID bool, features transport.Features, opt
 		ackWait: defaultAckWait, concurrency: 1,
 		drainTimeout: defaultDrainTimeout, start: All, codec: codec.JSON{},
 	}
-	for _, opt := range opts {
-		if opt == nil {
-			return o, fmt.Errorf("%w option: nil", transport.ErrInvalid)
-		}
-		if err := opt(&o); err != nil {
-			return o, err
-		}
+	if err := apply(opts, &o); err != nil {
+		return o, err
 	}
 	if o.maxInFlight == 0 {
 		o.maxInFlight = inFlightPerWorker * o.concurrency
@@ -217,6 +213,18 @@ func newOptions(group string, generatedID bool, features transport.Features, opt
 	}
 	err := o.check(group, generatedID, features)
 	return o, err
+}
+
+func apply(opts []Option, o *options) error {
+	for _, opt := range opts {
+		if opt == nil {
+			return fmt.Errorf("%w option: nil", transport.ErrInvalid)
+		}
+		if err := opt(o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (o *options) check(group string, generatedID bool, features transport.Features) error {

@@ -237,14 +237,15 @@ func (r *run) invoke(w *work, d transport.Delivery, s settlement) (err error) {
 	}()
 	began := time.Now()
 	defer func() { r.pace.saw(time.Since(began)) }()
-	err = r.core.typed.handle(ctx, w.event, describe(d, w.attempt, s))
+	err = r.core.typed.handle(ctx, w.event, describe(d, r.core.group, w.attempt, s))
 	returned = true
 	return err
 }
 
-func describe(d transport.Delivery, attempt int, s settlement) Delivery {
+func describe(d transport.Delivery, group string, attempt int, s settlement) Delivery {
 	return Delivery{
 		Subject:     subjects.Subject(d.Subject),
+		Group:       group,
 		Sequence:    d.Sequence,
 		Timestamp:   d.Timestamp,
 		Redelivered: d.Redelivered,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type core struct {
 	subject subjects.Subject
 	options options
 	meta    metadata
+	invoke  Invocation // through the middleware; nil: there is none
 
 	waiters sync.Pool // of *waiter
 	flying  flying
@@ -35,8 +37,8 @@ func newCore(cl *client.Client, subject subjects.Subject, o options) *core {
 	return c
 }
 
-// publish waits for the outcome.
-func (c *core) publish(ctx context.Context, event any) error {
+// publish waits for the outcome. header is what the middleware adds.
+func (c *core) publish(ctx context.Context, event any, header transport.Header) error {
 	w, _ := c.waiters.Get().(*waiter)
 	defer c.waiters.Put(w)
 
@@ -49,7 +51,7 @@ func (c *core) publish(ctx context.Context, event any) error {
 	if err := c.enter(ctx); err != nil {
 		return c.notStored(err)
 	}
-	ticket := c.session.Conn.Publish(c.message(payload), w)
+	ticket := c.session.Conn.Publish(c.message(payload, header), w)
 
 	var timeout <-chan time.Time
 	if _, ok := ctx.Deadline(); !ok {
@@ -70,8 +72,9 @@ func (c *core) publish(ctx context.Context, event any) error {
 	return c.failure(<-w.settled, cause)
 }
 
-// publishAsync returns once the event is on its way.
-func (c *core) publishAsync(ctx context.Context, event any) (*Pending, error) {
+// publishAsync returns once the event is on its way. header is what the middleware
+// adds, whose call is told the outcome; nil: none.
+func (c *core) publishAsync(ctx context.Context, event any, through *call, header transport.Header) (*Pending, error) {
 	payload, err := c.encode(nil, event)
 	if err != nil {
 		return nil, c.notStored(err)
@@ -79,15 +82,16 @@ func (c *core) publishAsync(ctx context.Context, event any) (*Pending, error) {
 	if err := c.enter(ctx); err != nil {
 		return nil, c.notStored(err)
 	}
-	p := &Pending{core: c}
-	p.ticket = c.session.Conn.Publish(c.message(payload), (*receipt)(p))
+	p := &Pending{core: c, call: through}
+	p.ticket = c.session.Conn.Publish(c.message(payload, header), (*receipt)(p))
 	c.flying.add(p, time.Now().Add(c.options.timeout))
 	return p, nil
 }
 
-func (c *core) message(payload []byte) transport.Message {
+func (c *core) message(payload []byte, header transport.Header) transport.Message {
 	m := transport.Message{Subject: string(c.subject), Data: payload}
 	c.meta.describe(&m)
+	maps.Copy(m.Header, header)
 	return m
 }
 

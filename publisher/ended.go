@@ -13,8 +13,13 @@ import (
 // as text alone, since what it matches is not true of this one.
 func ended(ctx context.Context) error {
 	err := await.Ended(ctx)
-	if errors.Is(err, ErrNotStored) || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrPending) {
+	if saysOutcome(err) {
 		return fmt.Errorf("%w: %v", ctx.Err(), context.Cause(ctx)) //nolint:errorlint // see above
 	}
 	return err
+}
+
+// saysOutcome tells whether err says what became of a publish.
+func saysOutcome(err error) bool {
+	return errors.Is(err, ErrNotStored) || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrPending)
 }

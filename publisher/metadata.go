@@ -3,9 +3,11 @@ package publisher
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -54,6 +56,24 @@ func (m *metadata) describe(message *transport.Message) {
 		"ce-datacontenttype": m.contentType,
 		"Content-Type":       m.contentType,
 	}
+}
+
+// ownHeaders are those that describe sets.
+var ownHeaders = []string{"ce-specversion", "ce-id", "ce-type", "ce-source", "ce-time", "ce-datacontenttype", "Content-Type"}
+
+// mayAdd returns why a middleware may not set a header.
+func mayAdd(name, value string) error {
+	switch {
+	case name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == ':' || r > '~' }):
+		return fmt.Errorf("%w header %q: a name is printable ASCII without space and ':'", client.ErrInvalid, name)
+	case strings.ContainsAny(value, "\r\n"):
+		return fmt.Errorf("%w header %s: its value %q holds a line break", client.ErrInvalid, name, value)
+	case slices.ContainsFunc(ownHeaders, func(own string) bool { return strings.EqualFold(own, name) }):
+		return fmt.Errorf("%w header %s: the library sets it", client.ErrInvalid, name)
+	case strings.HasPrefix(strings.ToLower(name), "nats-"):
+		return fmt.Errorf("%w header %s: those that begin with Nats- are the server's", client.ErrInvalid, name)
+	}
+	return nil
 }
 
 // percentEncode writes an attribute's value as the binding wants it: what is not

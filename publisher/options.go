@@ -12,8 +12,9 @@ import (
 type Option func(*options) error
 
 type options struct {
-	timeout time.Duration
-	codec   codec.Codec
+	timeout    time.Duration
+	codec      codec.Codec
+	middleware []Middleware
 }
 
 const defaultTimeout = 30 * time.Second

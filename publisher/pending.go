@@ -13,6 +13,7 @@ import (
 // waited for.
 type Pending struct {
 	core *core
+	call *call // through the middleware; nil: there is none
 
 	mu      sync.Mutex
 	settled bool
@@ -87,8 +88,13 @@ func (r *receipt) Settle(err error) {
 	p := (*Pending)(r)
 	p.core.flying.remove(p)
 	p.mu.Lock()
-	p.settled = true
-	p.err = p.core.failure(err, p.cause)
+	outcome := p.core.failure(err, p.cause)
+	if p.call != nil {
+		p.mu.Unlock()
+		p.call.decide(outcome) // before whoever waits goes on
+		p.mu.Lock()
+	}
+	p.settled, p.err = true, outcome
 	done := p.done
 	p.mu.Unlock()
 	p.core.session.Window.Leave()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/sgtickets/common/client"
@@ -29,14 +30,18 @@ func New[T events.Event](c *client.Client, opts ...Option) (*Publisher[T], error
 	if c == nil {
 		return nil, fmt.Errorf("new publisher of %s: %w client: nil", subject, client.ErrInvalid)
 	}
-	o, err := newOptions(opts)
+	o, err := newOptions(slices.Concat(defaults(&c.Session().Defaults), opts))
 	if err != nil {
 		return nil, fmt.Errorf("new publisher of %s: %w", subject, err)
 	}
-	return &Publisher[T]{
+	p := &Publisher[T]{
 		core:   newCore(c, subject, o),
 		values: sync.Pool{New: func() any { return new(T) }},
-	}, nil
+	}
+	if err := p.through(o.middleware); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // Publish returns nil when the server has stored the event. An event that is not
@@ -47,9 +52,12 @@ func (p *Publisher[T]) Publish(ctx context.Context, event T) error {
 	if err := p.made(); err != nil {
 		return err
 	}
+	if p.core.invoke != nil {
+		return p.core.publishThrough(ctx, event)
+	}
 	v := p.lend(event)
 	defer p.giveBack(v)
-	return p.core.publish(ctx, v)
+	return p.core.publish(ctx, v, nil)
 }
 
 // PublishAsync sends the event and returns without waiting for the server; the
@@ -60,9 +68,12 @@ func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, err
 	if err := p.made(); err != nil {
 		return nil, err
 	}
+	if p.core.invoke != nil {
+		return p.core.publishAsyncThrough(ctx, event)
+	}
 	v := p.lend(event)
 	defer p.giveBack(v)
-	return p.core.publishAsync(ctx, v)
+	return p.core.publishAsync(ctx, v, nil, nil)
 }
 
 // PublishAll publishes the events in their order, a window of them in flight at

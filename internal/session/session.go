@@ -23,11 +23,18 @@ type Session struct {
 	// broker ties to it is lost with the process.
 	GeneratedID bool
 
+	// Defaults is set before anyone has the session.
+	Defaults Defaults
+
 	notify  func(transport.Event)
 	mu      sync.Mutex
 	closing bool
 	members map[*Member]struct{}
 }
+
+// Defaults is what the client's options say of all its listeners and publishers:
+// slices of those packages' options, which this one can't name. Nil: nothing.
+type Defaults struct{ Listeners, Publishers any }
 
 // New returns a session on conn. notify, the one that the connection has, is told
 // what publishers and listeners find out.

@@ -1,0 +1,92 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/transport"
+)
+
+// Invocation is one call of a handler without its type: event is a value of the
+// listener's type of events, such as events.TicketCreated. What it returns is what
+// the handler returns, and decides the same.
+type Invocation func(ctx context.Context, event events.Event, d Delivery) error
+
+// Middleware wraps what is done with an event, whatever its type: for logs,
+// traces, metrics, a transaction around each handler. It returns an Invocation
+// that calls next to go on, with the event or another one of its type; one that
+// does not call it decides by itself what becomes of the event. It is called once,
+// by [New], and the Invocation that it returns once for each attempt, by as many
+// goroutines at a time as [Concurrency] says. A panic in it is like one of the
+// handler.
+//
+// It sees what a handler would get: no payload that can't be decoded, and no event
+// that is delivered once more after it was handled. With [ManualAck] a nil error
+// says nothing of whether the event is settled.
+//
+// What concerns one type of event needs no middleware: a handler is a function,
+// and so is what wraps it.
+type Middleware func(next Invocation) Invocation
+
+// Use wraps the handler in middleware. The first is the outermost: it is called
+// first and returns last. Given several times, the later is within the earlier;
+// that of [Defaults] is around all of it.
+func Use(m ...Middleware) Option {
+	return func(o *options) error {
+		if len(m) == 0 {
+			return fmt.Errorf("%w option Use: it holds no middleware", transport.ErrInvalid)
+		}
+		for i, w := range m {
+			if w == nil {
+				return fmt.Errorf("%w option Use: its middleware %d of %d is nil; leave it out", transport.ErrInvalid, i+1, len(m))
+			}
+		}
+		o.middleware = append(o.middleware, m...)
+		return nil
+	}
+}
+
+// Defaults is an option of client.Build: it gives the options to each listener of
+// the client, before its own, so that what all of them are to have is said once.
+// Given several times, it adds to what was given.
+//
+//	c, err := client.Build(ctx, cluster, id, url, listener.Defaults(listener.Use(logged)))
+func Defaults(opts ...Option) client.Option {
+	return client.Defaults(func(d *session.Defaults) error {
+		if len(opts) == 0 {
+			return fmt.Errorf("%w option listener.Defaults: it holds no option", transport.ErrInvalid)
+		}
+		if err := apply(opts, new(options)); err != nil {
+			return fmt.Errorf("option listener.Defaults: %w", err)
+		}
+		d.Listeners = slices.Concat(defaults(d), opts)
+		return nil
+	})
+}
+
+// defaults returns the options that all listeners of a client have.
+func defaults(d *session.Defaults) []Option {
+	opts, _ := d.Listeners.([]Option)
+	return opts
+}
+
+// through returns what calls the handler through the middleware.
+func through[T events.Event](middleware []Middleware, h Handler[T]) (Invocation, error) {
+	invoke := Invocation(func(ctx context.Context, event events.Event, d Delivery) error {
+		v, ok := event.(T)
+		if !ok {
+			return fmt.Errorf("%w middleware (option Use): it passed %T on, and the listener's events are %T", client.ErrInvalid, event, v)
+		}
+		return h(ctx, v, d)
+	})
+	for i, wrap := range slices.Backward(middleware) {
+		if invoke = wrap(invoke); invoke == nil {
+			return nil, fmt.Errorf("%w option Use: middleware %d of %d returns nil instead of an Invocation", client.ErrInvalid, i+1, len(middleware))
+		}
+	}
+	return invoke, nil
+}

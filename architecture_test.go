@@ -65,19 +65,23 @@ func TestHeavyDependenciesStayOut(t *testing.T) {
 func TestArrows(t *testing.T) {
 	t.Parallel()
 	may := map[string][]string{
-		"subjects":                     {},
-		"events":                       {"subjects"},
-		"codec":                        {},
-		"transport":                    {},
-		"transport/internal/natsconn":  {"transport", "internal/await", "internal/backoff", "internal/eventlog"},
-		"transport/stan":               {"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "subjects", "internal/await", "internal/eventlog"},
+		"subjects":                    {},
+		"events":                      {"subjects"},
+		"codec":                       {},
+		"transport":                   {},
+		"transport/internal/natsconn": {"transport", "internal/await", "internal/backoff", "internal/eventlog"},
+		"transport/stan": {
+			"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "transport/internal/wildcard",
+			"subjects", "internal/await", "internal/eventlog",
+		},
 		"transport/internal/lifecycle": {},
+		"transport/internal/wildcard":  {},
 		"transport/internal/inflight":  {"transport", "internal/await"},
 		"transport/jetstream": {
-			"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "transport/internal/inflight",
+			"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "transport/internal/inflight", "transport/internal/wildcard",
 			"subjects", "internal/await",
 		},
-		"transport/memory":        {"transport"},
+		"transport/memory":        {"transport", "transport/internal/wildcard"},
 		"transport/transporttest": {"transport"},
 		"client":                  {"transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff", "internal/eventlog"},
 		"publisher":               {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/session", "internal/eventtype"},

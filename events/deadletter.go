@@ -37,8 +37,8 @@ func (r DeadLetterReason) Valid() bool {
 // DeadLetter holds an event that a queue group could not handle, with what is
 // known of why. It is of no one subject, see [DeadLetterSubject], and so is not
 // in the [Catalogue], and no publisher or listener is made of it: listeners write
-// dead letters themselves, and package deadletter receives them and puts the
-// events back.
+// dead letters themselves, listener.NewDeadLetters receives them, and package
+// deadletter puts the events back.
 type DeadLetter struct {
 	ID        string           `json:"id"`        // see DeadLetterID
 	Original  subjects.Subject `json:"subject"`   // where the event is

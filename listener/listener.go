@@ -11,6 +11,7 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/eventtype"
+	"github.com/sgtickets/common/subjects"
 )
 
 // Handler handles one event. What it returns decides what becomes of it: after
@@ -42,6 +43,11 @@ func New[T events.Event](c *client.Client, queueGroup string, h Handler[T], opts
 	if err != nil {
 		return nil, fmt.Errorf("new listener: %w", err)
 	}
+	return newOn(c, subject, queueGroup, h, opts)
+}
+
+// newOn makes the listener to a subject.
+func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGroup string, h Handler[T], opts []Option) (*Listener[T], error) {
 	core := &core{subject: subject, group: queueGroup, ready: make(chan struct{})}
 	if c == nil {
 		return nil, core.fail(fmt.Errorf("%w client: nil", client.ErrInvalid))
@@ -51,6 +57,7 @@ func New[T events.Event](c *client.Client, queueGroup string, h Handler[T], opts
 	}
 	core.session = c.Session()
 	core.log = core.session.Log.With(slog.String("subject", string(subject)), slog.String("group", queueGroup))
+	var err error
 	core.options, err = newOptions(queueGroup, core.session.GeneratedID, core.session.Conn.Features(), slices.Concat(defaults(&core.session.Defaults), opts))
 	if err != nil {
 		return nil, core.fail(err)

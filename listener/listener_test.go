@@ -597,7 +597,7 @@ func TestNewRefuses(t *testing.T) {
 	_, err = listener.New(c, "g", func(context.Context, events.Event, listener.Delivery) error { return nil })
 	require.ErrorContains(t, err, "it is an interface")
 	_, err = listener.New(c, "", func(context.Context, events.DeadLetter, listener.Delivery) error { return nil })
-	require.ErrorContains(t, err, "listen with deadletter.New")
+	require.ErrorContains(t, err, "listen with listener.NewDeadLetters")
 	_, err = listener.New(c, "g", func(context.Context, free, listener.Delivery) error { return nil }, listener.Validate())
 	require.ErrorContains(t, err, "listener_test.free has no method Validate")
 

@@ -7,7 +7,7 @@ import (
 
 // SubscribeConfig says what to receive.
 type SubscribeConfig struct {
-	Subject     string
+	Subject     string // a pattern, where the broker has wildcards; else ErrUnsupported
 	Durable     string // empty: nothing is remembered beyond the subscription
 	Group       string // queue group; empty: this subscription gets every message
 	Start       Position

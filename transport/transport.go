@@ -96,6 +96,9 @@ type Features struct {
 	// Deduplicate: a message ID keeps a publish that is sent twice from being
 	// stored twice.
 	Deduplicate bool
+	// Wildcards: a subscription's subject can be a pattern, in which '*' stands for
+	// one token between dots and '>' at the end for one or more.
+	Wildcards bool
 	// AckWaitUnit is what an ack wait must be a multiple of; zero for any.
 	AckWaitUnit time.Duration
 }

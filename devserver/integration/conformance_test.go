@@ -27,7 +27,7 @@ func TestConformanceJetStream(t *testing.T) {
 		Open: func(*testing.T) transport.Dialer {
 			return jetstream.Dialer(jetstream.OnlySubjects("conformance.>"), jetstream.MemoryStorage())
 		},
-		Features:  transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true},
+		Features:  transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true, Wildcards: true},
 		ClusterID: "conformance",
 		URL:       jetServer.url,
 		Parallel:  true,

@@ -22,7 +22,7 @@ func Subject[T events.Event]() (subjects.Subject, error) {
 	default:
 	}
 	if t == reflect.TypeFor[events.DeadLetter]() {
-		return "", fmt.Errorf("%w event type %v: its subject depends on its fields; listen with deadletter.New, put events back with deadletter.Redrive",
+		return "", fmt.Errorf("%w event type %v: its subject depends on its fields; listen with listener.NewDeadLetters, put events back with deadletter.Redrive",
 			transport.ErrInvalid, t)
 	}
 	subject, err := ofZero[T]()

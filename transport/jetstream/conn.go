@@ -113,7 +113,7 @@ func request[T any](ctx context.Context, call func(context.Context) (T, error)) 
 }
 
 func (c *conn) Features() transport.Features {
-	return transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true}
+	return transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true, Wildcards: true}
 }
 
 // Ping implements [transport.Conn]: it asks for the stream.

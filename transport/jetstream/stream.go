@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
@@ -14,6 +13,7 @@ import (
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/wildcard"
 )
 
 // deadLetters is where dead letters are stored.
@@ -256,18 +256,5 @@ func union(have, more []string) []string {
 // covered reports whether one of the patterns takes all that the subject, which
 // may have wildcards itself, stands for.
 func covered(patterns []string, subject string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool { return covers(pattern, subject) })
-}
-
-func covers(pattern, subject string) bool {
-	p, s := strings.Split(pattern, "."), strings.Split(subject, ".")
-	for i, token := range p {
-		switch {
-		case token == ">":
-			return len(s) > i
-		case i >= len(s) || s[i] == ">", token != "*" && token != s[i]:
-			return false
-		}
-	}
-	return len(p) == len(s)
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return wildcard.Covers(pattern, subject) })
 }

@@ -3,10 +3,12 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/wildcard"
 )
 
 // Broker is a broker in process. Make it with [New]. It is safe for concurrent use.
@@ -63,7 +65,10 @@ func (b *Broker) Dialer() transport.Dialer {
 func (b *Broker) channel(name string) *channel {
 	ch, ok := b.channels[name]
 	if !ok {
-		ch = &channel{broker: b, name: name, groups: make(map[groupKey]*group)}
+		ch = &channel{broker: b, name: name, groups: make(map[groupKey]*group), pattern: wildcard.Is(name)}
+		if ch.pattern {
+			ch.gather()
+		}
 		b.channels[name] = ch
 	}
 	return ch
@@ -71,6 +76,7 @@ func (b *Broker) channel(name string) *channel {
 
 // stored is a message in its channel.
 type stored struct {
+	subject  string
 	sequence uint64
 	time     time.Time
 	header   transport.Header
@@ -79,15 +85,32 @@ type stored struct {
 
 // channel keeps messages: all there ever were. The broker's lock guards it.
 type channel struct {
-	broker *Broker
-	name   string
-	log    []stored // log[i] has sequence i+1
-	groups map[groupKey]*group
+	broker  *Broker
+	name    string
+	pattern bool     // it holds once more, with sequences of its own, what is on the subjects that its name takes
+	log     []stored // log[i] has sequence i+1
+	groups  map[groupKey]*group
+}
+
+// takes reports whether it is a pattern's, and takes the subject.
+func (ch *channel) takes(subject string) bool { return ch.pattern && wildcard.Covers(ch.name, subject) }
+
+// gather fills a pattern's channel with what was stored before, oldest first.
+func (ch *channel) gather() {
+	for _, other := range ch.broker.channels {
+		if !other.pattern && ch.takes(other.name) {
+			ch.log = append(ch.log, other.log...)
+		}
+	}
+	slices.SortStableFunc(ch.log, func(a, b stored) int { return a.time.Compare(b.time) })
+	for i := range ch.log {
+		ch.log[i].sequence = uint64(i) + 1
+	}
 }
 
 func (ch *channel) store(m transport.Message) {
 	ch.log = append(ch.log, stored{
-		sequence: uint64(len(ch.log)) + 1, time: time.Now(),
+		subject: m.Subject, sequence: uint64(len(ch.log)) + 1, time: time.Now(),
 		header: m.Header, data: append([]byte(nil), m.Data...),
 	})
 	if ch.broker.changed != nil {

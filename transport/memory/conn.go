@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/wildcard"
 )
 
 // conn implements transport.Conn. The broker's lock guards it.
@@ -93,6 +94,11 @@ func (b *Broker) store(m transport.Message) {
 		m.Data = m.Data[:1000]
 	}
 	b.channel(m.Subject).store(m)
+	for _, pattern := range b.channels {
+		if pattern.takes(m.Subject) {
+			pattern.store(m)
+		}
+	}
 }
 
 func (c *conn) Abandon(t transport.Ticket) { c.settle(t, transport.ErrOutcomeUnknown) }
@@ -128,6 +134,9 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 }
 
 func (b *Broker) validate(s transport.SubscribeConfig) error {
+	if wildcard.Is(s.Subject) && !b.options.features.Wildcards {
+		return fmt.Errorf("%w: wildcards, as in %q", transport.ErrUnsupported, s.Subject)
+	}
 	unit := b.options.features.AckWaitUnit
 	switch err := s.Start.Validate(); {
 	case err != nil:

@@ -215,7 +215,7 @@ func (g *group) send(m *subscription, p *pending) {
 	m.inFlight++
 	message := g.channel.log[p.sequence-1]
 	d := transport.Delivery{
-		Subject: g.channel.name, Sequence: p.sequence, Timestamp: message.time,
+		Subject: message.subject, Sequence: p.sequence, Timestamp: message.time,
 		Redelivered: p.deliveries > 1, Deliveries: p.deliveries,
 		Header: message.header, Data: message.data,
 		Settler: &settler{group: g, member: m, sequence: p.sequence},

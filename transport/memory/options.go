@@ -18,7 +18,7 @@ type options struct {
 
 var (
 	natsStreaming = transport.Features{AckWaitUnit: time.Second}
-	jetStream     = transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true}
+	jetStream     = transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true, Wildcards: true}
 )
 
 // NATSStreaming makes the broker behave like NATS Streaming. The default.
@@ -28,7 +28,8 @@ func NATSStreaming() Option {
 
 // JetStream makes the broker behave like JetStream: headers, negative
 // acknowledgement, extending the ack wait, deduplication by message ID within
-// two minutes, and client IDs that need not be unique.
+// two minutes, subscriptions to patterns of subjects, and client IDs that need not
+// be unique.
 func JetStream() Option {
 	return func(o *options) { o.features, o.exclusiveClientIDs = jetStream, false }
 }

@@ -28,7 +28,7 @@ func (b *Broker) Subjects() []string {
 	defer b.mu.Unlock()
 	var subjects []string
 	for name, ch := range b.channels {
-		if len(ch.log) > 0 {
+		if len(ch.log) > 0 && !ch.pattern {
 			subjects = append(subjects, name)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
+	"github.com/sgtickets/common/transport/internal/wildcard"
 )
 
 // Subscribe implements [transport.Conn].
@@ -101,6 +102,9 @@ func explainSubscribe(err error) error {
 func validateSubscription(s transport.SubscribeConfig) error {
 	if err := s.Start.Validate(); err != nil {
 		return err
+	}
+	if wildcard.Is(s.Subject) {
+		return fmt.Errorf("%w: NATS Streaming has no wildcards for channels, as in %q; subscribe to each channel by its name", transport.ErrUnsupported, s.Subject)
 	}
 	if s.AckWait < time.Second || s.AckWait%time.Second != 0 || s.AckWait/time.Second > math.MaxInt32 {
 		return fmt.Errorf("%w ack wait %v: the protocol of NATS Streaming carries whole seconds, 1 to %d", transport.ErrInvalid, s.AckWait, math.MaxInt32)

@@ -112,6 +112,33 @@ var featureCases = []testCase{
 		}
 		c.subscribe(conn, c.config(subject, "g")).expect("x", "y")
 	}},
+	{"patterns of subjects", func(c *check) {
+		conn := c.connect()
+		c.store(conn, c.subject("orders.a"), "1")
+		in, err := conn.Subscribe(c.context(), c.config(c.subject("orders.>"), "g"), func(transport.Delivery) {})
+		if !c.h.Features.Wildcards {
+			c.is(err, transport.ErrUnsupported, "subscribe to a pattern")
+			return
+		}
+		if err != nil {
+			c.Fatalf("subscribe to a pattern: %v", err)
+		}
+		if err := in.Close(c.context()); err != nil {
+			c.Fatalf("close: %v", err)
+		}
+		all, tokens := c.subscribe(conn, c.config(c.subject("orders.>"), "g")), c.subscribe(conn, c.config(c.subject("*.b"), "g"))
+		c.store(conn, c.subject("payments.b"), "not orders")
+		c.store(conn, c.subject("orders.b.c"), "2")
+		c.store(conn, c.subject("tickets.b"), "3")
+		for i, name := range []string{"orders.a", "orders.b.c"} {
+			d := all.next()
+			equal(c, d.Subject, c.subject(name), "subject")
+			equal(c, string(d.Data), numbers(1, 2)[i], "data")
+			c.ack(d)
+		}
+		tokens.expect("not orders", "3")
+		all.quiet(c.h.AckWait*3/2, "though not of its subjects, or acknowledged")
+	}},
 	{"the unit of the ack wait", func(c *check) {
 		conn := c.connect()
 		for wait, ok := range map[time.Duration]bool{

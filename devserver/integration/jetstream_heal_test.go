@@ -205,6 +205,8 @@ func TestJetStreamHealedKnowsItsStart(t *testing.T) {
 	first := listen(t, c, name, into[tag](in), start)
 	require.Equal(t, countFrom(2, 20), in.take(t, 19))
 	require.NoError(t, first.end(t))
+	require.Eventually(t, func() bool { return s.consumer(t, subject, name).NumAckPending == 0 }, patience, 10*time.Millisecond,
+		"the server takes acknowledgements in beside what is asked of it")
 	first = listen(t, c, name, into[tag](in), start) // which knows how far the group is
 	s.deleteConsumers(t)
 	publishFrom[tag](t, c, 21, 21)

@@ -153,7 +153,7 @@ func TestClientClosedByTheTest(t *testing.T) {
 	require.ErrorIs(t, <-ended, listener.ErrUnfinished)
 	require.Empty(t, try(t, func(tb testing.TB) {
 		b := eventtest.New(tb)
-		b.Broker().DropConnections()
+		b.Broker().EndConnections()
 		require.ErrorIs(t, b.Client().Err(), client.ErrConnectionLost)
 	}))
 }

@@ -204,7 +204,7 @@ func TestConnectionLostWhileAnEventIsHandled(t *testing.T) {
 	t.Parallel()
 	b := eventtest.New(t)
 	l := listenerOf(t, b.Client(), func(context.Context, expiration, listener.Delivery) error {
-		b.Broker().DropConnections()
+		b.Broker().EndConnections()
 		return nil
 	})
 	outcome := eventtest.Deliver(t, b, l, expiration{OrderID: "o1"})

@@ -55,7 +55,7 @@ func (b *Broker) Dialer() transport.Dialer {
 				}
 			}
 		}
-		c := &conn{broker: b, clientID: cfg.ClientID, waiting: make(map[transport.Ticket]transport.Receipt), done: make(chan struct{})}
+		c := &conn{broker: b, clientID: cfg.ClientID, notify: cfg.Notify, waiting: make(map[transport.Ticket]kept), done: make(chan struct{})}
 		b.conns[c] = struct{}{}
 		return c, nil
 	}

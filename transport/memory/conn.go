@@ -15,10 +15,23 @@ type conn struct {
 	clientID string
 
 	last    transport.Ticket
-	waiting map[transport.Ticket]transport.Receipt // publishes that a fault keeps
+	notify  func(transport.Event)
+	waiting map[transport.Ticket]kept // publishes that a fault keeps
 	done    chan struct{}
 	err     error
 	closing bool
+}
+
+// kept is a publish that nobody has been told the outcome of.
+type kept struct {
+	message transport.Message
+	receipt transport.Receipt
+}
+
+func (c *conn) tell(kind transport.EventKind, err error) {
+	if c.notify != nil {
+		c.notify(transport.Event{Kind: kind, Time: time.Now(), Err: err})
+	}
 }
 
 func (c *conn) Features() transport.Features { return c.broker.options.features }
@@ -55,11 +68,10 @@ func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt, tick
 		return true, fmt.Errorf("%w: %w: on demand", transport.ErrNotStored, transport.ErrRefused)
 	case losePublishAck:
 		b.store(m)
-		c.waiting[ticket] = r
+		c.keep(ticket, m, r)
 		return false, nil
 	case delayPublish:
-		c.waiting[ticket] = r
-		m.Data = append([]byte(nil), m.Data...)
+		m = c.keep(ticket, m, r)
 		time.AfterFunc(fault.delay, func() {
 			b.mu.Lock()
 			_, waits := c.waiting[ticket]
@@ -78,6 +90,13 @@ func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt, tick
 	}
 	b.store(m)
 	return true, nil
+}
+
+// keep holds a publish back, with a copy of its data.
+func (c *conn) keep(t transport.Ticket, m transport.Message, r transport.Receipt) transport.Message {
+	m.Data = append([]byte(nil), m.Data...)
+	c.waiting[t] = kept{m, r}
+	return m
 }
 
 // store stores m unless it has a message ID that was seen a short while ago.
@@ -105,11 +124,11 @@ func (c *conn) Abandon(t transport.Ticket) { c.settle(t, transport.ErrOutcomeUnk
 
 func (c *conn) settle(t transport.Ticket, err error) {
 	c.broker.mu.Lock()
-	r, ok := c.waiting[t]
+	k, ok := c.waiting[t]
 	delete(c.waiting, t)
 	c.broker.mu.Unlock()
 	if ok {
-		r.Settle(err)
+		k.receipt.Settle(err)
 	}
 }
 
@@ -199,7 +218,9 @@ func (c *conn) Close(ctx context.Context) error {
 	if n > 0 {
 		unfinished = c.flush(ctx)
 	}
-	c.end(transport.ErrClosed)
+	if c.end(transport.ErrClosed) {
+		c.tell(transport.Closed, nil)
+	}
 	return unfinished
 }
 
@@ -222,13 +243,14 @@ func (c *conn) flush(ctx context.Context) error {
 	}
 }
 
-// end ends the connection, its subscriptions and its publishes, unless it ended before.
-func (c *conn) end(err error) {
+// end ends the connection, its subscriptions and its publishes. It reports false if it
+// ended before.
+func (c *conn) end(err error) bool {
 	b := c.broker
 	b.mu.Lock()
 	if c.err != nil {
 		b.mu.Unlock()
-		return
+		return false
 	}
 	c.err = err
 	close(c.done)
@@ -246,4 +268,5 @@ func (c *conn) end(err error) {
 	for _, t := range tickets {
 		c.settle(t, fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err))
 	}
+	return true
 }

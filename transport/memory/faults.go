@@ -1,6 +1,9 @@
 package memory
 
 import (
+	"cmp"
+	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -53,16 +56,61 @@ func (b *Broker) DelayNext(d time.Duration) { b.add(fault{kind: delayPublish, de
 // DuplicateNext makes the broker store the next publish twice.
 func (b *Broker) DuplicateNext() { b.add(fault{kind: duplicatePublish}) }
 
-// DropConnections ends all connections, as lost.
+// DropConnections cuts the links of all connections for a moment. They come back by
+// themselves, as over the real brokers, and tell their owners: what was delivered and
+// no handler has begun is delivered again, and publishes without a confirmation are
+// sent again. Over NATS Streaming those are then stored twice.
 func (b *Broker) DropConnections() {
+	for _, c := range b.all() {
+		c.drop()
+	}
+}
+
+// EndConnections ends all connections for good, as lost. The transports of this
+// library never do so; others may.
+func (b *Broker) EndConnections() {
+	for _, c := range b.all() {
+		if c.end(transport.ErrConnectionLost) {
+			c.tell(transport.Closed, transport.ErrConnectionLost)
+		}
+	}
+}
+
+func (b *Broker) all() []*conn {
 	b.mu.Lock()
-	conns := make([]*conn, 0, len(b.conns))
-	for c := range b.conns {
-		conns = append(conns, c)
+	defer b.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(b.conns), func(x, y *conn) int { return cmp.Compare(x.clientID, y.clientID) })
+}
+
+// drop cuts the link of a connection, and mends it.
+func (c *conn) drop() {
+	c.tell(transport.Disconnected, transport.ErrConnectionLost)
+	b := c.broker
+	b.mu.Lock()
+	var members []*subscription
+	for _, ch := range b.channels {
+		for _, g := range ch.groups {
+			members = append(members, g.interrupt(c)...)
+		}
 	}
 	b.mu.Unlock()
-	for _, c := range conns {
-		c.end(transport.ErrConnectionLost)
+	for _, m := range members {
+		if m.config.Interrupted != nil {
+			m.config.Interrupted()
+		}
+	}
+	c.tell(transport.Reconnected, nil)
+	b.mu.Lock()
+	again := slices.Sorted(maps.Keys(c.waiting))
+	for _, t := range again {
+		b.store(c.waiting[t].message)
+	}
+	for _, m := range members {
+		m.group.dispatch()
+	}
+	b.mu.Unlock()
+	for _, t := range again {
+		c.settle(t, nil)
 	}
 }
 
@@ -100,8 +148,18 @@ func (b *Broker) DeliverOutOfOrder(subject string) {
 }
 
 // EmptyStore forgets all messages and groups: sequences begin at 1 again. The
-// subscriptions stay, and receive what is published from then on.
+// subscriptions stay, and receive what is published from then on. The owners of the
+// connections are told.
 func (b *Broker) EmptyStore() {
+	b.emptyStore()
+	for _, c := range b.all() {
+		c.tell(transport.StoreLost, errEmptied)
+	}
+}
+
+var errEmptied = errors.New("the store was emptied on demand")
+
+func (b *Broker) emptyStore() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, ch := range b.channels {

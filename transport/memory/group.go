@@ -106,6 +106,24 @@ func (g *group) leaveAll(c *conn, err error) {
 	}
 }
 
+// interrupt takes from the members of a connection what they have, to be sent again,
+// and returns them.
+func (g *group) interrupt(c *conn) (members []*subscription) {
+	for _, s := range g.members {
+		if s.conn != c {
+			continue
+		}
+		members = append(members, s)
+		s.queue = nil
+		for _, p := range g.pending {
+			if p.member == s {
+				g.back(p)
+			}
+		}
+	}
+	return members
+}
+
 func (g *group) disband() {
 	delete(g.channel.groups, g.key)
 	if g.timer != nil {

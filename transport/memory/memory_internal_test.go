@@ -56,3 +56,50 @@ func TestStored(t *testing.T) {
 	require.Empty(t, b.Subjects())
 	require.NoError(t, conn.Close(t.Context()))
 }
+
+// TestDropConnections: what was not handled comes again, what was not confirmed is sent
+// again, and the owner is told.
+func TestDropConnections(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		like   Option
+		stored int
+	}{"NATS Streaming": {NATSStreaming(), 3}, "JetStream": {JetStream(), 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := New(c.like)
+			var told []transport.EventKind
+			conn, err := b.Dialer()(t.Context(), transport.Config{ClusterID: "c", ClientID: "me", Notify: func(e transport.Event) { told = append(told, e.Kind) }})
+			require.NoError(t, err)
+			arrived, interrupted := make(chan transport.Delivery, 10), 0
+			_, err = conn.Subscribe(t.Context(), transport.SubscribeConfig{
+				Subject: "a", Durable: "d", Group: "g", Start: transport.All, AckWait: time.Hour, MaxInFlight: 10,
+				Interrupted: func() { interrupted++ },
+			}, func(d transport.Delivery) { arrived <- d })
+			require.NoError(t, err)
+			conn.Publish(transport.Message{Subject: "a"}, transport.ReceiptFunc(func(err error) { require.NoError(t, err) }))
+			require.False(t, (<-arrived).Redelivered)
+			b.LoseAckOfNext()
+			settled := 0
+			conn.Publish(transport.Message{Subject: "a", ID: "2"}, transport.ReceiptFunc(func(err error) {
+				require.NoError(t, err)
+				settled++
+			}))
+			<-arrived
+			require.Zero(t, settled)
+
+			b.DropConnections()
+			require.Equal(t, []transport.EventKind{transport.Disconnected, transport.Reconnected}, told)
+			require.Equal(t, 1, interrupted)
+			require.Equal(t, 1, settled)
+			require.Len(t, b.Stored("a"), c.stored)
+			for i := range c.stored {
+				d := <-arrived
+				require.Equal(t, i < 2, d.Redelivered, "event %d", d.Sequence)
+				require.NoError(t, d.Settler.Ack())
+			}
+			require.NoError(t, conn.Err())
+			require.NoError(t, conn.Close(t.Context()))
+		})
+	}
+}

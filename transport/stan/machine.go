@@ -29,6 +29,7 @@ type machine struct {
 	ailing  string // what keeps it from coming back, as it was told
 	outbox  outbox
 	waits   bool // nothing is sent: answers may still come
+	heard   bool // one has come meanwhile
 	members map[*member]struct{}
 	orphans []stan.Subscription // left while the link was cut: the session still has them
 	effects []effect
@@ -91,8 +92,8 @@ const (
 )
 
 // grace is how long the answers to publishes that went into a link that was cut are
-// waited for when it is back: a server that was frozen answers them now. What has
-// none by then is sent once more.
+// waited for when it is back, and after each that comes: a server that was frozen
+// answers them now. What has none by then is sent once more.
 const grace = 200 * time.Millisecond
 
 type effect struct {
@@ -292,7 +293,7 @@ func (m *machine) whole(event transport.Event) {
 		}
 	}
 	if event.Kind == transport.Reconnected && m.outbox.unanswered() {
-		m.waits = true // all of them, so that what is published stays in order
+		m.waits, m.heard = true, false // all of them, so that what is published stays in order
 		m.add(effect{do: pauseOutbox, after: grace})
 		return
 	}
@@ -304,6 +305,11 @@ func (m *machine) whole(event transport.Event) {
 // answersOver: it is time to send again what nobody has answered, in that epoch.
 func (m *machine) answersOver(epoch uint64) {
 	if epoch != m.epoch || !m.waits {
+		return
+	}
+	if m.heard && m.outbox.unanswered() {
+		m.heard = false
+		m.add(effect{do: pauseOutbox, after: grace})
 		return
 	}
 	m.waits = false
@@ -477,6 +483,7 @@ func (m *machine) written(l *letter, epoch uint64, err error) (settle transport.
 // answered: the server answered, or stan.go gave up on, what was sent in that epoch.
 func (m *machine) answered(t transport.Ticket, epoch uint64, err error) (settle transport.Receipt, outcome error) {
 	outcome = outcomeOf(err)
+	m.heard = true
 	// That it is stored counts whenever it is heard. Errors of a connection that is gone
 	// say nothing, and neither does one that is going: it is sent again.
 	if err != nil && (!m.outbox.current(t, epoch) || errors.Is(err, stan.ErrConnectionClosed)) {

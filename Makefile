@@ -11,11 +11,11 @@ GOTEST := GOWORK=off $(if $(CC_FOUND),CGO_ENABLED=1) go test $(RACE)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster simulate test-faults soak fuzz lint bench-overhead bench-json
+.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster simulate test-faults soak fuzz lint bench bench-quick bench-json
 
 # A pipe fails with what is piped, not with what reads it.
-test-conformance test-faults soak bench-overhead: SHELL := bash
-test-conformance test-faults soak bench-overhead: .SHELLFLAGS := -o pipefail -c
+test-conformance test-faults soak: SHELL := bash
+test-conformance test-faults soak: .SHELLFLAGS := -o pipefail -c
 
 help: ## what there is to run
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 20
@@ -80,10 +80,11 @@ lint: ## the linters, on all modules, and that they are tidy
 		GOWORK=off go mod tidy -diff && \
 		GOWORK=off go run $(GOLANGCI_LINT) run --build-tags node,cluster --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
 
-bench-overhead: ## publisher and listener against raw stan.go with encoding/json
-	@cd bench && for round in 1 2 3 4 5 6 7 8 9; do \
-		GOWORK=off go test -run '^$$' -bench . -benchmem -benchtime 300ms -count 1 ./overhead || exit 1; \
-	done | tee /dev/stderr | awk -f ratios.awk
+bench: ## what an event costs, beside the raw clients and watermill: bench/RESULTS.md and its plot; some minutes
+	@cd bench && GOWORK=off go run ./contest -report RESULTS.md -plot results.svg
+
+bench-quick: ## the same in under two minutes, printed
+	@cd bench && GOWORK=off go run ./contest -rounds 3 -scale 0.4
 
 bench-json: ## the contest of the JSON libraries
 	@cd bench && $(GOTEST) ./json && GOWORK=off go test -run '^$$' -bench . -benchmem ./json

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestContestants: each contestant stores what it is given, waiting or not, and
+// handles and acknowledges every event: there are more than it may have in flight.
+func TestContestants(t *testing.T) {
+	program := server(t)
+	for _, transport := range transports {
+		t.Run(transport.name, func(t *testing.T) {
+			url, stop, err := startServer(t.Context(), program, "")
+			require.NoError(t, err)
+			defer stop()
+			for _, c := range transport.contestants {
+				t.Run(c.name, func(t *testing.T) {
+					k, err := c.connect(t.Context(), url)
+					require.NoError(t, err)
+					defer k.close()
+					const single, all = 3, inFlight + 100
+					event := func(i int) ticket {
+						e := newTicket(sizes[0].bytes)
+						e.Version = int64(i)
+						return e
+					}
+					for i := range single {
+						require.NoError(t, k.publish(t.Context(), event(i)))
+					}
+					require.NoError(t, k.pipeline(t.Context(), all-single, func(i int) ticket { return event(single + i) }))
+
+					for range 2 { // the second time as a new listener
+						seen := make(map[ticket]bool)
+						var m meter
+						require.NoError(t, k.receive(t.Context(), reception{
+							n: all, begin: m.start, handle: func(e ticket) { seen[e] = true }, done: func() { m.stop(all) },
+						}))
+						require.Len(t, seen, all)
+						for i := range all {
+							require.True(t, seen[event(i)])
+						}
+						assert.Positive(t, m.taken.time)
+						assert.Positive(t, m.taken.cpu)
+						assert.GreaterOrEqual(t, m.taken.allocs, 1.0)
+						assert.GreaterOrEqual(t, m.taken.bytes, float64(sizes[0].bytes))
+					}
+				})
+			}
+		})
+	}
+}
+
+// TestContest runs some workloads, tiny.
+func TestContest(t *testing.T) {
+	var report, progress bytes.Buffer
+	plot := t.TempDir() + "/plot.svg"
+	require.NoError(t, run(t.Context(), []string{
+		"-rounds", "1", "-scale", "0.01", "-devserver", "../../devserver", "-plot", plot,
+		"-only", "Streaming: Publish, 120 B|16 workers|100 subjects|idle",
+	}, &report, &progress))
+	for _, want := range []string{
+		"| `Publish`, 120 B | <= 10 allocations | ",
+		"| watermill | ",
+		"| 100 subjects and listeners against one | ",
+		"| idle listener | <= 2 goroutines | ",
+	} {
+		assert.Contains(t, report.String(), want)
+	}
+	assert.NotContains(t, report.String(), "NaN")
+	assert.Equal(t, 4, strings.Count(progress.String(), "\n"), "one line for each workload")
+}
+
+func TestMeasuredGoals(t *testing.T) {
+	costs := func(time, allocs float64) []sample {
+		return []sample{{time: time, allocs: allocs}, {time: time + 1, allocs: allocs}, {time: 1000 * time, allocs: allocs}}
+	}
+	r := results{"w": {us: costs(50, 10.1), raw: costs(100, 12)}}
+	for name, test := range map[string]struct {
+		figure  figure
+		limit   float64
+		atLeast bool
+		value   float64
+		met     bool
+	}{
+		"ratio of medians":         {timeRatio, 0.5, false, 51.0 / 101, true},
+		"too slow":                 {timeRatio, 0.49, false, 51.0 / 101, false},
+		"faster":                   {faster, 1.9, true, 101.0 / 51, true},
+		"not as much faster":       {faster, 2, true, 101.0 / 51, false},
+		"a tenth of an allocation": {allocations, 10, false, 10.1, true},
+		"one too many":             {allocations, 9, false, 10.1, false},
+		"fewer":                    {allocsMore, 0, false, -1.9, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			value, met := goal{workload: "w", entrant: us, of: raw, figure: test.figure, limit: test.limit, atLeast: test.atLeast}.measured(r)
+			assert.InDelta(t, test.value, value, 0.001)
+			assert.Equal(t, test.met, met)
+		})
+	}
+}
+
+func TestPayloadSizes(t *testing.T) {
+	for _, size := range sizes {
+		data, err := plainJSON{}.Encode(newTicket(size.bytes))
+		require.NoError(t, err)
+		assert.Len(t, data, size.bytes)
+	}
+}

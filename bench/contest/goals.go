@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"math"
+)
+
+// goal is a figure to be reached.
+type goal struct {
+	what     string // is measured
+	workload string
+	entrant  string
+	of       string // compared to this entrant
+	figure   figure
+	limit    float64
+	atLeast  bool   // the limit is the least, not the most
+	reason   string // why it is missed, where it is
+}
+
+// figure computes a goal's figure from the samples of an entrant and of the one
+// whom it is compared to.
+type figure struct {
+	unit string
+	of   func(mine, other []sample) float64
+}
+
+func ratioOf(unit string, value func(sample) float64) figure {
+	return figure{unit, func(mine, other []sample) float64 { return median(mine, value) / median(other, value) }}
+}
+
+func timeOf(s sample) float64   { return s.time }
+func cpuOf(s sample) float64    { return s.cpu }
+func allocsOf(s sample) float64 { return s.allocs }
+func bytesOf(s sample) float64  { return s.bytes }
+
+func extraOf(name string) func(sample) float64 {
+	return func(s sample) float64 { return s.extra[name] }
+}
+
+var (
+	timeRatio   = ratioOf("of the time", timeOf)
+	cpuRatio    = ratioOf("of the CPU", cpuOf)
+	bytesRatio  = ratioOf("of the bytes allocated", bytesOf)
+	allocsRatio = ratioOf("of the allocations", allocsOf)
+	p50Ratio    = ratioOf("of the p50", extraOf(p50))
+	faster      = figure{"times faster", func(mine, other []sample) float64 { return median(other, timeOf) / median(mine, timeOf) }}
+	allocations = figure{"allocations", func(mine, _ []sample) float64 { return median(mine, allocsOf) }}
+	allocsMore  = figure{"allocations more", func(mine, other []sample) float64 { return median(mine, allocsOf) - median(other, allocsOf) }}
+)
+
+// slack is how many allocations of an event count as none: pings, timers and the
+// connection allocate now and then, too.
+const slack = 0.2
+
+// measured returns the goal's figure, and whether it is reached.
+func (g goal) measured(r results) (value float64, met bool) {
+	mine, other := r[g.workload][g.entrant], r[g.workload][g.of]
+	value = g.figure.of(mine, other)
+	limit := g.limit
+	if g.figure.unit == allocations.unit || g.figure.unit == allocsMore.unit {
+		limit += slack
+	}
+	if g.atLeast {
+		return value, value >= limit
+	}
+	// As it is told: two digits.
+	return value, math.Round(value*100)/100 <= limit
+}
+
+func (g goal) limitText() string {
+	if g.atLeast {
+		return fmt.Sprintf(">= %.3g %s", g.limit, g.figure.unit)
+	}
+	return fmt.Sprintf("<= %.3g %s", g.limit, g.figure.unit)
+}
+
+// goals are those of the project, all of what one contestant costs compared to another.
+func goals() []goal {
+	const (
+		stan120, stan16K         = "NATS Streaming: Publish, 120 B", "NATS Streaming: Publish, 16 KiB"
+		pipe120, pipe1K          = "NATS Streaming: pipelined, 120 B", "NATS Streaming: pipelined, 1 KiB"
+		recv120, recv1K, recv16K = "NATS Streaming: receive, 120 B", "NATS Streaming: receive, 1 KiB", "NATS Streaming: receive, 16 KiB"
+		jsPub, jsPipe, jsRecv    = "JetStream: Publish, 120 B", "JetStream: pipelined, 120 B", "JetStream: receive, 120 B"
+	)
+	all := []goal{
+		{"`Publish`, 120 B", stan120, us, raw, timeRatio, 1.03, false, ""},
+		{"`Publish`, 120 B", stan120, us, raw, cpuRatio, 1, false, ""},
+		{"`Publish`, 120 B", stan120, us, raw, allocations, 10, false, ""},
+		{"`Publish`, 16 KiB", stan16K, us, raw, bytesRatio, 0.55, false, ""},
+	}
+	for _, way := range []struct{ what, entrant string }{{"`PublishAll`", us}, {"`PublishAsync`", usAsync}} {
+		all = append(all,
+			goal{way.what + ", 120 B", pipe120, way.entrant, raw, timeRatio, 1, false, ""},
+			goal{way.what + ", 120 B", pipe120, way.entrant, raw, cpuRatio, 0.85, false, ""},
+			goal{way.what + ", 120 B", pipe120, way.entrant, raw, allocations, 10, false, ""},
+			goal{way.what + ", 1 KiB", pipe1K, way.entrant, raw, timeRatio, 0.85, false, ""},
+			goal{way.what + ", 1 KiB", pipe1K, way.entrant, raw, cpuRatio, 0.60, false, ""},
+		)
+	}
+	all = append(all,
+		goal{"`PublishAll` against a loop of `Publish`, memory store", loopMemory, us, loop, faster, 25, true, ""},
+		goal{"`PublishAll` against a loop of `Publish`, file store", loopFile, us, loop, faster, 80, true, ""},
+	)
+	for _, size := range []struct {
+		name, workload string
+		limit          float64
+	}{{"120 B", recv120, 0.8}, {"1 KiB", recv1K, 0.5}, {"16 KiB", recv16K, 0.35}} {
+		all = append(all,
+			goal{"listener, 1024 in flight, " + size.name, size.workload, us, raw, timeRatio, size.limit, false, ""},
+			goal{"listener, 1024 in flight, " + size.name, size.workload, us, raw, allocations, 11, false, ""},
+		)
+	}
+	return append(all,
+		goal{"listener, encoding/json chosen as codec", recv120, usPlain, raw, timeRatio, 1.05, false, ""},
+		goal{"listener, encoding/json chosen as codec", recv120, usPlain, raw, allocsMore, 0, false, ""},
+		goal{"handler of 1 ms, 16 workers, ordered by key", slow, us, raw, faster, 12, true, ""},
+		goal{"latency from `Publish` to handler", latency, us, raw, p50Ratio, 1.05, false, ""},
+		goal{"100 subjects and listeners against one", fanOut, hundred, one, timeRatio, 1.10, false, ""},
+		goal{"replay of 1,000,000 against 10,000", replay, million, tenK, timeRatio, 1.15, false, ""},
+		goal{"idle listener", idle, us, us, figure{"goroutines", func(mine, _ []sample) float64 { return median(mine, extraOf(routines)) }}, 2, false, ""},
+		goal{"idle listener", idle, us, us, figure{"KiB", func(mine, _ []sample) float64 { return median(mine, extraOf(memory)) / 1024 }}, 10, false, ""},
+		goal{"JetStream `Publish`", jsPub, us, raw, timeRatio, 1.03, false, ""},
+		goal{"JetStream `Publish`", jsPub, us, raw, allocsMore, 0, false, ""},
+		goal{"JetStream `PublishAll`", jsPipe, us, raw, timeRatio, 1, false, ""},
+		goal{"JetStream `PublishAll`", jsPipe, us, raw, allocsMore, 0, false, ""},
+		goal{"JetStream listener", jsRecv, us, raw, timeRatio, 0.8, false, ""},
+		goal{"JetStream listener", jsRecv, us, raw, allocsMore, 0, false, ""},
+		goal{"watermill-nats v1, publish", stan120, us, millName, timeRatio, 0.9, false, ""},
+		goal{"watermill-nats v1, receive", recv120, us, millName, faster, 9, true, ""},
+		goal{"watermill-nats v1, receive", recv120, us, millName, allocsRatio, 1.0 / 15, false, ""},
+	)
+}

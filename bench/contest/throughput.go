@@ -1,0 +1,123 @@
+package main
+
+import "fmt"
+
+// Names of entrants, as the goals have them.
+const (
+	raw      = "raw"
+	rawAgain = "raw once more" // the noise
+	us       = "ours"
+	usAsync  = "ours, PublishAsync"
+	usPlain  = "ours, encoding/json"
+	millName = "watermill"
+)
+
+// transports and who takes part on each.
+var transports = []struct {
+	name        string
+	contestants []contestant
+}{
+	{"NATS Streaming", []contestant{
+		{raw, 1, connectRawStan},
+		{rawAgain, 1, connectRawStan},
+		{us, 1, connectOursStan},
+		{usAsync, 1, connectOursAsync},
+		{usPlain, 1, connectOursPlain},
+		{millName, 5, connectMillStan},
+	}},
+	{"JetStream", []contestant{
+		{raw, 1, connectRawJetStream},
+		{rawAgain, 1, connectRawJetStream},
+		{us, 1, connectOursJetStream},
+		{millName, 5, connectMillJetStream},
+	}},
+}
+
+// throughput is publishing and receiving as fast as possible.
+func throughput() []workload {
+	all := make([]workload, 0, 3*len(sizes)*len(transports))
+	for _, t := range transports {
+		for i, size := range sizes {
+			e := newTicket(size.bytes)
+			all = append(all,
+				publishing(fmt.Sprintf("%s: Publish, %s", t.name, size.name), e, []int{2000, 1800, 1000}[i], t.contestants),
+				pipelining(fmt.Sprintf("%s: pipelined, %s", t.name, size.name), e, []int{30_000, 20_000, 3000}[i], t.contestants),
+				receiving(fmt.Sprintf("%s: receive, %s", t.name, size.name), e, []int{30_000, 20_000, 3000}[i], t.contestants),
+			)
+		}
+	}
+	return all
+}
+
+// among leaves those out that do nothing of their own in a workload.
+func among(all []contestant, without ...string) []contestant {
+	var some []contestant
+	for _, c := range all {
+		keep := true
+		for _, name := range without {
+			keep = keep && c.name != name
+		}
+		if keep {
+			some = append(some, c)
+		}
+	}
+	return some
+}
+
+// each makes an entrant of each contestant, whose round is called with a link and a number of events.
+func each(l *lab, contestants []contestant, n int, ready func(link, int) error, round func(*meter, link, int) error) ([]entrant, error) {
+	entrants := make([]entrant, 0, len(contestants))
+	for _, c := range contestants {
+		k, err := l.open(c)
+		if err != nil {
+			return nil, err
+		}
+		n := l.events(n / c.slower)
+		if err := ready(k, n); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		entrants = append(entrants, entrant{c.name, raw, func(m *meter) error { return round(m, k, n) }})
+	}
+	return entrants, nil
+}
+
+func nothing(link, int) error { return nil }
+
+// publishing waits for each event to be stored.
+func publishing(name string, e ticket, n int, contestants []contestant) workload {
+	return workload{name: name, prepare: func(l *lab) ([]entrant, error) {
+		return each(l, among(contestants, usAsync, usPlain), n, nothing, func(m *meter, k link, n int) error {
+			m.start()
+			defer m.stop(n)
+			for range n {
+				if err := k.publish(l.ctx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}}
+}
+
+// pipelining waits for all of them to be.
+func pipelining(name string, e ticket, n int, contestants []contestant) workload {
+	return workload{name: name, prepare: func(l *lab) ([]entrant, error) {
+		return each(l, among(contestants, usPlain), n, nothing, func(m *meter, k link, n int) error {
+			m.start()
+			defer m.stop(n)
+			return k.pipeline(l.ctx, n, func(int) ticket { return e })
+		})
+	}}
+}
+
+// receiving handles what is stored.
+func receiving(name string, e ticket, n int, contestants []contestant) workload {
+	return workload{name: name, prepare: func(l *lab) ([]entrant, error) {
+		fill := func(k link, n int) error { return k.pipeline(l.ctx, n, func(int) ticket { return e }) }
+		return each(l, among(contestants, usAsync), n, fill, func(m *meter, k link, n int) error {
+			return k.receive(l.ctx, reception{
+				n: n, begin: m.start, handle: func(ticket) {}, done: func() { m.stop(n) },
+			})
+		})
+	}}
+}

@@ -68,6 +68,28 @@ func with[T any](e T, change func(*T)) T {
 	return e
 }
 
+func TestVersionedEvents(t *testing.T) {
+	t.Parallel()
+	versioned := make(map[subjects.Subject]bool) // and whether it begins its entity
+	for _, e := range events.Catalogue() {
+		if _, ok := e.(events.Versioned); ok {
+			b, ok := e.(events.Beginner)
+			versioned[e.Subject()] = ok && b.BeginsEntity()
+		}
+	}
+	require.Equal(t, map[subjects.Subject]bool{
+		subjects.TicketCreated: true, subjects.TicketUpdated: false, subjects.OrderCreated: true, subjects.OrderCancelled: false,
+	}, versioned)
+	for _, e := range []events.Versioned{
+		events.TicketCreated{ID: "x", Version: 7}, events.TicketUpdated{ID: "x", Version: 7, OrderID: "o"},
+		events.OrderCreated{ID: "x", Version: 7, Ticket: events.OrderedTicket{ID: "t"}},
+		events.OrderCancelled{ID: "x", Version: 7, Ticket: events.CancelledTicket{ID: "t"}},
+	} {
+		require.Equal(t, "x", e.EntityID(), "%T", e)
+		require.EqualValues(t, 7, e.EntityVersion(), "%T", e)
+	}
+}
+
 func TestValidateAllocatesNothing(t *testing.T) {
 	e := events.TicketCreated{ID: "t1", UserID: "u1"}
 	require.Zero(t, testing.AllocsPerRun(100, func() { _ = e.Validate() }))

@@ -49,6 +49,15 @@ type OrderedTicket struct {
 // Subject returns [subjects.OrderCreated].
 func (OrderCreated) Subject() subjects.Subject { return subjects.OrderCreated }
 
+// EntityID returns the order's ID.
+func (e OrderCreated) EntityID() string { return e.ID }
+
+// EntityVersion returns the order's version.
+func (e OrderCreated) EntityVersion() int64 { return e.Version }
+
+// BeginsEntity returns true: no event of the order comes before it.
+func (OrderCreated) BeginsEntity() bool { return true }
+
 // Validate returns an error that names each field that may not be published.
 func (e OrderCreated) Validate() error {
 	return errors.Join(
@@ -84,6 +93,12 @@ type CancelledTicket struct {
 
 // Subject returns [subjects.OrderCancelled].
 func (OrderCancelled) Subject() subjects.Subject { return subjects.OrderCancelled }
+
+// EntityID returns the order's ID.
+func (e OrderCancelled) EntityID() string { return e.ID }
+
+// EntityVersion returns the order's version.
+func (e OrderCancelled) EntityVersion() int64 { return e.Version }
 
 // Validate returns an error that names each field that may not be published.
 func (e OrderCancelled) Validate() error {

@@ -18,6 +18,15 @@ type TicketCreated struct {
 // Subject returns [subjects.TicketCreated].
 func (TicketCreated) Subject() subjects.Subject { return subjects.TicketCreated }
 
+// EntityID returns the ticket's ID.
+func (e TicketCreated) EntityID() string { return e.ID }
+
+// EntityVersion returns the ticket's version.
+func (e TicketCreated) EntityVersion() int64 { return e.Version }
+
+// BeginsEntity returns true: no event of the ticket comes before it.
+func (TicketCreated) BeginsEntity() bool { return true }
+
 // Validate returns an error that names each field that may not be published.
 func (e TicketCreated) Validate() error {
 	return errors.Join(
@@ -40,6 +49,12 @@ type TicketUpdated struct {
 
 // Subject returns [subjects.TicketUpdated].
 func (TicketUpdated) Subject() subjects.Subject { return subjects.TicketUpdated }
+
+// EntityID returns the ticket's ID.
+func (e TicketUpdated) EntityID() string { return e.ID }
+
+// EntityVersion returns the ticket's version.
+func (e TicketUpdated) EntityVersion() int64 { return e.Version }
 
 // Validate returns an error that names each field that may not be published.
 func (e TicketUpdated) Validate() error {

@@ -62,7 +62,7 @@ func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGrou
 	if err != nil {
 		return nil, core.fail(err)
 	}
-	core.typed, err = erase(h, core.options)
+	core.typed, err = erase(h, core.options, core.log)
 	if err != nil {
 		return nil, core.fail(err)
 	}
@@ -70,7 +70,10 @@ func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGrou
 }
 
 // erase makes what the core can work with from what depends on T.
-func erase[T events.Event](h Handler[T], o options) (typed, error) {
+func erase[T events.Event](h Handler[T], o options, log *slog.Logger) (typed, error) {
+	if o.versions != nil {
+		h = ordered(h, o.versions, log)
+	}
 	pool := sync.Pool{New: func() any { return new(T) }}
 	release := func(event any) {
 		v, _ := event.(*T)
@@ -102,6 +105,12 @@ func erase[T events.Event](h Handler[T], o options) (typed, error) {
 			v, _ := event.(*T)
 			return invoke(ctx, *v, d)
 		}
+	}
+	if o.versions != nil {
+		if err := o.checkVersions(any(new(T)), reflect.TypeFor[T]()); err != nil {
+			return t, err
+		}
+		t.handle = oneAtATime(o.versions, t.handle)
 	}
 	if _, ok := any(new(T)).(events.Validator); o.validate && !ok {
 		return t, fmt.Errorf("%w option Validate: %v has no method Validate, so that it would have no effect", client.ErrInvalid, reflect.TypeFor[T]())

@@ -29,6 +29,7 @@ type options struct {
 	validate     bool
 	key          any // func(T) string
 	middleware   []Middleware
+	versions     VersionStore // nil: in whatever order they come
 }
 
 const (

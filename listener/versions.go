@@ -1,0 +1,135 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/transport"
+)
+
+// ErrVersionGap means that an event can't be applied yet, since one before it of its
+// entity has not been.
+var ErrVersionGap = errors.New("version gap")
+
+// NoVersion is the version of an entity of which no event was applied.
+const NoVersion int64 = -1
+
+// VersionStore remembers which version of each entity was applied last. It belongs
+// to one service, whose listeners of an entity's several subjects share it, and lasts
+// as long as what the service makes of the events: a table of the same database, or
+// [MemoryVersions]. Entities of two kinds that may have the same ID need a store
+// each. Its methods are called by several goroutines; within a process, by one at a
+// time for an entity.
+//
+// Both get the handler's context: a transaction that a [Middleware] begins and puts
+// into it is there for the handler and for the store. Then what the handler does
+// and the version stand or fall together. Without one, an event whose handler has
+// succeeded runs again if its version could not be set, as after a crash between the
+// two, so that the handler has to bear it.
+type VersionStore interface {
+	// AppliedVersion returns the version that was applied last, or NoVersion.
+	AppliedVersion(ctx context.Context, entityID string) (int64, error)
+
+	// SetAppliedVersion is called once the handler has succeeded: version was applied,
+	// after previous, which is NoVersion or what AppliedVersion returned. Where the
+	// members of a queue group are several processes, it has to return an error when
+	// another one was applied meanwhile ("where version = previous" changed no row):
+	// the event is tried again then, and the transaction undoes what the handler did.
+	SetAppliedVersion(ctx context.Context, entityID string, previous, version int64) error
+}
+
+// InVersionOrder applies the events of each entity exactly in the order of their
+// versions, each once, though they arrive delayed, doubled or out of order. T has to
+// be an events.Versioned, or New refuses it.
+//
+//   - An event is handled when the version before its own was applied last, and one
+//     that begins its entity ([events.Beginner]) also when none was.
+//   - One of that version or an older one is acknowledged and not handled.
+//   - One that is ahead fails with [ErrVersionGap], is tried again like any event that
+//     fails, and so until the missing one has come, or its attempts are used up.
+//
+// What is ahead takes room meanwhile: when as many events as [MaxInFlight] wait for
+// one on their own subject, it comes no sooner than they are given up. A listener that
+// begins later than the entities ([StartAt]) would wait for what it never gets; put
+// their versions into the store first.
+//
+// Two events of one entity are never handled at the same time in a process: with
+// [Concurrency] the second waits for the first, within its [HandlerTimeout]. The
+// store sees to that where there are several processes. It can't be combined with
+// [ManualAck], nor with [OrderingKey], which would keep a missing event behind those
+// that wait for it.
+func InVersionOrder(store VersionStore) Option {
+	return func(o *options) error {
+		if store == nil {
+			return fmt.Errorf("%w option InVersionOrder: its store is nil; NewMemoryVersions makes one", transport.ErrInvalid)
+		}
+		if !reflect.ValueOf(store).Comparable() {
+			return fmt.Errorf("%w option InVersionOrder: its store, a %T, can't be told from another one; use a pointer", transport.ErrInvalid, store)
+		}
+		if o.versions != nil {
+			return fmt.Errorf("%w option InVersionOrder: given twice", transport.ErrInvalid)
+		}
+		o.versions = store
+		return nil
+	}
+}
+
+// checkVersions returns why the events of a type can't be put in version order.
+func (o *options) checkVersions(event any, name reflect.Type) error {
+	_, versioned := event.(events.Versioned)
+	switch {
+	case !versioned:
+		return fmt.Errorf("%w option InVersionOrder: %v has no methods EntityID and EntityVersion (events.Versioned); give it both, or leave the option out",
+			client.ErrInvalid, name)
+	case o.manualAck:
+		return fmt.Errorf("%w options InVersionOrder and ManualAck: a version is set when the handler has succeeded, which with ManualAck its return does not say",
+			client.ErrInvalid)
+	case o.key != nil:
+		return fmt.Errorf("%w options InVersionOrder and OrderingKey: the key would keep a missing event behind those that wait for it; "+
+			"leave it out, the events of an entity are in order without it", client.ErrInvalid)
+	}
+	return nil
+}
+
+// ordered makes a handler apply events in version order.
+func ordered[T events.Event](h Handler[T], store VersionStore, log *slog.Logger) Handler[T] {
+	return func(ctx context.Context, event T, d Delivery) error {
+		e, _ := any(&event).(events.Versioned)
+		id, version := e.EntityID(), e.EntityVersion()
+		if id == "" || version < 0 {
+			return fmt.Errorf("event of entity %q with version %d: it has no place in version order", id, version)
+		}
+		last, err := store.AppliedVersion(ctx, id)
+		if err != nil {
+			return fmt.Errorf("version applied last of %q: %w", id, err)
+		}
+		switch {
+		case last != NoVersion && version <= last:
+			log.Debug("event acknowledged unhandled: its version, or a later one, was applied before",
+				slog.Uint64("sequence", d.Sequence), slog.String("entity", id), slog.Int64("version", version), slog.Int64("applied", last))
+			return nil
+		case last == NoVersion && begins(e):
+		case last == NoVersion:
+			return fmt.Errorf("%w: version %d of %q, of which none was applied: the event that begins it is missing", ErrVersionGap, version, id)
+		case last != version-1:
+			return fmt.Errorf("%w: version %d of %q, of which %d was applied last: %d is missing", ErrVersionGap, version, id, last, last+1)
+		}
+		if err := h(ctx, event, d); err != nil {
+			return err
+		}
+		if err := store.SetAppliedVersion(ctx, id, last, version); err != nil {
+			return fmt.Errorf("event handled, but that version %d of %q was applied could not be noted: %w", version, id, err)
+		}
+		return nil
+	}
+}
+
+func begins(e events.Versioned) bool {
+	b, ok := e.(events.Beginner)
+	return ok && b.BeginsEntity()
+}

@@ -81,7 +81,8 @@ func TestVersionedEvents(t *testing.T) {
 		subjects.TicketCreated: true, subjects.TicketUpdated: false, subjects.OrderCreated: true, subjects.OrderCancelled: false,
 	}, versioned)
 	for _, e := range []events.Versioned{
-		events.TicketCreated{ID: "x", Version: 7}, events.TicketUpdated{ID: "x", Version: 7, OrderID: "o"},
+		events.TicketCreated{ID: "x", Version: 7},
+		events.TicketUpdated{ID: "x", Version: 7, OrderID: "o"},
 		events.OrderCreated{ID: "x", Version: 7, Ticket: events.OrderedTicket{ID: "t"}},
 		events.OrderCancelled{ID: "x", Version: 7, Ticket: events.CancelledTicket{ID: "t"}},
 	} {

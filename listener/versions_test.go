@@ -102,6 +102,7 @@ func ticket(version int64) events.TicketUpdated {
 func TestVersionOrder(t *testing.T) {
 	t.Parallel()
 	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
 		r := newReplica()
 		c, stop := service(t, broker, "replica-1", r, listener.InVersionOrder(listener.NewMemoryVersions()))
 		defer stop()
@@ -130,10 +131,11 @@ func TestVersionOrderWhateverComes(t *testing.T) {
 	t.Parallel()
 	const tickets, versions = 6, 12
 	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
-		random := rand.New(rand.NewPCG(seed, 0))   //nolint:gosec // a test that can be repeated
-		failures := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // as above
+		random := rand.New(rand.NewPCG(seed, 0))
+		failures := rand.New(rand.NewPCG(seed, 1))
 		r := newReplica()
 		r.fail = func() bool { return failures.IntN(20) == 0 }
 		store := listener.NewMemoryVersions()
@@ -207,6 +209,7 @@ func TestStoreThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			brokers(t, func(t *testing.T, broker *memory.Broker) {
+				t.Helper()
 				test := test
 				test.store = &failing{listener.NewMemoryVersions(), test.store.get, test.store.set}
 				r := newReplica()
@@ -279,6 +282,7 @@ func (s *shared) inTransaction(next listener.Invocation) listener.Invocation {
 func TestVersionInTheHandlersTransaction(t *testing.T) {
 	t.Parallel()
 	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
 		r, s := newReplica(), &shared{versions: make(map[string]int64)}
 		c, stop := service(t, broker, "replica-1", r, listener.InVersionOrder(s), listener.Use(s.inTransaction), listener.Concurrency(4))
 		defer stop()
@@ -298,6 +302,7 @@ func TestVersionInTheHandlersTransaction(t *testing.T) {
 func TestWaitForAnEntityEnds(t *testing.T) {
 	t.Parallel()
 	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
 		slow, err := client.Build(t.Context(), "ticketing", "slow", "nats://none", client.Transport(broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
 		require.NoError(t, err)
 		store, begun, held := listener.NewMemoryVersions(), make(chan struct{}, 1), make(chan struct{})
@@ -349,7 +354,7 @@ func TestEventWithoutAPlace(t *testing.T) {
 }
 
 // odd is a store that can't be compared.
-type odd struct{ versions map[string]int64 }
+type odd struct{ _ []int64 }
 
 func (odd) AppliedVersion(context.Context, string) (int64, error)         { return 0, nil }
 func (odd) SetAppliedVersion(context.Context, string, int64, int64) error { return nil }
@@ -357,7 +362,7 @@ func (odd) SetAppliedVersion(context.Context, string, int64, int64) error { retu
 func TestVersionOrderThatCantBeIsRefused(t *testing.T) {
 	t.Parallel()
 	c, _ := build(t, &fakeconn.Conn{})
-	store := listener.NewMemoryVersions()
+	store, other := listener.NewMemoryVersions(), listener.NewMemoryVersions()
 	refused := func(text string, opts ...listener.Option) {
 		t.Helper()
 		_, err := listener.New(c, "g", func(context.Context, events.TicketUpdated, listener.Delivery) error { return nil }, opts...)
@@ -365,7 +370,7 @@ func TestVersionOrderThatCantBeIsRefused(t *testing.T) {
 		require.ErrorContains(t, err, text)
 	}
 	refused("option InVersionOrder: its store is nil", listener.InVersionOrder(nil))
-	refused("option InVersionOrder: given twice", listener.InVersionOrder(store), listener.InVersionOrder(store))
+	refused("option InVersionOrder: given twice", listener.InVersionOrder(store), listener.InVersionOrder(other))
 	refused("option InVersionOrder: its store, a listener_test.odd, can't be told from another one; use a pointer", listener.InVersionOrder(odd{}))
 	refused("options InVersionOrder and ManualAck", listener.InVersionOrder(store), listener.ManualAck())
 	refused("options InVersionOrder and OrderingKey", listener.InVersionOrder(store), listener.Concurrency(2),

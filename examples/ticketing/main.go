@@ -6,7 +6,8 @@
 //	go run ./examples/ticketing
 //
 // It connects to NATS_URL (default nats://localhost:4222), cluster
-// NATS_CLUSTER_ID (default ticketing). The exit status is 0 when the story came to
+// NATS_CLUSTER_ID (default ticketing), over what NATS_TRANSPORT says: streaming
+// (default) or jetstream. The exit status is 0 when the story came to
 // its end.
 package main
 
@@ -98,8 +99,16 @@ func tell(ctx context.Context, p *platform.Platform, j *journal) error {
 
 // connect gives a member a client of its own.
 func connect(ctx context.Context, member string) (*client.Client, error) {
+	var opts []client.Option
+	switch name := os.Getenv("NATS_TRANSPORT"); name {
+	case "", "streaming":
+	case "jetstream":
+		opts = append(opts, client.JetStream())
+	default:
+		return nil, fmt.Errorf("NATS_TRANSPORT %q: use streaming or jetstream", name)
+	}
 	return client.Build(ctx,
 		cmp.Or(os.Getenv("NATS_CLUSTER_ID"), client.DefaultClusterID),
 		client.ID("example-"+member), // known again when the program runs again
-		cmp.Or(os.Getenv("NATS_URL"), client.DefaultURL))
+		cmp.Or(os.Getenv("NATS_URL"), client.DefaultURL), opts...)
 }

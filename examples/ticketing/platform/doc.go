@@ -14,10 +14,13 @@
 // database, and any number of members share it: they form a queue group, so that
 // each event is handled by one of them.
 //
-// Two rules make the services sound though an event may come twice, late or
+// Three rules make the services sound though an event may come twice, late or
 // before an older one:
 //
-//   - What a handler has done it recognises, and does not do again.
+//   - The events of a ticket, and of an order, are handled in the order of their
+//     versions, each once, whatever subjects they come on ([listener.InVersionOrder]).
+//   - What a handler has done it recognises, and does not do again: it may have
+//     ended before that was written down.
 //   - A change of state and the event that tells of it are written down together
 //     (outbox.go), and the event is published, again if need be, until the server
 //     has stored it.

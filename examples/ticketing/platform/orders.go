@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/listener"
 )
 
 // What may keep someone from a ticket.
@@ -19,7 +20,8 @@ var (
 // that it need not ask the tickets service, and cancels what is not paid for in
 // time.
 type Orders struct {
-	window time.Duration // to pay
+	window   time.Duration            // to pay
+	versions *listener.MemoryVersions // how far it has come with each ticket
 
 	mu        sync.Mutex
 	tickets   map[string]events.TicketUpdated // the replica, by the ticket's ID
@@ -32,10 +34,11 @@ type Orders struct {
 // NewOrders returns the service without an order.
 func NewOrders(window time.Duration) *Orders {
 	return &Orders{
-		window:  window,
-		tickets: make(map[string]events.TicketUpdated),
-		orders:  make(map[string]*events.OrderCreated),
-		taken:   make(map[string]bool),
+		window:   window,
+		versions: listener.NewMemoryVersions(),
+		tickets:  make(map[string]events.TicketUpdated),
+		orders:   make(map[string]*events.OrderCreated),
+		taken:    make(map[string]bool),
 	}
 }
 
@@ -43,8 +46,9 @@ func NewOrders(window time.Duration) *Orders {
 func (*Orders) Name() string { return "example-orders" }
 
 func (s *Orders) parts() []part {
+	inOrder := listener.InVersionOrder(s.versions)
 	return []part{
-		on(s.ticketCreated), on(s.ticketUpdated), on(s.expirationComplete), on(s.paymentCreated),
+		on(s.ticketCreated, inOrder), on(s.ticketUpdated, inOrder), on(s.expirationComplete), on(s.paymentCreated),
 		&s.created, &s.cancelled,
 	}
 }
@@ -81,23 +85,14 @@ func (s *Orders) Status(orderID string) events.OrderStatus {
 }
 
 func (s *Orders) ticketCreated(e events.TicketCreated) error {
-	s.replicate(events.TicketUpdated{ID: e.ID, Version: e.Version, Title: e.Title, Price: e.Price, UserID: e.UserID})
-	return nil
+	return s.ticketUpdated(events.TicketUpdated{ID: e.ID, Version: e.Version, Title: e.Title, Price: e.Price, UserID: e.UserID})
 }
 
 func (s *Orders) ticketUpdated(e events.TicketUpdated) error {
-	s.replicate(e)
-	return nil
-}
-
-// replicate takes over what is newer than the replica, and leaves what came
-// before or was overtaken: each event has the whole ticket in it.
-func (s *Orders) replicate(t events.TicketUpdated) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known, ok := s.tickets[t.ID]; !ok || known.Version < t.Version {
-		s.tickets[t.ID] = t
-	}
+	s.tickets[e.ID] = e
+	return nil
 }
 
 func (s *Orders) expirationComplete(e events.ExpirationComplete) error {

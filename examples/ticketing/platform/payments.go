@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/listener"
 )
 
 // What may keep someone from paying.
@@ -17,19 +18,24 @@ var (
 
 // Payments is the service that takes the money, unless the order is cancelled.
 type Payments struct {
+	versions *listener.MemoryVersions // how far it has come with each order
+
 	mu      sync.Mutex
 	orders  map[string]events.OrderStatus // by ID
 	created outbox[events.PaymentCreated]
 }
 
 // NewPayments returns the service without an order to pay for.
-func NewPayments() *Payments { return &Payments{orders: make(map[string]events.OrderStatus)} }
+func NewPayments() *Payments {
+	return &Payments{versions: listener.NewMemoryVersions(), orders: make(map[string]events.OrderStatus)}
+}
 
 // Name implements [Service].
 func (*Payments) Name() string { return "example-payments" }
 
 func (s *Payments) parts() []part {
-	return []part{on(s.orderCreated), on(s.orderCancelled), &s.created}
+	inOrder := listener.InVersionOrder(s.versions)
+	return []part{on(s.orderCreated, inOrder), on(s.orderCancelled, inOrder), &s.created}
 }
 
 // Pay pays for an order. Paying again is no error and takes no money.
@@ -53,7 +59,7 @@ func (s *Payments) Pay(orderID string) error {
 func (s *Payments) orderCreated(e events.OrderCreated) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.orders[e.ID] == "" { // else it came before, or its cancellation overtook it
+	if s.orders[e.ID] == "" { // else it came before
 		s.orders[e.ID] = e.Status
 	}
 	return nil

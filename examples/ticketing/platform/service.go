@@ -51,17 +51,22 @@ type part interface {
 }
 
 // handler handles the events of one type.
-type handler[T events.Event] func(event T) error
+type handler[T events.Event] struct {
+	handle  func(event T) error
+	options []listener.Option
+}
 
 // on makes a part of a method that handles events, whose type it finds out.
-func on[T events.Event](h handler[T]) handler[T] { return h }
+func on[T events.Event](handle func(event T) error, opts ...listener.Option) handler[T] {
+	return handler[T]{handle, append(opts, listener.DrainTimeout(Drain))}
+}
 
 func (h handler[T]) open(m Member) (listener.Runner, error) { //nolint:ireturn // implements part
 	return listener.New(m.Client, m.Service.Name(), func(_ context.Context, event T, d listener.Delivery) error {
-		if err := h(event); err != nil {
-			return err // it comes again when the ack wait has passed
+		if err := h.handle(event); err != nil {
+			return err // it comes again
 		}
 		m.Journal.Handled(m, event, d)
 		return nil
-	}, listener.DrainTimeout(Drain))
+	}, h.options...)
 }

@@ -39,31 +39,27 @@ func TestTicketIsReservedOnceAndFreedOnce(t *testing.T) {
 	for range 2 {
 		require.NoError(t, s.orderCancelled(cancelOf(id, "o1")))
 	}
-	require.NoError(t, s.orderCreated(orderOf(id, "o1")), "once more, after the cancellation")
 	assert.Equal(t, []events.TicketUpdated{
 		{ID: id, Version: 1, Title: "concert", Price: 20, UserID: "Ada", OrderID: "o1"},
 		{ID: id, Version: 2, Title: "concert", Price: 20, UserID: "Ada"},
 	}, published(&s.updated))
 }
 
-func TestCancellationOvertakesItsOrder(t *testing.T) {
+func TestOrdersOfOneTicketComeOneAfterAnother(t *testing.T) {
 	s := NewTickets()
 	id := s.Create("concert", 20, "Ada")
-	require.NoError(t, s.orderCancelled(cancelOf(id, "o1")))
-	require.NoError(t, s.orderCreated(orderOf(id, "o1")))
-	assert.Empty(t, published(&s.updated))
-}
-
-func TestSecondOrderWaitsForTheFirstOnesCancellation(t *testing.T) {
-	s := NewTickets()
-	id := s.Create("concert", 20, "Ada")
-	require.NoError(t, s.orderCreated(orderOf(id, "o1")))
-	require.ErrorIs(t, s.orderCreated(orderOf(id, "o2")), errStillReserved)
-	require.NoError(t, s.orderCancelled(cancelOf(id, "o1")))
-	require.NoError(t, s.orderCreated(orderOf(id, "o2")))
+	for _, order := range []string{"o1", "o2", "o3", "o3"} {
+		require.NoError(t, s.orderCreated(orderOf(id, order)))
+	}
+	require.NoError(t, s.orderCancelled(cancelOf(id, "o2")), "which waits")
+	for range 2 {
+		require.NoError(t, s.orderCancelled(cancelOf(id, "o1")))
+	}
 	updates := published(&s.updated)
-	require.Len(t, updates, 3)
-	assert.Equal(t, "o2", updates[2].OrderID)
+	require.Len(t, updates, 2)
+	assert.Equal(t, "o3", updates[1].OrderID)
+	require.NoError(t, s.orderCancelled(cancelOf(id, "o3")))
+	assert.Equal(t, []events.TicketUpdated{{ID: id, Version: 3, Title: "concert", Price: 20, UserID: "Ada"}}, published(&s.updated))
 }
 
 func TestEventsOfAnEarlierRunAreLeft(t *testing.T) {
@@ -76,20 +72,16 @@ func TestEventsOfAnEarlierRunAreLeft(t *testing.T) {
 	assert.Zero(t, due+later)
 }
 
-func TestReplicaTakesTheNewestInWhateverOrderTheyCome(t *testing.T) {
-	created := events.TicketCreated{ID: "t", Title: "concert"}
-	reserved := events.TicketUpdated{ID: "t", Version: 1, OrderID: "o"}
-	free := events.TicketUpdated{ID: "t", Version: 2, Title: "concert, moved"}
-
+func TestOrdersGoByTheReplica(t *testing.T) {
 	s := NewOrders(time.Minute)
 	_, err := s.Place("t", "Bob")
 	require.ErrorIs(t, err, ErrNoTicket)
-	require.NoError(t, s.ticketUpdated(reserved))
+	require.NoError(t, s.ticketCreated(events.TicketCreated{ID: "t", Title: "concert"}))
+	require.NoError(t, s.ticketUpdated(events.TicketUpdated{ID: "t", Version: 1, OrderID: "o"}))
 	_, err = s.Place("t", "Bob")
 	require.ErrorIs(t, err, ErrReserved)
+	free := events.TicketUpdated{ID: "t", Version: 2, Title: "concert, moved"}
 	require.NoError(t, s.ticketUpdated(free))
-	require.NoError(t, s.ticketCreated(created))
-	require.NoError(t, s.ticketUpdated(reserved))
 	assert.Equal(t, free, s.tickets["t"])
 	_, err = s.Place("t", "Bob")
 	require.NoError(t, err)
@@ -152,8 +144,9 @@ func TestMoneyIsTakenOnceAndForLivingOrdersOnly(t *testing.T) {
 	require.NoError(t, s.Pay("o1"))
 	assert.Len(t, published(&s.created), 1)
 
-	require.NoError(t, s.orderCancelled(cancelOf("t", "o2")), "overtakes its order")
 	require.NoError(t, s.orderCreated(orderOf("t", "o2")))
+	require.NoError(t, s.orderCancelled(cancelOf("t", "o2")))
+	require.NoError(t, s.orderCreated(orderOf("t", "o2")), "once more")
 	require.ErrorIs(t, s.Pay("o2"), ErrCancelled)
 	assert.Empty(t, published(&s.created))
 }

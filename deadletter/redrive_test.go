@@ -1,0 +1,470 @@
+package deadletter_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/codec"
+	"github.com/sgtickets/common/deadletter"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/memory"
+)
+
+const (
+	seats   subjects.Subject = "seat:reserved"
+	letters string           = "dead.payments.seat:reserved"
+)
+
+// bench is a broker with events and their dead letters.
+type bench struct {
+	*testing.T
+	broker  *memory.Broker
+	client  *client.Client
+	headers bool
+}
+
+// onBoth runs a test with the broker as either of the two.
+func onBoth(t *testing.T, run func(b *bench)) {
+	t.Helper()
+	for name, as := range map[string]memory.Option{"NATS Streaming": memory.NATSStreaming(), "JetStream": memory.JetStream()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := &bench{T: t, broker: memory.New(as)}
+				b.client = b.connect("test")
+				b.headers = b.client.Session().Conn.Features().Headers
+				run(b)
+			})
+		})
+	}
+}
+
+func (b *bench) connect(id string) *client.Client {
+	b.Helper()
+	c, err := client.Build(b.Context(), "ticketing", id, "", client.Transport(b.broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, c.Close(context.Background())) })
+	return c
+}
+
+func (b *bench) store(subject string, data []byte, header transport.Header) {
+	b.Helper()
+	outcome := make(chan error, 1)
+	m := transport.Message{Subject: subject, Data: data}
+	if b.headers {
+		m.Header = header
+	}
+	b.client.Session().Conn.Publish(m, transport.ReceiptFunc(func(err error) { outcome <- err }))
+	require.NoError(b, <-outcome)
+}
+
+// bury stores an event and, as a listener does, its dead letter.
+func (b *bench) bury(text string, change ...func(*events.DeadLetter)) events.DeadLetter {
+	b.Helper()
+	stored := time.Now()
+	name := strings.ToValidUTF8(text, "?")
+	b.store(string(seats), []byte(text), transport.Header{"ce-id": {name}})
+	d := events.DeadLetter{
+		Original: seats, Group: "payments", Sequence: uint64(len(b.broker.Stored(string(seats)))), Timestamp: stored,
+		Attempts: 3, Error: "broken", FailedAt: time.Now(), Reason: events.DeadLetterExhausted, Data: []byte(text),
+	}
+	if b.headers {
+		d.Header = map[string][]string{"ce-id": {name}, "Nats-Msg-Id": {name}, "Nats-Expected-Last-Sequence": {"1"}}
+	}
+	for _, c := range change {
+		c(&d)
+	}
+	d = events.NewDeadLetter(d)
+	b.write(d)
+	return d
+}
+
+func (b *bench) buryAll(n int) {
+	b.Helper()
+	for i := range n {
+		b.bury(strconv.Itoa(i))
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (b *bench) write(d events.DeadLetter) {
+	b.Helper()
+	data, err := codec.JSON{}.Encode(&d)
+	require.NoError(b, err)
+	b.store(letters, data, nil)
+}
+
+func (b *bench) redrive(opts ...deadletter.Option) (deadletter.Result, error) {
+	b.Helper()
+	return deadletter.Redrive(b.Context(), b.client, "payments", seats, opts...)
+}
+
+// expect fails unless a Redrive has that result, and no error.
+func (b *bench) expect(want deadletter.Result, opts ...deadletter.Option) {
+	b.Helper()
+	got, err := b.redrive(opts...)
+	require.NoError(b, err)
+	require.Equal(b, want, got)
+}
+
+// back returns what was put back: what is stored beyond the first n.
+func (b *bench) back(n int) []string {
+	b.Helper()
+	var texts []string
+	for _, m := range b.broker.Stored(string(seats))[n:] {
+		texts = append(texts, string(m.Data))
+	}
+	return texts
+}
+
+func but(texts ...string) deadletter.Option {
+	return deadletter.Where(func(d events.DeadLetter) bool {
+		return !slices.Contains(texts, string(d.Data))
+	})
+}
+
+func TestPutsBackByteForByte(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.bury("\xff{\"id\"")
+		b.bury("")
+		begun := time.Now()
+		b.expect(deadletter.Result{Redriven: 2})
+		require.Equal(b, 5*time.Second, time.Since(begun))
+		require.Equal(b, []string{"\xff{\"id\"", ""}, b.back(2))
+		for i, m := range b.broker.Stored(string(seats))[2:] {
+			if !b.headers {
+				require.Empty(b, m.Header)
+				continue
+			}
+			require.Equal(b, transport.Header{
+				"ce-id": {[]string{"?{\"id\"", ""}[i]}, deadletter.RedrivenFor: {"payments"},
+			}, m.Header, "what was asked of the broker then is not asked again")
+		}
+		b.expect(deadletter.Result{})
+		require.Len(b, b.back(2), 2)
+	})
+}
+
+func TestNothingThere(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		begun := time.Now()
+		b.expect(deadletter.Result{})
+		require.Equal(b, 2*time.Second, time.Since(begun))
+	})
+}
+
+// TestKeptIsThereForTheNext: what the filter leaves stands in nobody's way, is not
+// lost, and comes once more to a later Redrive only.
+func TestKeptIsThereForTheNext(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		const n = 1000
+		b.buryAll(n)
+		asked := 0
+		begun := time.Now()
+		b.expect(deadletter.Result{Redriven: 10, Kept: n - 10}, deadletter.Where(func(d events.DeadLetter) bool {
+			asked++
+			return d.Sequence > n-10
+		}))
+		require.Equal(b, n, asked, "each is looked at once")
+		require.Less(b, time.Since(begun), 6*time.Second)
+		b.bury("later")
+		b.expect(deadletter.Result{Redriven: 491, Kept: 500}, deadletter.Where(func(d events.DeadLetter) bool { return d.Sequence > 500 }))
+		b.expect(deadletter.Result{Redriven: 500})
+		b.expect(deadletter.Result{})
+		require.Len(b, b.back(n), n+2, "each once, and the later one itself")
+	})
+}
+
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.buryAll(100)
+		b.expect(deadletter.Result{Redriven: 100})
+		for i, text := range b.back(100) {
+			require.Equal(b, strconv.Itoa(i), text)
+		}
+	})
+}
+
+// TestStoredTwice: an event with two dead letters is put back once.
+func TestStoredTwice(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		first, other := b.bury("a"), b.bury("b")
+		first.Attempts++ // by another member, a little later
+		b.write(first)
+		b.write(other)
+		b.expect(deadletter.Result{Redriven: 1, Duplicates: 1, Kept: 2}, but("b"))
+		b.expect(deadletter.Result{Redriven: 1, Duplicates: 1})
+		b.expect(deadletter.Result{})
+		require.Equal(b, []string{"a", "b"}, b.back(2))
+	})
+}
+
+// TestTruncated: what the dead letter could not hold is read from the event's channel.
+func TestTruncated(t *testing.T) {
+	t.Parallel()
+	truncate := func(d *events.DeadLetter) { d.Data, d.Truncated = nil, true }
+	onBoth(t, func(b *bench) {
+		b.bury("large", truncate)
+		b.bury("another's", truncate, func(d *events.DeadLetter) { d.Timestamp = d.Timestamp.Add(-time.Hour) })
+		b.bury("gone", truncate, func(d *events.DeadLetter) { d.Sequence = 99 })
+		got, err := b.redrive()
+		require.Equal(b, deadletter.Result{Redriven: 1, Failed: 2}, got)
+		require.ErrorContains(b, err, "redrive seat:reserved for payments: 2 of 3 could not be put back, the first since: "+
+			"its dead letter holds no data, and the event is not in its channel any more: seat:reserved at sequence 2")
+		require.Equal(b, []string{"large"}, b.back(3))
+		if b.headers {
+			require.Equal(b, []string{"large"}, b.broker.Stored(string(seats))[3].Header["ce-id"])
+		}
+		b.expect(deadletter.Result{Kept: 2}, deadletter.Where(func(events.DeadLetter) bool { return false }))
+	})
+}
+
+// TestCutOff: a Redrive whose connection is lost, or whose context ends, half-way
+// loses nothing, and the next one finishes.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	for name, cut := range map[string]func(b *bench, stop context.CancelFunc){
+		"connection": func(b *bench, _ context.CancelFunc) { go b.broker.DropConnections() },
+		"context":    func(_ *bench, stop context.CancelFunc) { stop() },
+		"client":     func(b *bench, _ context.CancelFunc) { go func() { _ = b.client.Close(context.Background()) }() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(b *bench) {
+				const n = 300
+				b.buryAll(n)
+				ctx, stop := context.WithCancel(b.Context())
+				defer stop()
+				seen := 0
+				first, err := deadletter.Redrive(ctx, b.client, "payments", seats, deadletter.Where(func(events.DeadLetter) bool {
+					seen++
+					if seen == n/2 {
+						cut(b, stop)
+					}
+					time.Sleep(time.Millisecond)
+					return true
+				}))
+				require.Error(b, err)
+				require.Less(b, first.Redriven, n)
+				require.Zero(b, first.Failed)
+
+				b.client = b.connect("another")
+				second, err := b.redrive()
+				require.NoError(b, err)
+				require.Zero(b, second.Failed)
+				times := make(map[string]int)
+				for _, text := range b.back(n) {
+					times[text]++
+				}
+				require.Len(b, times, n, "nothing is lost")
+				doubled := len(b.back(n)) - n
+				require.LessOrEqual(b, doubled, 2, "what was on its way")
+				if b.headers {
+					require.Zero(b, doubled, "the broker recognises what it has")
+				}
+				b.expect(deadletter.Result{})
+			})
+		})
+	}
+}
+
+// TestGoesOnAcrossMembers: what a Redrive has in hand that is killed and never
+// leaves comes to the next one within its ack wait.
+func TestGoesOnAcrossMembers(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.buryAll(50)
+		// It holds all of them, and is silent.
+		dead := b.connect("killed").Session().Conn
+		sub, err := dead.Subscribe(b.Context(), transport.SubscribeConfig{
+			Subject: letters, Durable: deadletter.Group, Group: deadletter.Group, AckWait: 2 * time.Second, MaxInFlight: 50,
+		}, func(transport.Delivery) {})
+		require.NoError(b, err)
+		synctest.Wait()
+		if b.headers {
+			sub.Stop() // JetStream sends to those alone that ask
+		}
+		b.expect(deadletter.Result{Redriven: 50})
+		require.NoError(b, sub.Close(b.Context()))
+	})
+}
+
+func TestLimit(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.buryAll(10)
+		begun := time.Now()
+		b.expect(deadletter.Result{Redriven: 3, Kept: 1}, but("1"), deadletter.Limit(3))
+		require.Less(b, time.Since(begun), time.Second)
+		require.Equal(b, []string{"0", "2", "3"}, b.back(10))
+		b.expect(deadletter.Result{Redriven: 7}, deadletter.Limit(100))
+		require.Len(b, b.back(10), 10)
+	})
+}
+
+// TestRefused: what the broker does not store is not acknowledged.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.buryAll(3)
+		b.broker.RefuseNext()
+		got, err := b.redrive()
+		require.ErrorContains(b, err, "1 of 3 could not be put back, the first since: not stored: refused by the server: on demand")
+		require.ErrorIs(b, err, transport.ErrNotStored)
+		require.Equal(b, deadletter.Result{Redriven: 2, Failed: 1}, got)
+		b.expect(deadletter.Result{Redriven: 1})
+		require.ElementsMatch(b, []string{"0", "1", "2"}, b.back(3))
+	})
+}
+
+// TestWaitsForTheBroker: an outcome that is long in coming is waited for.
+func TestWaitsForTheBroker(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.buryAll(1)
+		b.broker.DelayNext(time.Minute)
+		b.expect(deadletter.Result{Redriven: 1})
+		require.Equal(b, []string{"0"}, b.back(1))
+	})
+}
+
+// TestEnds though every event fails again at once: what is buried after it began
+// is for the next.
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.buryAll(20)
+		b.expect(deadletter.Result{Redriven: 20}, deadletter.Where(func(events.DeadLetter) bool {
+			b.bury("again")
+			return true
+		}))
+		b.expect(deadletter.Result{Redriven: 20})
+	})
+}
+
+// TestWhatIsNoDeadLetter stays where it is, and stops nothing.
+func TestWhatIsNoDeadLetter(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.store(letters, []byte("null"), nil)
+		invalid := b.bury("invalid")
+		invalid.Sequence++
+		b.write(invalid)
+		b.write(events.NewDeadLetter(events.DeadLetter{
+			Original: "c", Group: "payments", Sequence: 1, Timestamp: time.Now(), FailedAt: time.Now(), Reason: events.DeadLetterInvalid,
+		}))
+		got, err := b.redrive()
+		require.Equal(b, deadletter.Result{Redriven: 1, Failed: 2, Kept: 1}, got)
+		require.ErrorContains(b, err, "dead letter 1 is none")
+		got, _ = b.redrive()
+		require.Equal(b, deadletter.Result{Failed: 2, Kept: 1}, got)
+	})
+}
+
+// TestTheGroupGetsItBack: the listener that buried it handles it.
+func TestTheGroupGetsItBack(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.bury(`{"id":"a"}`)
+		b.expect(deadletter.Result{Redriven: 1})
+		ctx, stop := context.WithCancel(b.Context())
+		l, err := listener.New(b.client, "payments", func(_ context.Context, e seat, d listener.Delivery) error {
+			require.Equal(b, "a", e.ID)
+			if d.Sequence == 2 {
+				if b.headers {
+					require.Equal(b, []string{"payments"}, d.Header[deadletter.RedrivenFor])
+				}
+				stop()
+			}
+			return nil
+		})
+		require.NoError(b, err)
+		require.NoError(b, l.Listen(ctx))
+	})
+}
+
+type seat struct {
+	ID string `json:"id"`
+}
+
+func (seat) Subject() subjects.Subject { return seats }
+
+func TestRefuses(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		redrive := func(c *client.Client, group string, subject subjects.Subject, opts ...deadletter.Option) error {
+			_, err := deadletter.Redrive(b.Context(), c, group, subject, opts...)
+			return err
+		}
+		for text, err := range map[string]error{
+			"client: nil":              redrive(nil, "payments", seats),
+			"invalid group":            redrive(b.client, "", seats),
+			"invalid subject":          redrive(b.client, "payments", ">"),
+			"subject of the dead":      redrive(b.client, strings.Repeat("g", 125), subjects.Subject(strings.Repeat("s", 125))),
+			"option: nil":              redrive(b.client, "payments", seats, nil),
+			"option Where: nil":        redrive(b.client, "payments", seats, deadletter.Where(nil)),
+			"option Limit: 0; must be": redrive(b.client, "payments", seats, deadletter.Limit(0)),
+		} {
+			require.ErrorContains(b, err, text)
+			require.ErrorIs(b, err, client.ErrInvalid)
+		}
+		require.NoError(b, b.client.Close(b.Context()))
+		require.ErrorIs(b, redrive(b.client, "payments", seats), transport.ErrClosed)
+		ended, stop := context.WithCancelCause(b.Context())
+		stop(errors.New("enough"))
+		b.client = b.connect("another")
+		_, err := deadletter.Redrive(ended, b.client, "payments", seats)
+		require.ErrorContains(b, err, "enough")
+	})
+}
+
+// FuzzRedrive: whatever is on the dead letters' channel, it is put back or stays.
+func FuzzRedrive(f *testing.F) {
+	whole, _ := codec.JSON{}.Encode(new(events.NewDeadLetter(events.DeadLetter{
+		Original: seats, Group: "payments", Sequence: 1, Timestamp: time.Unix(1, 1), FailedAt: time.Unix(2, 0),
+		Reason: events.DeadLetterInvalid, Data: []byte("x"), Header: map[string][]string{"a": {"b"}},
+	})))
+	f.Add(whole)
+	f.Add([]byte(strings.Replace(string(whole), `"data":"eA=="`, `"truncated":true`, 1)))
+	f.Add([]byte(strings.Replace(string(whole), "payments", "mails", 2)))
+	f.Add([]byte(`{"id":"a/1/1/b","data":"eA=="}`))
+	f.Add([]byte("null"))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			b := &bench{T: t, broker: memory.New(memory.JetStream()), headers: true}
+			b.client = b.connect("test")
+			b.store(letters, payload, nil)
+			var seen events.DeadLetter
+			got, err := b.redrive(deadletter.Where(func(d events.DeadLetter) bool { seen = d; return true }))
+			require.Equal(b, 1, got.Redriven+got.Kept+got.Failed)
+			require.Equal(b, got.Failed > 0, err != nil)
+			require.Len(b, b.back(0), got.Redriven)
+			if got.Redriven > 0 {
+				require.Equal(b, []string{string(seen.Data)}, b.back(0))
+			}
+			if again, _ := b.redrive(); got.Redriven > 0 {
+				require.Equal(b, deadletter.Result{}, again)
+			} else {
+				require.Equal(b, got, again, "it stays")
+			}
+		})
+	})
+}

@@ -286,6 +286,30 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
+// TestEndsBeforeTheOutcome: what was on its way when a Redrive ended is put back by
+// the next one, and is not there twice where the broker recognises what it has.
+func TestEndsBeforeTheOutcome(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.buryAll(3)
+		b.broker.LoseAckOfNext()
+		b.broker.DelayNext(time.Hour) // given up before, it is not stored
+		ctx, stop := context.WithTimeout(b.Context(), time.Minute)
+		defer stop()
+		got, err := deadletter.Redrive(ctx, b.client, "payments", seats)
+		require.ErrorIs(b, err, context.DeadlineExceeded)
+		require.Equal(b, deadletter.Result{Redriven: 1}, got)
+		require.Equal(b, []string{"0", "2"}, b.back(3))
+
+		b.expect(deadletter.Result{Redriven: 2})
+		if b.headers {
+			require.Equal(b, []string{"0", "2", "1"}, b.back(3))
+		} else {
+			require.Equal(b, []string{"0", "2", "0", "1"}, b.back(3))
+		}
+	})
+}
+
 // TestGoesOnAcrossMembers: what a Redrive has in hand that is killed and never
 // leaves comes to the next one within its ack wait.
 func TestGoesOnAcrossMembers(t *testing.T) {

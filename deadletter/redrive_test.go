@@ -242,7 +242,7 @@ func TestTruncated(t *testing.T) {
 func TestCutOff(t *testing.T) {
 	t.Parallel()
 	for name, cut := range map[string]func(b *bench, stop context.CancelFunc){
-		"connection": func(b *bench, _ context.CancelFunc) { go b.broker.DropConnections() },
+		"connection": func(b *bench, _ context.CancelFunc) { go b.broker.EndConnections() },
 		"context":    func(_ *bench, stop context.CancelFunc) { stop() },
 		"client":     func(b *bench, _ context.CancelFunc) { go func() { _ = b.client.Close(context.Background()) }() },
 	} {
@@ -284,6 +284,26 @@ func TestCutOff(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLinkLost: while the connection comes back by itself, one Redrive goes on.
+func TestLinkLost(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		const n = 300
+		b.buryAll(n)
+		seen := 0
+		b.expect(deadletter.Result{Redriven: n}, deadletter.Where(func(events.DeadLetter) bool {
+			seen++
+			if seen%100 == 50 {
+				go b.broker.DropConnections()
+			}
+			time.Sleep(time.Millisecond)
+			return true
+		}))
+		require.Len(b, b.back(n), n)
+		b.expect(deadletter.Result{})
+	})
 }
 
 // TestEndsBeforeTheOutcome: what was on its way when a Redrive ended is put back by

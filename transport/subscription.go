@@ -2,6 +2,8 @@ package transport
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"time"
 )
 
@@ -23,6 +25,25 @@ type SubscribeConfig struct {
 	// delivered before and no handler has begun comes again, here or elsewhere, and is
 	// to be dropped. It must not block.
 	Interrupted func()
+}
+
+// Validate returns an error if a broker that can do what f says can't take s:
+// [ErrUnsupported] for a pattern without wildcards, [ErrInvalid] otherwise.
+func (s SubscribeConfig) Validate(f Features) error {
+	switch err := s.Start.Validate(); {
+	case err != nil:
+		return err
+	case IsPattern(s.Subject) && !f.Wildcards:
+		return fmt.Errorf("%w: this broker has no wildcards, as in %q; subscribe to each subject by its name", ErrUnsupported, s.Subject)
+	case s.AckWait <= 0:
+		return fmt.Errorf("%w ack wait %v: must be positive", ErrInvalid, s.AckWait)
+	case f.AckWaitUnit > 0 && (s.AckWait%f.AckWaitUnit != 0 || s.AckWait/f.AckWaitUnit > math.MaxInt32):
+		return fmt.Errorf("%w ack wait %v: this broker takes 1 to %d times %v", ErrInvalid, s.AckWait, math.MaxInt32, f.AckWaitUnit)
+	case s.MaxInFlight < 1 || s.MaxInFlight > math.MaxInt32:
+		return fmt.Errorf("%w max in flight %d: must be from 1 to %d", ErrInvalid, s.MaxInFlight, math.MaxInt32)
+	default:
+		return nil
+	}
 }
 
 // Subscription is a running subscription. Its methods are safe for concurrent use.

@@ -13,7 +13,6 @@ import (
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
-	"github.com/sgtickets/common/transport/internal/wildcard"
 )
 
 // deadLetters is where dead letters are stored.
@@ -256,5 +255,5 @@ func union(have, more []string) []string {
 // covered reports whether one of the patterns takes all that the subject, which
 // may have wildcards itself, stands for.
 func covered(patterns []string, subject string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool { return wildcard.Covers(pattern, subject) })
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return transport.Covers(pattern, subject) })
 }

@@ -20,7 +20,7 @@ import (
 
 // Subscribe implements [transport.Conn].
 func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliver func(transport.Delivery)) (transport.Subscription, error) {
-	if err := validateSubscription(s); err != nil {
+	if err := s.Validate(c.Features()); err != nil {
 		return nil, err
 	}
 	if err := c.Err(); err != nil {
@@ -61,19 +61,6 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	// what is stored from now on. If the link is cut just now, it is asked again.
 	_, _ = request(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.nc.FlushWithContext(ctx) })
 	return sub, nil
-}
-
-func validateSubscription(s transport.SubscribeConfig) error {
-	switch err := s.Start.Validate(); {
-	case err != nil:
-		return err
-	case s.AckWait <= 0:
-		return fmt.Errorf("%w ack wait %v: must be positive", transport.ErrInvalid, s.AckWait)
-	case s.MaxInFlight < 1:
-		return fmt.Errorf("%w max in flight %d: must be at least 1", transport.ErrInvalid, s.MaxInFlight)
-	default:
-		return nil
-	}
 }
 
 // hold makes sure that a durable without a group has one subscription: two would

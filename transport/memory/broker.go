@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/transport"
-	"github.com/sgtickets/common/transport/internal/wildcard"
 )
 
 // Broker is a broker in process. Make it with [New]. It is safe for concurrent use.
@@ -65,7 +64,7 @@ func (b *Broker) Dialer() transport.Dialer {
 func (b *Broker) channel(name string) *channel {
 	ch, ok := b.channels[name]
 	if !ok {
-		ch = &channel{broker: b, name: name, groups: make(map[groupKey]*group), pattern: wildcard.Is(name)}
+		ch = &channel{broker: b, name: name, groups: make(map[groupKey]*group), pattern: transport.IsPattern(name)}
 		if ch.pattern {
 			ch.gather()
 		}
@@ -93,7 +92,9 @@ type channel struct {
 }
 
 // takes reports whether it is a pattern's, and takes the subject.
-func (ch *channel) takes(subject string) bool { return ch.pattern && wildcard.Covers(ch.name, subject) }
+func (ch *channel) takes(subject string) bool {
+	return ch.pattern && transport.Covers(ch.name, subject)
+}
 
 // gather fills a pattern's channel with what was stored before, oldest first.
 func (ch *channel) gather() {

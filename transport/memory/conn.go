@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/transport"
-	"github.com/sgtickets/common/transport/internal/wildcard"
 )
 
 // conn implements transport.Conn. The broker's lock guards it.
@@ -136,7 +135,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if err := c.broker.validate(s); err != nil {
+	if err := s.Validate(c.Features()); err != nil {
 		return nil, err
 	}
 	b := c.broker
@@ -150,23 +149,6 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 		return nil, err
 	}
 	return sub, nil
-}
-
-func (b *Broker) validate(s transport.SubscribeConfig) error {
-	if wildcard.Is(s.Subject) && !b.options.features.Wildcards {
-		return fmt.Errorf("%w: wildcards, as in %q", transport.ErrUnsupported, s.Subject)
-	}
-	unit := b.options.features.AckWaitUnit
-	switch err := s.Start.Validate(); {
-	case err != nil:
-		return err
-	case s.AckWait <= 0 || unit > 0 && s.AckWait%unit != 0:
-		return fmt.Errorf("%w ack wait %v: must be positive, and a multiple of %v", transport.ErrInvalid, s.AckWait, unit)
-	case s.MaxInFlight < 1:
-		return fmt.Errorf("%w max in flight %d: must be at least 1", transport.ErrInvalid, s.MaxInFlight)
-	default:
-		return nil
-	}
 }
 
 func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -13,12 +12,11 @@ import (
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
-	"github.com/sgtickets/common/transport/internal/wildcard"
 )
 
 // Subscribe implements [transport.Conn].
 func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliver func(transport.Delivery)) (transport.Subscription, error) {
-	if err := validateSubscription(s); err != nil {
+	if err := s.Validate(c.Features()); err != nil {
 		return nil, err
 	}
 	if err := c.Err(); err != nil {
@@ -97,22 +95,6 @@ func explainSubscribe(err error) error {
 	default:
 		return fmt.Errorf("%w: %w", transport.ErrRefused, err)
 	}
-}
-
-func validateSubscription(s transport.SubscribeConfig) error {
-	if err := s.Start.Validate(); err != nil {
-		return err
-	}
-	if wildcard.Is(s.Subject) {
-		return fmt.Errorf("%w: NATS Streaming has no wildcards for channels, as in %q; subscribe to each channel by its name", transport.ErrUnsupported, s.Subject)
-	}
-	if s.AckWait < time.Second || s.AckWait%time.Second != 0 || s.AckWait/time.Second > math.MaxInt32 {
-		return fmt.Errorf("%w ack wait %v: the protocol of NATS Streaming carries whole seconds, 1 to %d", transport.ErrInvalid, s.AckWait, math.MaxInt32)
-	}
-	if s.MaxInFlight < 1 {
-		return fmt.Errorf("%w max in flight %d: must be at least 1", transport.ErrInvalid, s.MaxInFlight)
-	}
-	return nil
 }
 
 // subscription implements [transport.Subscription]. It outlives the sessions in

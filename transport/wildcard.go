@@ -1,11 +1,10 @@
-// Package wildcard tells which subjects a pattern takes: '*' stands for one token
-// between dots, '>' at the end for one or more.
-package wildcard
+package transport
 
 import "strings"
 
-// Is reports whether the subject is a pattern.
-func Is(subject string) bool {
+// IsPattern reports whether the subject is a pattern: '*' stands for one token between
+// dots, '>' at the end for one or more.
+func IsPattern(subject string) bool {
 	for token := range strings.SplitSeq(subject, ".") {
 		if token == "*" || token == ">" {
 			return true

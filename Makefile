@@ -72,7 +72,7 @@ simulate: ## 20,000 seeds of the simulation of NATS Streaming (SEEDS=n; SEED=n f
 	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan
 
 fuzz: ## a minute for each fuzz test
-	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./listener:FuzzPayload; do \
+	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive; do \
 		GOWORK=off go test $${p%%:*} -run '^$$' -fuzz "^$${p##*:}$$" -fuzztime 60s || exit 1; done
 
 lint: ## the linters, on all modules, and that they are tidy

@@ -207,7 +207,7 @@ func (p *pass) decode(d transport.Delivery) (events.DeadLetter, error) {
 func (p *pass) putBack(ctx context.Context, e *event, dead events.DeadLetter) {
 	m, err := p.message(ctx, dead)
 	if err == nil {
-		err = p.session.Window.Enter(ctx)
+		err = p.session.Window.Enter(ctx, nil)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -24,8 +24,9 @@ type core struct {
 	meta    metadata
 	invoke  Invocation // through the middleware; nil: there is none
 
-	waiters sync.Pool // of *waiter
-	flying  flying
+	waiters  sync.Pool // of *waiter
+	pendings sync.Pool // of *Pending, those that only PublishAll sees
+	flying   flying
 }
 
 func newCore(cl *client.Client, subject subjects.Subject, o options) *core {
@@ -33,6 +34,7 @@ func newCore(cl *client.Client, subject subjects.Subject, o options) *core {
 	c := &core{session: s, subject: subject, options: o}
 	c.meta = newMetadata(s.Conn.Features(), cl.ClusterID(), cl.ClientID(), subject, o.codec.ContentType())
 	c.waiters.New = func() any { return newWaiter(s.Window) }
+	c.pendings.New = func() any { return &Pending{core: c} }
 	c.flying.expired = c.timedOut
 	return c
 }
@@ -42,22 +44,19 @@ func (c *core) publish(ctx context.Context, event any, header transport.Header) 
 	w, _ := c.waiters.Get().(*waiter)
 	defer c.waiters.Put(w)
 
-	payload, err := c.encode(w.payload[:0], event)
-	if err != nil {
+	if err := c.encode(w, event); err != nil {
 		return c.notStored(err)
 	}
-	w.payload = payload
 	started := time.Now()
-	if err := c.enter(ctx); err != nil {
+	if err := c.enter(ctx, w); err != nil {
 		return c.notStored(err)
 	}
-	ticket := c.session.Conn.Publish(c.message(payload, header), w)
+	ticket := c.session.Conn.Publish(c.message(w.payload, header), w)
 
 	var timeout <-chan time.Time
 	if _, ok := ctx.Deadline(); !ok {
-		w.timer.Reset(c.options.timeout - time.Since(started))
+		timeout = w.within(c.options.timeout - time.Since(started))
 		defer w.timer.Stop()
-		timeout = w.timer.C
 	}
 	var cause error
 	select {
@@ -72,20 +71,36 @@ func (c *core) publish(ctx context.Context, event any, header transport.Header) 
 	return c.failure(<-w.settled, cause)
 }
 
-// publishAsync returns once the event is on its way. header is what the middleware
-// adds, whose call is told the outcome; nil: none.
-func (c *core) publishAsync(ctx context.Context, event any, through *call, header transport.Header) (*Pending, error) {
-	payload, err := c.encode(nil, event)
-	if err != nil {
-		return nil, c.notStored(err)
+// send returns once the event is on its way, and p is the publish. header is what the
+// middleware adds.
+func (c *core) send(ctx context.Context, event any, p *Pending, header transport.Header) error {
+	w, _ := c.waiters.Get().(*waiter) // for what it has besides
+	defer c.waiters.Put(w)
+
+	if err := c.encode(w, event); err != nil {
+		return c.notStored(err)
 	}
-	if err := c.enter(ctx); err != nil {
-		return nil, c.notStored(err)
+	if err := c.enter(ctx, w); err != nil {
+		return c.notStored(err)
 	}
-	p := &Pending{core: c, call: through}
-	p.ticket = c.session.Conn.Publish(c.message(payload, header), (*receipt)(p))
-	c.flying.add(p, time.Now().Add(c.options.timeout))
-	return p, nil
+	p.ticket = c.session.Conn.Publish(c.message(w.payload, header), (*receipt)(p))
+	c.flying.add(p, c.options.timeout)
+	return nil
+}
+
+// lend returns a Pending that the caller alone sees, and gives back.
+func (c *core) lend() *Pending {
+	p, _ := c.pendings.Get().(*Pending)
+	return p
+}
+
+// giveBack takes one back that is decided, or was not sent.
+func (c *core) giveBack(p *Pending) {
+	if p.call != nil {
+		return // middleware has seen it
+	}
+	p.reset()
+	c.pendings.Put(p)
 }
 
 func (c *core) message(payload []byte, header transport.Header) transport.Message {
@@ -95,47 +110,51 @@ func (c *core) message(payload []byte, header transport.Header) transport.Messag
 	return m
 }
 
-// encode validates the event and appends its payload to buf.
-func (c *core) encode(buf []byte, event any) ([]byte, error) {
+// encode validates the event and makes its payload, which is w's.
+func (c *core) encode(w *waiter, event any) error {
 	if v, ok := event.(events.Validator); ok {
 		if err := v.Validate(); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrInvalidEvent, err)
+			return fmt.Errorf("%w: %w", ErrInvalidEvent, err)
 		}
 	}
+	var payload []byte
 	var err error
 	if a, ok := c.options.codec.(codec.Appender); ok {
-		buf, err = a.AppendEncode(buf, event)
+		payload, err = a.AppendEncode(w.payload[:0], event)
 	} else {
-		buf, err = c.options.codec.Encode(event)
+		payload, err = c.options.codec.Encode(event)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidEvent, err)
+		return fmt.Errorf("%w: %w", ErrInvalidEvent, err)
 	}
-	return buf, nil
+	w.payload = payload
+	return nil
 }
 
 // enter takes a place in the client's window, waiting for one until ctx is done
 // or, where it has no deadline, the timeout has passed.
-func (c *core) enter(ctx context.Context) error {
+func (c *core) enter(ctx context.Context, w *waiter) error {
 	if ctx.Err() != nil {
 		return ended(ctx)
 	}
 	if ok, err := c.session.Window.TryEnter(); ok || err != nil {
 		return err
 	}
+	var timeout <-chan time.Time
 	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, c.options.timeout,
-			fmt.Errorf("none within %v (option Timeout): %w", c.options.timeout, context.DeadlineExceeded))
-		defer cancel()
+		timeout = w.within(c.options.timeout)
+		defer w.timer.Stop()
 	}
-	if err := c.session.Window.Enter(ctx); err != nil {
-		if errors.Is(err, transport.ErrClosed) {
-			return err
-		}
-		return fmt.Errorf("no place in the window of publishes in flight (client option PublishWindow): %w", ended(ctx))
+	err := c.session.Window.Enter(ctx, timeout)
+	switch {
+	case err == nil, errors.Is(err, transport.ErrClosed):
+		return err
+	case errors.Is(err, session.ErrNoPlace):
+		err = fmt.Errorf("none within %v (option Timeout): %w", c.options.timeout, context.DeadlineExceeded)
+	default:
+		err = ended(ctx)
 	}
-	return nil
+	return fmt.Errorf("no place in the window of publishes in flight (client option PublishWindow): %w", err)
 }
 
 // timedOut is the cause where the publisher's own timeout ended a publish.

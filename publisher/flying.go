@@ -3,34 +3,39 @@ package publisher
 import (
 	"sync"
 	"time"
+
+	"github.com/sgtickets/common/transport"
 )
 
 // flying holds the Pendings that are not decided, to give up on each at its
-// deadline. It needs one timer, not one for each: there are at most as many as
-// the client's window has places.
+// deadline. All are given the same time, so that the first is the next to be late;
+// it needs one timer, not one for each.
 type flying struct {
 	expired func() error // the cause to give up for
 
-	mu      sync.Mutex
-	pending map[*Pending]struct{}
-	timer   *time.Timer
-	armed   bool // the timer runs
+	mu          sync.Mutex
+	first, last *Pending // linked by their next and previous
+	timer       *time.Timer
+	armed       bool // the timer runs
 }
 
-// add enters p, unless it is decided already.
-func (f *flying) add(p *Pending, deadline time.Time) {
+// add enters p, to be given up when that time has passed, unless it is decided already.
+func (f *flying) add(p *Pending, timeout time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if p.landed {
 		return
 	}
-	p.deadline = deadline
-	if f.pending == nil {
-		f.pending = make(map[*Pending]struct{})
+	p.deadline = time.Now().Add(timeout)
+	p.listed = true
+	if p.previous = f.last; p.previous == nil {
+		f.first = p
+	} else {
+		p.previous.next = p
 	}
-	f.pending[p] = struct{}{}
+	f.last = p
 	if !f.armed {
-		f.arm(time.Until(deadline))
+		f.arm(timeout)
 	}
 }
 
@@ -38,8 +43,25 @@ func (f *flying) add(p *Pending, deadline time.Time) {
 func (f *flying) remove(p *Pending) {
 	f.mu.Lock()
 	p.landed = true
-	delete(f.pending, p)
+	f.unlink(p)
 	f.mu.Unlock()
+}
+
+func (f *flying) unlink(p *Pending) {
+	if !p.listed {
+		return
+	}
+	if p.previous == nil {
+		f.first = p.next
+	} else {
+		p.previous.next = p.next
+	}
+	if p.next == nil {
+		f.last = p.previous
+	} else {
+		p.next.previous = p.previous
+	}
+	p.listed, p.previous, p.next = false, nil, nil
 }
 
 func (f *flying) arm(d time.Duration) {
@@ -54,23 +76,20 @@ func (f *flying) arm(d time.Duration) {
 // expire gives up on those whose deadline has passed.
 func (f *flying) expire() {
 	now := time.Now()
-	var late []*Pending
-	var next time.Time // deadline among the others
+	var conn transport.Conn
+	var late []transport.Ticket // and not the Pendings, which may be others' by then
 	f.mu.Lock()
-	for p := range f.pending {
-		switch {
-		case !p.deadline.After(now):
-			late = append(late, p)
-		case next.IsZero() || p.deadline.Before(next):
-			next = p.deadline
-		}
+	for p := f.first; p != nil && !p.deadline.After(now); p = f.first {
+		p.blame(f.expired())
+		conn, late = p.core.session.Conn, append(late, p.ticket)
+		f.unlink(p)
 	}
 	f.armed = false
-	if !next.IsZero() {
-		f.arm(next.Sub(now))
+	if f.first != nil {
+		f.arm(f.first.deadline.Sub(now))
 	}
 	f.mu.Unlock()
-	for _, p := range late {
-		p.giveUp(f.expired())
+	for _, t := range late {
+		conn.Abandon(t)
 	}
 }

@@ -35,8 +35,7 @@ func newOptions(opts []Option) (options, error) {
 // Timeout bounds each publish whose context has no deadline, the wait for a
 // place in the window included; and for PublishAsync and PublishAll, whose
 // context does not bound it, the wait for the server's confirmation. Default
-// 30 s; must be positive. No wait for a confirmation is longer than 5 minutes,
-// whatever it or the context says.
+// 30 s; must be positive.
 func Timeout(d time.Duration) Option {
 	return func(o *options) error {
 		if d <= 0 {

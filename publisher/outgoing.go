@@ -128,7 +128,10 @@ func (c *call) send(ctx context.Context, event any) error {
 	}
 	var pending *Pending
 	if c.async {
-		pending, err = c.core.publishAsync(ctx, event, c, header)
+		p := &Pending{core: c.core, call: c}
+		if err = c.core.send(ctx, event, p, header); err == nil {
+			pending = p
+		}
 	} else {
 		err = c.core.publish(ctx, event, header)
 	}

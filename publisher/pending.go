@@ -24,8 +24,16 @@ type Pending struct {
 	ticket transport.Ticket // set before the Pending is anyone's
 
 	// Guarded by the lock of core.flying.
-	deadline time.Time
-	landed   bool
+	deadline       time.Time
+	listed, landed bool // it is in there; it is not entered any more
+	previous, next *Pending
+}
+
+// reset makes p one that was not published yet. Nobody else has it.
+func (p *Pending) reset() {
+	p.mu.Lock()
+	p.settled, p.err, p.cause, p.done, p.landed = false, nil, nil, nil, false
+	p.mu.Unlock()
 }
 
 // Done returns a channel that is closed when the outcome is decided.
@@ -45,10 +53,8 @@ func (p *Pending) Done() <-chan struct{} {
 // event, else an [*Error]. When ctx is done first, the error matches [ErrPending]
 // and ctx's; the publish goes on.
 func (p *Pending) Wait(ctx context.Context) error {
-	select {
-	case <-p.Done():
-		return p.Err()
-	default:
+	if settled, err := p.outcome(); settled {
+		return err
 	}
 	select {
 	case <-p.Done():
@@ -61,23 +67,33 @@ func (p *Pending) Wait(ctx context.Context) error {
 // Err returns the outcome without waiting: an [*Error] that matches [ErrPending]
 // until it is decided, then what Wait returns.
 func (p *Pending) Err() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.settled {
+	settled, err := p.outcome()
+	if !settled {
 		return &Error{p.core.subject, ErrPending}
 	}
-	return p.err
+	return err
+}
+
+func (p *Pending) outcome() (settled bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.settled, p.err
 }
 
 // giveUp ends the wait for the server, for that cause. The outcome is decided
 // soon after.
 func (p *Pending) giveUp(cause error) {
+	p.blame(cause)
+	p.core.session.Conn.Abandon(p.ticket)
+}
+
+// blame notes why it is about to be abandoned. The first reason counts.
+func (p *Pending) blame(cause error) {
 	p.mu.Lock()
 	if p.cause == nil {
 		p.cause = cause
 	}
 	p.mu.Unlock()
-	p.core.session.Conn.Abandon(p.ticket)
 }
 
 // receipt is a Pending as the transport sees it.
@@ -85,10 +101,10 @@ type receipt Pending
 
 // Settle implements transport.Receipt.
 func (r *receipt) Settle(err error) {
-	p := (*Pending)(r)
-	p.core.flying.remove(p)
+	p, c := (*Pending)(r), r.core
+	c.flying.remove(p)
 	p.mu.Lock()
-	outcome := p.core.failure(err, p.cause)
+	outcome := c.failure(err, p.cause)
 	if p.call != nil {
 		p.mu.Unlock()
 		p.call.decide(outcome) // before whoever waits goes on
@@ -96,8 +112,8 @@ func (r *receipt) Settle(err error) {
 	}
 	p.settled, p.err = true, outcome
 	done := p.done
-	p.mu.Unlock()
-	p.core.session.Window.Leave()
+	p.mu.Unlock() // PublishAll may use it again from here on
+	c.session.Window.Leave()
 	if done != nil {
 		close(done)
 	}

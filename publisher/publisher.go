@@ -71,9 +71,17 @@ func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, err
 	if p.core.invoke != nil {
 		return p.core.publishAsyncThrough(ctx, event)
 	}
+	pending := &Pending{core: p.core}
+	if err := p.send(ctx, event, pending); err != nil {
+		return nil, err
+	}
+	return pending, nil
+}
+
+func (p *Publisher[T]) send(ctx context.Context, event T, pending *Pending) error {
 	v := p.lend(event)
 	defer p.giveBack(v)
-	return p.core.publishAsync(ctx, v, nil, nil)
+	return p.core.send(ctx, v, pending, nil)
 }
 
 // PublishAll publishes the events in their order, a window of them in flight at
@@ -91,9 +99,9 @@ func (p *Publisher[T]) PublishAll(ctx context.Context, events iter.Seq[T]) (stor
 	if events == nil {
 		return 0, p.core.notStored(fmt.Errorf("%w iterator of events: nil", client.ErrInvalid))
 	}
-	var flight flight
+	flight := flight{core: p.core}
 	for event := range events {
-		pending, err := p.PublishAsync(ctx, event)
+		pending, err := p.publishUnseen(ctx, event)
 		if err != nil {
 			flight.refused = err
 			break
@@ -103,6 +111,19 @@ func (p *Publisher[T]) PublishAll(ctx context.Context, events iter.Seq[T]) (stor
 		}
 	}
 	return flight.land(ctx)
+}
+
+// publishUnseen is PublishAsync for a Pending that is given back to the core.
+func (p *Publisher[T]) publishUnseen(ctx context.Context, event T) (*Pending, error) {
+	if p.core.invoke != nil {
+		return p.core.publishAsyncThrough(ctx, event)
+	}
+	pending := p.core.lend()
+	if err := p.send(ctx, event, pending); err != nil {
+		p.core.giveBack(pending)
+		return nil, err
+	}
+	return pending, nil
 }
 
 // made returns an error for a publisher that New did not make: a nil one, as a

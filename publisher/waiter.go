@@ -6,8 +6,8 @@ import (
 	"github.com/sgtickets/common/internal/session"
 )
 
-// waiter is what a Publish waits with, and what it needs meanwhile. It is used
-// again by the next one.
+// waiter is what a Publish waits with, and what any publish needs until it is on its
+// way. It is used again by the next one.
 type waiter struct {
 	window  *session.Window
 	settled chan error
@@ -19,6 +19,12 @@ func newWaiter(window *session.Window) *waiter {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	return &waiter{window: window, settled: make(chan error, 1), timer: timer}
+}
+
+// within begins to wait for that long. The caller stops the timer.
+func (w *waiter) within(d time.Duration) <-chan time.Time {
+	w.timer.Reset(d)
+	return w.timer.C
 }
 
 // Settle implements transport.Receipt.

@@ -32,9 +32,10 @@ type Conn interface {
 	// Publish starts to store m, and does not wait for the broker. r.Settle is
 	// called exactly once, from any goroutine, possibly before Publish returns:
 	// with nil once the broker has stored m, and otherwise with an error that
-	// matches either ErrNotStored or ErrOutcomeUnknown. m.Data belongs to the
-	// transport until then, m.Header for good. After Done is closed or Close has
-	// begun, the outcome is ErrNotStored.
+	// matches either ErrNotStored or ErrOutcomeUnknown. m.Data is the caller's again
+	// when Publish returns: what is needed later is copied. m.Header belongs to the
+	// transport for good. After Done is closed or Close has begun, the outcome is
+	// ErrNotStored.
 	Publish(m Message, r Receipt) Ticket
 
 	// Abandon ends the wait for a publish: its receipt is settled now, if it was

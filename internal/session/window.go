@@ -2,11 +2,16 @@ package session
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 )
+
+// ErrNoPlace is what Window.Enter returns after its timeout.
+var ErrNoPlace = errors.New("no place in the window")
 
 // Window bounds how many publishes are in flight at a time. It is safe for
 // concurrent use.
@@ -36,13 +41,16 @@ func (w *Window) TryEnter() (bool, error) {
 	}
 }
 
-// Enter waits for a place until ctx is done, and then returns ctx's cause.
-func (w *Window) Enter(ctx context.Context) error {
+// Enter waits for a place until ctx is done, and then returns ctx's cause, or until
+// there is something in timeout, and then returns ErrNoPlace.
+func (w *Window) Enter(ctx context.Context, timeout <-chan time.Time) error {
 	select {
 	case <-w.closed:
 		return transport.ErrClosed
 	case <-ctx.Done():
 		return await.Ended(ctx)
+	case <-timeout:
+		return ErrNoPlace
 	case w.places <- struct{}{}:
 		return nil
 	}

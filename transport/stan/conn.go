@@ -93,7 +93,7 @@ func (c *conn) dial(ctx context.Context, session uint64) (wire, error) { //nolin
 			c.step(func(m *machine) { m.lost(session, fmt.Errorf("%w: %w", transport.ErrConnectionLost, err)) })
 		},
 	}
-	w, err := dial(ctx, c.cfg, c.user, watch)
+	w, err := dial(ctx, c.cfg, c.user, watch, c.answered)
 	if err != nil {
 		return nil, err
 	}

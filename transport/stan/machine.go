@@ -480,13 +480,13 @@ func (m *machine) written(l *letter, epoch uint64, err error) (settle transport.
 	return settle, refused && epoch == m.epoch, final
 }
 
-// answered: the server answered, or stan.go gave up on, what was sent in that epoch.
+// answered: the server answered what was sent in that epoch.
 func (m *machine) answered(t transport.Ticket, epoch uint64, err error) (settle transport.Receipt, outcome error) {
 	outcome = outcomeOf(err)
 	m.heard = true
-	// That it is stored counts whenever it is heard. Errors of a connection that is gone
-	// say nothing, and neither does one that is going: it is sent again.
-	if err != nil && (!m.outbox.current(t, epoch) || errors.Is(err, stan.ErrConnectionClosed)) {
+	// That it is stored counts whenever it is heard. An error from an epoch that is over
+	// says nothing: it is sent again.
+	if err != nil && !m.outbox.current(t, epoch) {
 		return nil, transport.ErrOutcomeUnknown // and nobody is told
 	}
 	if isGivenUp(err) && m.outbox.mayGoAgain(t) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/sgtickets/common/internal/fifo"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -26,6 +27,9 @@ type letter struct {
 	refusals int // by servers that may have given the client up
 }
 
+// largeBuffer is from what size on a buffer is not kept: it is seldom needed.
+const largeBuffer = 64 << 10
+
 // letters are used again: a publish costs no memory in the long run.
 var letters = sync.Pool{New: func() any { return new(letter) }}
 
@@ -39,9 +43,9 @@ var letters = sync.Pool{New: func() any { return new(letter) }}
 type outbox struct {
 	last    transport.Ticket
 	letters map[transport.Ticket]*letter
-	queue   []*letter // to be sent, in order; those that are settled are passed over
-	dead    int       // how many of the queue are settled, about
-	closed  error     // why no more are taken
+	queue   fifo.Queue[*letter] // to be sent, in order; those that are settled are passed over
+	dead    int                 // how many of the queue are settled, about
+	closed  error               // why no more are taken
 }
 
 // add takes a publish in, or returns why not.
@@ -56,17 +60,15 @@ func (o *outbox) add(m transport.Message, r transport.Receipt) (transport.Ticket
 	l, _ := letters.Get().(*letter)
 	*l = letter{ticket: o.last, receipt: r, subject: m.Subject, data: append(l.data[:0], m.Data...), queued: true}
 	o.letters[o.last] = l
-	o.queue = append(o.queue, l)
+	o.queue.Push(l)
 	return o.last, nil
 }
 
 // next returns what is to be sent now, in that epoch, and nil for nothing. It is
 // the caller's until written.
 func (o *outbox) next(epoch uint64) *letter {
-	for len(o.queue) > 0 {
-		l := o.queue[0]
-		o.queue[0] = nil
-		o.queue = o.queue[1:]
+	for o.queue.Len() > 0 {
+		l := o.queue.Pop()
 		l.queued = false
 		if l.settled {
 			o.dead--
@@ -78,7 +80,6 @@ func (o *outbox) next(epoch uint64) *letter {
 		l.writing = true
 		return l
 	}
-	o.queue = nil
 	return nil
 }
 
@@ -93,7 +94,7 @@ func (o *outbox) written(l *letter, refused bool) {
 		l.epoch = 0
 		l.left = l.before
 		l.queued = true
-		o.queue = append([]*letter{l}, o.queue...)
+		o.queue.Change(func(all []*letter) []*letter { return slices.Insert(all, 0, l) })
 	}
 }
 
@@ -122,16 +123,18 @@ func (o *outbox) settle(t transport.Ticket) (r transport.Receipt, left bool) {
 // there is no connection, nobody else does.
 func (o *outbox) tidy() {
 	const few = 64
-	if o.dead < few || 2*o.dead < len(o.queue) {
+	if o.dead < few || 2*o.dead < o.queue.Len() {
 		return
 	}
 	o.dead = 0
-	o.queue = slices.DeleteFunc(o.queue, func(l *letter) bool {
-		settled := l.settled
-		if settled {
-			o.release(l) // after which it is somebody else's
-		}
-		return settled
+	o.queue.Change(func(all []*letter) []*letter {
+		return slices.DeleteFunc(all, func(l *letter) bool {
+			settled := l.settled
+			if settled {
+				o.release(l) // after which it is somebody else's
+			}
+			return settled
+		})
 	})
 }
 
@@ -170,13 +173,16 @@ func (o *outbox) doubt(t transport.Ticket, outcome error) error {
 // again queues what went into a connection that is gone, in its order, before what
 // was not sent yet.
 func (o *outbox) again() {
-	for _, l := range o.letters {
-		if !l.queued && !l.writing {
-			l.queued = true
-			o.queue = append(o.queue, l)
+	o.queue.Change(func(all []*letter) []*letter {
+		for _, l := range o.letters {
+			if !l.queued && !l.writing {
+				l.queued = true
+				all = append(all, l)
+			}
 		}
-	}
-	slices.SortFunc(o.queue, func(a, b *letter) int { return int(a.ticket) - int(b.ticket) }) //nolint:gosec // G115: not that many are published
+		slices.SortFunc(all, func(a, b *letter) int { return int(a.ticket) - int(b.ticket) }) //nolint:gosec // G115: not that many are published
+		return all
+	})
 }
 
 // unanswered reports whether something was sent that nobody has answered.
@@ -200,8 +206,7 @@ func (o *outbox) tickets() []transport.Ticket {
 }
 
 func (*outbox) release(l *letter) {
-	const large = 64 << 10 // what is seldom needed is not kept
-	if cap(l.data) > large {
+	if cap(l.data) > largeBuffer {
 		l.data = nil
 	}
 	*l = letter{data: l.data}

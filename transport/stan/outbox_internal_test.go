@@ -85,7 +85,7 @@ func TestWhatIsSettledDoesNotPileUpInTheQueue(t *testing.T) {
 	put(t, &o, 200)
 	for ticket := transport.Ticket(1); ticket <= 199; ticket++ {
 		o.settle(ticket)
-		require.LessOrEqual(t, len(o.queue), max(200-int(ticket)+64, 2*(200-int(ticket))))
+		require.LessOrEqual(t, o.queue.Len(), max(200-int(ticket)+64, 2*(200-int(ticket))))
 	}
 	require.Equal(t, []string{"200"}, sends(&o, 1))
 }

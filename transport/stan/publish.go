@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/stan.go"
 	"github.com/nats-io/stan.go/pb"
 
 	"github.com/sgtickets/common/transport"
@@ -64,7 +63,7 @@ func (c *conn) writeOne() bool {
 	w, epoch, session, t := c.machine.wire, c.machine.epoch, c.machine.session, l.ticket
 	c.mu.Unlock()
 
-	err := w.publish(l.subject, l.data, func(err error) { c.answered(t, epoch, err) })
+	err := w.publish(l.subject, l.data, t, epoch)
 
 	c.mu.Lock() // and not step, whose function would cost memory for each publish
 	receipt, unconnected, outcome := c.machine.written(l, epoch, err)
@@ -122,18 +121,13 @@ func (c *conn) refuse(m transport.Message) error {
 		transport.ErrTooLarge, len(m.Data), limit-overhead, limit, overhead)
 }
 
-// guidLike has the length of the IDs that stan.go adds to each message.
+// guidLike is as long as the connection's ID, and longer than the mark of a publish.
 const guidLike = "0123456789012345678901"
 
-// outcomeOf says what the answer to a publish that left means.
+// outcomeOf says what the server's answer to a publish means.
 func outcomeOf(err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, stan.ErrTimeout):
-		return fmt.Errorf("%w: no confirmation from the server within %v: %w", transport.ErrOutcomeUnknown, pubAckWait, err)
-	case errors.Is(err, stan.ErrConnectionClosed):
-		return fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err)
 	}
 	for _, r := range refusals {
 		if strings.HasPrefix(err.Error(), r.text) {
@@ -168,7 +162,7 @@ const invalidPublish = "stan: invalid publish request"
 // publish left.
 func isGivenUp(err error) bool { return err != nil && strings.HasPrefix(err.Error(), invalidPublish) }
 
-// notSent says what an error of PublishAsync itself means. refused: nothing has
+// notSent says what an error of sending one means. refused: nothing has
 // left, since there is no connection. final: it never will. With any other error it
 // may have left, in part or whole, over a connection that is going.
 func notSent(err error) (refused bool, final error) {

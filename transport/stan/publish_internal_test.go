@@ -2,12 +2,9 @@ package stan
 
 import (
 	"errors"
-	"math"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/stan.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/transport"
@@ -18,8 +15,6 @@ func TestWhatAFailedPublishDid(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, outcomeOf(nil))
 	for cause, outcome := range map[error]error{
-		stan.ErrTimeout:          transport.ErrOutcomeUnknown,
-		stan.ErrConnectionClosed: transport.ErrOutcomeUnknown,
 		// The server's answers before it stores a message,
 		errors.New("stan: invalid publish request"):                                                         transport.ErrNotStored,
 		errors.New("stan: channel is being deleted"):                                                        transport.ErrNotStored,
@@ -46,7 +41,6 @@ func TestWhatAFailedPublishDid(t *testing.T) {
 		nats.ErrMaxPayload:               {final: true},
 		nats.ErrBadSubject:               {final: true},
 		nats.ErrConnectionClosed:         {},
-		stan.ErrConnectionClosed:         {},
 		errors.New("write: broken pipe"): {},
 	} {
 		refused, final := notSent(cause)
@@ -57,17 +51,4 @@ func TestWhatAFailedPublishDid(t *testing.T) {
 			require.ErrorIs(t, final, cause)
 		}
 	}
-}
-
-// TestThePublishersDeadlineDecides, up to some minutes: stan.go's own waits, for a
-// confirmation and for a place among those in flight, are not reached before.
-func TestThePublishersDeadlineDecides(t *testing.T) {
-	t.Parallel()
-	var o stan.Options
-	for _, opt := range stanOptions(nil, nil) {
-		require.NoError(t, opt(&o))
-	}
-	require.GreaterOrEqual(t, o.AckTimeout, 5*time.Minute)
-	require.GreaterOrEqual(t, o.MaxPubAcksInflight, math.MaxInt32/2)
-	require.ErrorContains(t, outcomeOf(stan.ErrTimeout), "no confirmation from the server within 5m0s: stan: publish ack timeout")
 }

@@ -339,7 +339,7 @@ func (c *simClient) leave(t *lane, w *simSession, up bool) {
 			end(nil)
 			return
 		}
-		w.end()
+		w.over = true
 		var requests *lane
 		if w.link != nil {
 			requests = w.link.requests

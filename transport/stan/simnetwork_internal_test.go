@@ -105,13 +105,13 @@ func (w *simSession) down(l *lane, f func()) {
 func (w *simSession) connected() bool   { return w.link != nil }
 func (w *simSession) maxPayload() int64 { return 1 << 20 }
 
-func (w *simSession) publish(_ string, _ []byte, _ func(error)) error { panic("see send") }
+func (w *simSession) publish(string, []byte, transport.Ticket, uint64) error { panic("see send") }
 
 // send is wire.publish.
 func (w *simSession) send(data []byte, answered func(error)) error {
 	switch {
-	case w.over:
-		return stan.ErrConnectionClosed
+	case w.shut:
+		return nats.ErrConnectionClosed
 	case w.link == nil:
 		return nats.ErrReconnectBufExceeded
 	case w.link.dead && w.sim().chance(10):
@@ -207,17 +207,7 @@ func (w *simSession) drop() {
 	}
 	t := w.callbacks
 	t.add(func() { w.client.step(t, func(m *machine) { m.lost(w.number, nats.ErrConnectionClosed) }) })
-	w.end()
-}
-
-// end is what stan.go does when its connection is over: publishes that are not
-// answered get an error.
-func (w *simSession) end() {
 	w.over = true
-	for _, a := range w.awaiting {
-		t := w.client.lane()
-		t.add(func() { w.answer(a, stan.ErrConnectionClosed) })
-	}
 }
 
 // gone: the server answered a ping of stan.go's own that it does not know the client.
@@ -225,7 +215,7 @@ func (w *simSession) gone() {
 	if w.over {
 		return
 	}
-	w.end()
+	w.over = true
 	t := w.client.lane()
 	t.add(func() { w.client.step(t, func(m *machine) { m.lost(w.number, errUnknown) }) })
 }
@@ -267,7 +257,7 @@ func (w *simSession) cut() {
 			return
 		}
 		w.link = w.sim().newLink(w.client)
-		if w.sim().trap == resendTwice && !w.over {
+		if w.sim().trap == resendTwice {
 			for _, a := range w.awaiting {
 				w.sendPublish(a)
 			}

@@ -21,16 +21,6 @@ const (
 	// subscribing, closing. It is stan.go's own default.
 	requestWait = 2 * time.Second
 
-	// pubAckWait ends the wait for a confirmation that will hardly come any more. The
-	// publisher's own bounds, which are shorter as a rule, end it through Abandon.
-	// It can't be endless: stan.go keeps a timer for what nobody answers until then.
-	pubAckWait = 5 * time.Minute
-
-	// The window of publishes in flight is the client's, and stan.go's, in which a
-	// publish blocks regardless of any context, must never be reached. It is the
-	// capacity of a channel of empty structs, which takes no memory.
-	maxPubAcksInflight = 1 << 30
-
 	// Two clocks. Pings of the NATS connection find a dead link. Those of the
 	// streaming session only bring the server's word that it is over: silence alone
 	// does not end it before the server would.
@@ -45,8 +35,9 @@ var again = natsconn.Again
 // told to do may block, until write deadline or request wait at the latest; it is
 // safe for concurrent use.
 type wire interface {
-	// publish sends a message, which it copies; answered is called with the server's answer.
-	publish(subject string, data []byte, answered func(error)) error
+	// publish sends a message, which it copies. The server's answer is told with the
+	// same ticket and epoch, to whom dial was given. One is sent at a time.
+	publish(subject string, data []byte, t transport.Ticket, epoch uint64) error
 	// subscribe joins. It returns what closes the subscription.
 	subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error)
 	// check asks the server whether it knows the session. The error is errUnknown if not.
@@ -64,8 +55,11 @@ type wire interface {
 // errUnknown: the server does not know the session, or gave its client ID to another.
 var errUnknown = errors.New("the server does not know the client any more")
 
-// dial makes one attempt to begin a session.
-func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch) (wire, error) { //nolint:ireturn // the machine's seam to stan.go
+// dial makes one attempt to begin a session. answered is told what the server says to
+// each publish, one at a time.
+func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch, //nolint:ireturn // the machine's seam to stan.go
+	answered func(transport.Ticket, uint64, error),
+) (wire, error) {
 	nc, err := natsconn.Connect(ctx, cfg, watch.Apply, user)
 	if err != nil {
 		return nil, err
@@ -84,7 +78,12 @@ func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *
 	if err != nil {
 		return nil, explain(err, cfg, watch.Forbidden())
 	}
-	return &stanWire{nc: nc, sc: sc}, nil
+	w := &stanWire{nc: nc, sc: sc}
+	if w.post, err = newPost(nc, sc, cfg.ClientID, answered); err != nil {
+		w.drop()
+		return nil, explain(err, cfg, watch.Forbidden())
+	}
+	return w, nil
 }
 
 // stanOptions are the options of the streaming connection on nc.
@@ -92,8 +91,6 @@ func stanOptions(nc *nats.Conn, lost func(error)) []stan.Option {
 	return []stan.Option{
 		stan.NatsConn(nc),
 		stan.ConnectWait(requestWait),
-		stan.PubAckWait(pubAckWait),
-		stan.MaxPubAcksInflight(maxPubAcksInflight),
 		stan.Pings(sessionPing, sessionPings),
 		stan.SetConnectionLostHandler(func(_ stan.Conn, err error) { lost(err) }),
 	}
@@ -101,13 +98,10 @@ func stanOptions(nc *nats.Conn, lost func(error)) []stan.Option {
 
 // stanWire implements wire.
 type stanWire struct {
+	*post
+
 	nc *nats.Conn
 	sc stan.Conn
-}
-
-func (w *stanWire) publish(subject string, data []byte, answered func(error)) error {
-	_, err := w.sc.PublishAsync(subject, data, func(_ string, err error) { answered(err) })
-	return err
 }
 
 func (w *stanWire) subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error) {

@@ -40,9 +40,10 @@ var publishCases = []testCase{
 		conn, subject := c.connect(), c.subject("a")
 		const n = 2000
 		outcomes := make(chan error, n)
+		var data []byte // used again each time: it is copied
 		for i := range n {
-			conn.Publish(transport.Message{Subject: subject, Data: []byte(strconv.Itoa(i + 1))},
-				transport.ReceiptFunc(func(err error) { outcomes <- err }))
+			data = strconv.AppendInt(data[:0], int64(i+1), 10)
+			conn.Publish(transport.Message{Subject: subject, Data: data}, transport.ReceiptFunc(func(err error) { outcomes <- err }))
 		}
 		for range n {
 			select {

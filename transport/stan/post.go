@@ -1,0 +1,125 @@
+package stan
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/stan.go"
+	"github.com/nats-io/stan.go/pb"
+
+	"github.com/sgtickets/common/transport"
+)
+
+// post sends publishes to the streaming server and takes its answers in, in stan.go's
+// place. stan.go keeps a timer, a function and an entry in a map for each publish,
+// since it looks after it itself; here the outbox does, and deadlines are the
+// publisher's, so that all that is left to do is one message of the protocol each way.
+type post struct {
+	nc       *nats.Conn
+	client   string
+	id       []byte // of the connection, as stan.go has told the server
+	prefix   string // of the NATS subjects that the server listens on
+	answers  string // the NATS subject of its answers
+	subjects map[string]string
+	buffer   []byte
+}
+
+// newPost listens for answers, and tells of each: to which publish, sent in which
+// epoch, and what the server says.
+func newPost(nc *nats.Conn, sc stan.Conn, client string, answered func(transport.Ticket, uint64, error)) (*post, error) {
+	prefix, id, err := addressOf(sc)
+	if err != nil {
+		return nil, err
+	}
+	p := &post{
+		nc: nc, client: client, id: id, prefix: prefix,
+		answers:  stan.DefaultACKPrefix + "." + rand.Text(),
+		subjects: make(map[string]string),
+	}
+	sub, err := nc.Subscribe(p.answers, func(m *nats.Msg) {
+		if a, ok := readAnswer(m.Data); ok {
+			answered(a.ticket, a.epoch, a.err)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	// What waits is bounded by the window of publishes in flight.
+	return p, sub.SetPendingLimits(-1, -1)
+}
+
+// publish sends data, which it copies. One is sent at a time.
+func (p *post) publish(subject string, data []byte, t transport.Ticket, epoch uint64) error {
+	to, ok := p.subjects[subject]
+	if !ok {
+		to = p.prefix + "." + subject
+		p.subjects[subject] = to
+	}
+	m := pb.PubMsg{ClientID: p.client, Guid: mark(t, epoch), Subject: subject, Data: data, ConnID: p.id}
+	size := m.Size()
+	p.buffer = slices.Grow(p.buffer[:0], size)[:size]
+	if _, err := m.MarshalToSizedBuffer(p.buffer); err != nil {
+		return err
+	}
+	err := p.nc.PublishRequest(to, p.answers, p.buffer)
+	if cap(p.buffer) > largeBuffer {
+		p.buffer = nil
+	}
+	return err
+}
+
+// mark is what the server repeats in its answer, which comes to this connection alone.
+func mark(t transport.Ticket, epoch uint64) string {
+	var room [32]byte
+	b := strconv.AppendUint(room[:0], uint64(t), 36)
+	b = append(b, '.')
+	return string(strconv.AppendUint(b, epoch, 36))
+}
+
+// answer is what the server says to a publish.
+type answer struct {
+	ticket transport.Ticket
+	epoch  uint64
+	err    error // nil: it is stored
+}
+
+// readAnswer reads one. It is ok only if it is one: "no responders" has no mark.
+func readAnswer(data []byte) (a answer, ok bool) {
+	var ack pb.PubAck
+	if err := ack.Unmarshal(data); err != nil {
+		return a, false
+	}
+	first, second, _ := strings.Cut(ack.Guid, ".")
+	ticket, err := strconv.ParseUint(first, 36, 64)
+	if err != nil {
+		return a, false
+	}
+	epoch, err := strconv.ParseUint(second, 36, 64)
+	if err != nil {
+		return a, false
+	}
+	a.ticket, a.epoch = transport.Ticket(ticket), epoch
+	if ack.Error != "" {
+		a.err = errors.New(ack.Error)
+	}
+	return a, true
+}
+
+// addressOf reads out of stan.go what it keeps to itself: where the server listens
+// for publishes, and what it knows the connection by.
+func addressOf(sc stan.Conn) (prefix string, id []byte, err error) {
+	c := reflect.Indirect(reflect.ValueOf(sc))
+	if c.Kind() == reflect.Struct {
+		p, i := c.FieldByName("pubPrefix"), c.FieldByName("connID")
+		if p.Kind() == reflect.String && i.Kind() == reflect.Slice && p.Len() > 0 {
+			return p.String(), slices.Clone(i.Bytes()), nil
+		}
+	}
+	return "", nil, fmt.Errorf("publishing through %T: %w: only stan.go v0.10.4 is known", sc, transport.ErrUnsupported)
+}

@@ -34,6 +34,7 @@ server: ## NATS Streaming and JetStream on port 4222, cluster ID ticketing, moni
 
 test: race-mode ## unit and integration tests of all modules
 	@for m in . devserver; do (cd $$m && echo "== module $$m" && $(GOTEST) ./...) || exit 1; done
+	@echo "== what hot paths allocate, which the race detector would change" && GOWORK=off go test -run '^TestAllocations$$' ./codec ./publisher ./listener
 	@cd bench && echo "== module bench, without what takes minutes (make bench-json)" && $(GOTEST) -short ./...
 
 race-mode:
@@ -72,7 +73,7 @@ simulate: ## 20,000 seeds of the simulation of NATS Streaming (SEEDS=n; SEED=n f
 	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan
 
 fuzz: ## a minute for each fuzz test
-	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive; do \
+	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./codec:FuzzPlain ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive; do \
 		GOWORK=off go test $${p%%:*} -run '^$$' -fuzz "^$${p##*:}$$" -fuzztime 60s || exit 1; done
 
 lint: ## the linters, on all modules, and that they are tidy

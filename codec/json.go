@@ -57,6 +57,9 @@ var reading = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.Allo
 
 // Encode implements [Codec].
 func (JSON) Encode(v any) ([]byte, error) {
+	if payload, ok := appendPlain(nil, v); ok {
+		return payload, nil
+	}
 	payload, err := json.Marshal(v, options(v))
 	if err != nil {
 		return nil, err
@@ -69,6 +72,14 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // AppendEncode implements [Appender].
 func (JSON) AppendEncode(buf []byte, v any) ([]byte, error) {
+	if all, ok := appendPlain(buf, v); ok {
+		return all, nil
+	}
+	return appendAny(buf, v)
+}
+
+// appendAny lets the library write.
+func appendAny(buf []byte, v any) ([]byte, error) {
 	w, _ := buffers.Get().(*bytes.Buffer)
 	*w = *bytes.NewBuffer(buf)
 	err := json.MarshalWrite(w, v, options(v))

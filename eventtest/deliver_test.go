@@ -87,12 +87,12 @@ func TestDeliverRetried(t *testing.T) {
 			return nil
 		}, listener.AckWait(7*time.Second))
 		outcome := eventtest.Deliver(t, b, l, expiration{OrderID: "fails"})
-		require.Equal(t, eventtest.Outcome{Kind: eventtest.Retried, RetryIn: 7 * time.Second, Err: errNotToday}, outcome)
-		require.Equal(t, "retried in 7s: not today", outcome.String())
+		require.Equal(t, eventtest.Outcome{Kind: eventtest.Retried, RetryIn: 100 * time.Millisecond, Err: errNotToday}, outcome)
+		require.Equal(t, "retried in 100ms: not today", outcome.String())
 
 		outcome = eventtest.Deliver(t, b, l, expiration{OrderID: "panics"})
 		require.Equal(t, eventtest.Retried, outcome.Kind)
-		require.Equal(t, 7*time.Second, outcome.RetryIn)
+		require.Equal(t, 100*time.Millisecond, outcome.RetryIn)
 		require.EqualError(t, outcome.Err, "handler panicked: boom")
 
 		outcome = eventtest.Deliver(t, b, l, expiration{OrderID: "exits"}) // as the FailNow of a test does
@@ -155,12 +155,13 @@ func TestDeliverWhatCanNotBeHandled(t *testing.T) {
 			listenerOf(t, b.Client(), never, listener.Validate(), listener.Concurrency(2), listener.OrderingKey(func(e expiration) string { return e.OrderID })),
 		} {
 			outcome := eventtest.DeliverPayload(t, b, l, []byte(`{"orderId":1}`))
-			require.Equal(t, eventtest.Retried, outcome.Kind)
-			require.Equal(t, 5*time.Second, outcome.RetryIn)
+			require.Equal(t, eventtest.DeadLettered, outcome.Kind)
+			require.Equal(t, events.DeadLetterUndecodable, outcome.Reason)
 			require.ErrorIs(t, outcome.Err, listener.ErrUndecodable)
 
 			outcome = eventtest.Deliver(t, b, l, expiration{})
-			require.Equal(t, eventtest.Retried, outcome.Kind)
+			require.Equal(t, eventtest.DeadLettered, outcome.Kind)
+			require.Equal(t, events.DeadLetterInvalid, outcome.Reason)
 			require.ErrorIs(t, outcome.Err, listener.ErrInvalidEvent)
 		}
 	})
@@ -233,8 +234,8 @@ func TestManualAck(t *testing.T) {
 		expected eventtest.Outcome
 	}{
 		{"ack", eventtest.Outcome{Kind: eventtest.Acknowledged}},
-		{"nak", eventtest.Outcome{Kind: eventtest.Retried, RetryIn: 5 * time.Second, Err: errNotToday}},
-		{"fails", eventtest.Outcome{Kind: eventtest.Retried, RetryIn: 5 * time.Second, Err: errNotToday}},
+		{"nak", eventtest.Outcome{Kind: eventtest.Retried, RetryIn: 100 * time.Millisecond, Err: errNotToday}},
+		{"fails", eventtest.Outcome{Kind: eventtest.Retried, RetryIn: 100 * time.Millisecond, Err: errNotToday}},
 		{"left open", eventtest.Outcome{Kind: eventtest.Retried, RetryIn: 5 * time.Second}},
 	} {
 		t.Run(tc.order, func(t *testing.T) {
@@ -259,7 +260,7 @@ func TestManualAck(t *testing.T) {
 		t.Parallel()
 		b := eventtest.New(t, eventtest.JetStream())
 		l := listenerOf(t, b.Client(), handler, listener.ManualAck())
-		require.Equal(t, eventtest.Outcome{Kind: eventtest.Retried, Err: errNotToday}, eventtest.Deliver(t, b, l, expiration{OrderID: "nak"}))
+		require.Equal(t, eventtest.Outcome{Kind: eventtest.Retried, RetryIn: 100 * time.Millisecond, Err: errNotToday}, eventtest.Deliver(t, b, l, expiration{OrderID: "nak"}))
 	})
 }
 
@@ -447,7 +448,8 @@ func TestMisuseOfDeliver(t *testing.T) {
 
 func TestOutcomesAsText(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "dead-lettered: not today", eventtest.Outcome{Kind: eventtest.DeadLettered, Err: errNotToday}.String())
+	require.Equal(t, "dead-lettered as rejected: not today",
+		eventtest.Outcome{Kind: eventtest.DeadLettered, Reason: events.DeadLetterRejected, Err: errNotToday}.String())
 	require.Equal(t, "Kind(0)", eventtest.Outcome{}.String())
 	require.Equal(t, "retried", eventtest.Retried.String())
 }

@@ -48,7 +48,7 @@ func Example() {
 	})
 	// Output:
 	// acknowledged
-	// retried in 5s: which order?
+	// retried in 100ms: which order?
 	// t1 is free again
 	// eventtest: expiration:complete delivered twice leaves another state than once; its handler has to recognise an event that it has handled ({"orderId":"o2"})
 	// after once:  [

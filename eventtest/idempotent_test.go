@@ -105,7 +105,8 @@ func TestRequireIdempotentWaitsForManualAck(t *testing.T) {
 			return nil
 		}, listener.ManualAck())
 		eventtest.RequireIdempotent(t, b, l, expiration{OrderID: "settled"}, func() any { return nil })
-		require.Equal(t, "eventtest: expiration:complete: the first delivery was not acknowledged, so that there is nothing to compare: retried in 5s",
+		require.Equal(t, "eventtest: expiration:complete: the first delivery was not acknowledged, so that there is nothing to compare: "+
+			"retried in 100ms: the handler returned, and the event was not settled within an ack wait (5s)",
 			try(t, func(tb testing.TB) {
 				eventtest.RequireIdempotent(tb, b, l, expiration{OrderID: "left open"}, func() any { return nil })
 			}))
@@ -121,7 +122,7 @@ func TestRequireIdempotentNeedsTwoAcknowledgements(t *testing.T) {
 		}
 		return nil
 	})
-	require.Equal(t, "eventtest: expiration:complete: the second delivery was not acknowledged, so that there is nothing to compare: retried in 5s: not today",
+	require.Equal(t, "eventtest: expiration:complete: the second delivery was not acknowledged, so that there is nothing to compare: retried in 200ms: not today",
 		try(t, func(tb testing.TB) {
 			eventtest.RequireIdempotent(tb, b, l, expiration{OrderID: "o1"}, func() any { return nil })
 		}))

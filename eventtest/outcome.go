@@ -3,6 +3,8 @@ package eventtest
 import (
 	"fmt"
 	"time"
+
+	"github.com/sgtickets/common/events"
 )
 
 // Kind is what became of an event that was delivered.
@@ -15,8 +17,9 @@ const (
 	// that also goes for what is not settled when its handler returns; it may still
 	// be settled until it comes again.
 	Retried
-	// DeadLettered means that it was given up, and stored on the dead-letter
-	// subject. No listener does that yet: an event that fails is Retried without end.
+	// DeadLettered means that it was given up, stored on the dead-letter subject, and
+	// then acknowledged. Outcome.Reason says why. When the dead letter can't be stored, the event is
+	// Retried.
 	DeadLettered
 )
 
@@ -40,11 +43,15 @@ func (k Kind) String() string {
 type Outcome struct {
 	Kind Kind
 
-	// RetryIn is, of an event that is Retried, when it comes again: the listener's
-	// AckWait, which counts from the delivery, or from its last extension where
-	// the broker has that; if the listener gave it back by a negative
-	// acknowledgement, the delay of that. Else zero.
+	// RetryIn is, of an event that is Retried, when it comes again: after the
+	// listener's Backoff, at most, or after what listener.RetryAfter asked for; of one that was left open with ManualAck, after
+	// the AckWait. Else zero. (Over NATS Streaming, where the ack wait bounds how long a
+	// listener can hold an event, it may come sooner than after its Backoff.)
 	RetryIn time.Duration
+
+	// Reason is, of an event that is DeadLettered, why: rejected, exhausted, undecodable
+	// or invalid. Else empty.
+	Reason events.DeadLetterReason
 
 	// Err is why the event was not handled: what the handler returned, or gave to
 	// Delivery.Nak; or an error that says how it panicked, that the payload could
@@ -56,11 +63,14 @@ type Outcome struct {
 }
 
 // String returns the outcome as one line: "acknowledged", "retried in 5s: out of
-// stock".
+// stock", "dead-lettered as rejected: no such ticket".
 func (o Outcome) String() string {
 	s := o.Kind.String()
 	if o.Kind == Retried {
 		s += fmt.Sprintf(" in %v", o.RetryIn)
+	}
+	if o.Reason != "" {
+		s += fmt.Sprintf(" as %s", o.Reason)
 	}
 	if o.Err != nil {
 		s += ": " + o.Err.Error()

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/transport"
 )
@@ -15,11 +16,12 @@ type parcel struct {
 	concluded chan struct{} // closed when the handler has returned, or will not be called
 	once      sync.Once
 
-	mu    sync.Mutex
-	acked bool
-	naked bool
-	delay time.Duration // of the negative acknowledgement
-	err   error
+	mu      sync.Mutex
+	acked   bool
+	retried bool
+	delay   time.Duration // until it comes again
+	reason  events.DeadLetterReason
+	err     error
 }
 
 var (
@@ -52,7 +54,7 @@ func (p *parcel) Ack() error {
 
 // Nak implements transport.Settler.
 func (p *parcel) Nak(delay time.Duration) error {
-	return p.settle(p.features().Nak, func() { p.naked, p.delay = true, delay })
+	return p.settle(p.features().Nak, func() { p.retried, p.delay = true, delay })
 }
 
 // InProgress implements transport.Settler. There is no ack wait to begin anew:
@@ -61,14 +63,30 @@ func (p *parcel) InProgress() error {
 	return p.settle(p.features().InProgress, func() {})
 }
 
-// Term implements transport.Settler. No listener ends an event that way yet.
-func (p *parcel) Term(string) error { return transport.ErrUnsupported }
+// Term implements transport.Settler.
+func (p *parcel) Term(string) error {
+	return p.settle(p.features().Term, func() { p.acked = true })
+}
 
 // Failed implements session.Observer.
 func (p *parcel) Failed(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.err = err
+}
+
+// Retried implements session.Observer.
+func (p *parcel) Retried(delay time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.retried, p.delay = true, delay
+}
+
+// DeadLettered implements session.Observer.
+func (p *parcel) DeadLettered(reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reason = events.DeadLetterReason(reason)
 }
 
 // Concluded implements session.Observer.
@@ -79,16 +97,18 @@ func (p *parcel) Concluded() { p.once.Do(func() { close(p.concluded) }) }
 func (p *parcel) open() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.acked && !p.naked && p.err == nil
+	return !p.acked && !p.retried && p.err == nil
 }
 
 func (p *parcel) outcome() Outcome {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
+	case p.reason != "":
+		return Outcome{Kind: DeadLettered, Reason: p.reason, Err: p.err}
 	case p.acked:
 		return Outcome{Kind: Acknowledged, Err: p.err}
-	case p.naked:
+	case p.retried:
 		return Outcome{Kind: Retried, RetryIn: p.delay, Err: p.err}
 	default:
 		return Outcome{Kind: Retried, RetryIn: p.line.config.AckWait, Err: p.err}

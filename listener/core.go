@@ -100,6 +100,9 @@ func (c *core) listen(ctx context.Context) (err error) {
 	}
 	defer c.session.Leave(member)
 
+	if err := c.checkDeadLetters(ctx); err != nil {
+		return err
+	}
 	r := newRun(ctx, c)
 	defer r.cancel()
 	config := c.subscribeConfig()

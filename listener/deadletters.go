@@ -34,8 +34,9 @@ func NewDeadLetters(
 	if err := validDeadLetters(c, group, subject); err != nil {
 		return nil, &Error{Subject: of, Group: queueGroup, Err: err}
 	}
-	// Whatever codec the client's listeners have by default, dead letters are JSON.
-	return newOn(c, of, queueGroup, h, slices.Concat([]Option{Codec(codec.JSON{})}, opts))
+	// Whatever codec the client's listeners have by default, dead letters are JSON, and
+	// make no dead letters.
+	return newOn(c, of, queueGroup, h, slices.Concat([]Option{Codec(codec.JSON{}), NoDeadLetters()}, opts))
 }
 
 func validDeadLetters(c *client.Client, group string, subject subjects.Subject) error {

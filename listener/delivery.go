@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"sync"
 	"time"
 
 	"github.com/sgtickets/common/subjects"
@@ -17,7 +16,7 @@ type Delivery struct {
 	Sequence    uint64    // of the event in its channel; the first is 1
 	Timestamp   time.Time // when the server stored it
 	Redelivered bool      // the server says that it sent the event before
-	Attempt     int       // 1 for the first: the larger of the runs seen here and Deliveries
+	Attempt     int       // 1 for the first: the larger of the runs seen here and Deliveries, without those that nobody here ran
 	Deliveries  int       // how often the server says it sent it, this time included; 0 where it keeps no count
 	Header      Header    // nil where the broker has none; not to be changed
 
@@ -40,12 +39,12 @@ func (d Delivery) Ack() error {
 	return d.settlement.ack()
 }
 
-// Nak gives the event back, because of err, which is logged: it comes again, over
-// NATS Streaming when its ack wait has passed. It returns [ErrNotManual],
-// [ErrSettled] and [ErrNotDelivered] as Ack does. Where the broker can be told to
-// send the event again at once, which NATS Streaming can't, it returns an error,
-// such as [ErrSubscriptionClosed], when that was not sent; the event is given back
-// all the same.
+// Nak says that the attempt failed, because of err, which [RetryAfter] and [Reject]
+// may have made: what becomes of the event is the same as if the handler of a
+// listener without ManualAck had returned it, once the handler has returned. Nak
+// returns [ErrNotManual], [ErrSettled] and [ErrNotDelivered] as Ack does, and
+// [ErrSubscriptionClosed] when Listen has returned, but not over NATS Streaming,
+// where nothing had to be sent: the event comes again by itself.
 func (d Delivery) Nak(err error) error {
 	if d.settlement == nil {
 		return ErrNotDelivered
@@ -64,75 +63,3 @@ type automatic struct{}
 
 func (automatic) ack() error      { return ErrNotManual }
 func (automatic) nak(error) error { return ErrNotManual }
-
-// manual is settled by the handler, once.
-type manual struct {
-	run      *run
-	work     *work
-	mu       sync.Mutex
-	settled  bool
-	expiry   *time.Timer // gives up on it; set when the handler has returned
-	released bool
-}
-
-func (m *manual) ack() error {
-	if !m.settle() {
-		return ErrSettled
-	}
-	err := m.run.ack(m.work)
-	if err != nil {
-		m.reopen()
-		return err
-	}
-	m.release(true)
-	return nil
-}
-
-// reopen lets what was not sent be tried again.
-func (m *manual) reopen() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.settled = false
-}
-
-func (m *manual) nak(err error) error {
-	if !m.settle() {
-		return ErrSettled
-	}
-	defer m.release(false)
-	m.run.failed(m.work, err)
-	return m.run.giveBack(m.work, 0)
-}
-
-// settle reports whether it was open until now.
-func (m *manual) settle() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	was := m.settled
-	m.settled = true
-	return !was
-}
-
-// returned begins the time in which what the handler left open can be settled.
-func (m *manual) returned(wait time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.released {
-		m.expiry = time.AfterFunc(wait, func() { m.release(false) })
-	}
-}
-
-// release tells the run that nothing more has to be waited for. The delivery may
-// still be settled after that, if it comes to it.
-func (m *manual) release(acknowledged bool) {
-	m.mu.Lock()
-	was := m.released
-	m.released = true
-	if m.expiry != nil {
-		m.expiry.Stop()
-	}
-	m.mu.Unlock()
-	if !was {
-		m.run.release(m.work, acknowledged)
-	}
-}

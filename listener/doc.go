@@ -11,10 +11,16 @@
 // one of them. The group is durable: what arrives while no member listens is
 // kept, and delivered when one listens again.
 //
-// A handler that returns nil acknowledges its event. After an error or a panic
-// the event stays unacknowledged, and the server delivers it again, to any member
-// of the group, once the ack wait has passed. The same goes for a payload that
-// can't be decoded.
+// A handler that returns nil acknowledges its event. After an error, a panic or
+// [HandlerTimeout] the event is tried again, each time later than before ([Backoff]);
+// the others go on meanwhile. After [MaxAttempts], at once when the handler returns
+// [Reject], and when the payload can't be decoded, the event is stored as a dead
+// letter, and only then acknowledged. [RetryAfter] says when to try again.
+//
+// Within one listener an event that was handled is not handled again, though the
+// server may deliver it many times: the last 16,384, or twice [MaxInFlight] if that
+// is more, are remembered. What comes again after as many others runs again. Across
+// listeners and processes events are delivered at least once.
 //
 // Listen ends when its context is done: it takes no more events, lets the running
 // handlers finish, acknowledges, and leaves the group. It never deletes the

@@ -19,11 +19,12 @@ func (r *run) appliesAckWait(d time.Duration) {
 	defer r.mu.Unlock()
 	r.book.ackWait = d
 	r.pace.ackWait.Store(int64(d))
+	r.warnOfSettings()
 }
 
 // keep makes sure that what is here is kept. It is called with r.mu held.
 func (r *run) keep() {
-	if r.keeper == nil && r.keeps && len(r.book.active) > 0 {
+	if r.keeper == nil && r.book.keeps && len(r.book.active) > 0 {
 		r.keeper = time.AfterFunc(r.book.ackWait/keepsIn, r.keepNow)
 	}
 }
@@ -53,7 +54,7 @@ func (r *run) keepNow() {
 // it open, where that can be done, and returns how long it may be settled.
 func (r *run) keepOpen(w *work) time.Duration {
 	r.mu.Lock()
-	wait, open := r.book.ackWait, r.keeps && !r.over && !w.settled
+	wait, open := r.book.ackWait, r.book.keeps && !r.over && !w.settled
 	settler := w.delivery.Settler
 	r.mu.Unlock()
 	if open {
@@ -62,24 +63,14 @@ func (r *run) keepOpen(w *work) time.Duration {
 	return wait
 }
 
-// kept returns what waits or runs and was received, or kept last, before then.
+// kept returns what is here to be run, or runs, or rests, and was received, or kept
+// last, before then.
 func (b *book) kept(then time.Time) []*work {
 	var all []*work
-	add := func(w *work) {
-		if w.received.Before(then) {
+	for _, w := range b.active {
+		if w.state != gone && w.state != open && w.received.Before(then) {
 			all = append(all, w)
 		}
-	}
-	for _, w := range b.ready {
-		add(w)
-	}
-	for _, behind := range b.waiting {
-		for _, w := range behind {
-			add(w)
-		}
-	}
-	for w := range b.running {
-		add(w)
 	}
 	return all
 }
@@ -105,16 +96,16 @@ func (p *pace) saw(took time.Duration) {
 // room is how many events the listener wants to have at a time: as many as its
 // handlers can begin within half the ack wait, so that an event does not wait here
 // while another member could run it. Before a handler has returned it is those
-// that can begin at once.
+// that can begin at once. What rests takes no place away from them.
 func (r *run) room() int {
 	o := r.core.options
-	took, ackWait := r.pace.average.Load(), r.pace.ackWait.Load()
+	took, ackWait, resting := r.pace.average.Load(), r.pace.ackWait.Load(), int(r.resting.Load())
 	if took == 0 || ackWait == 0 {
-		return min(o.concurrency, o.maxInFlight)
+		return min(o.concurrency+resting, o.maxInFlight)
 	}
 	rounds := ackWait / 2 / took
 	if rounds >= int64(o.maxInFlight) {
 		return o.maxInFlight
 	}
-	return min(max(int(rounds), 1)*o.concurrency, o.maxInFlight)
+	return min(max(int(rounds), 1)*o.concurrency+resting, o.maxInFlight)
 }

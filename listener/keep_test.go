@@ -73,7 +73,7 @@ func TestASlowHandlerRunsOnce(t *testing.T) {
 	}
 }
 
-// TestWhatFailsIsGivenBack, to come again one ack wait later, and takes no room
+// TestWhatFailsIsGivenBack, to come again after its backoff, and takes no room
 // meanwhile, so that others are not held up.
 func TestWhatFailsIsGivenBack(t *testing.T) {
 	t.Parallel()
@@ -88,14 +88,17 @@ func TestWhatFailsIsGivenBack(t *testing.T) {
 			}
 			handled = append(handled, time.Since(began))
 			return nil
-		}, listener.MaxInFlight(1))
+		}, listener.MaxInFlight(1), listener.Backoff(time.Second, time.Minute))
 		require.NoError(t, p.Publish(t.Context(), expiration{OrderID: "bad"}))
 		synctest.Wait()
 		require.NoError(t, p.Publish(t.Context(), expiration{OrderID: "good"}))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.Equal(t, []time.Duration{0, 5 * time.Second}, failed)
-		require.Equal(t, []time.Duration{0, 10 * time.Second}, handled)
+		require.Len(t, failed, 2)
+		require.InDelta(t, 750*time.Millisecond, failed[1], float64(250*time.Millisecond))
+		require.Len(t, handled, 2)
+		require.Zero(t, handled[0])
+		require.InDelta(t, 1500*time.Millisecond, handled[1]-failed[1], float64(500*time.Millisecond))
 		stop()
 	})
 }

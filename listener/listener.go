@@ -15,7 +15,8 @@ import (
 )
 
 // Handler handles one event. What it returns decides what becomes of it: after
-// nil it is acknowledged, after an error or a panic it comes again.
+// nil it is acknowledged; after an error or a panic it is tried again, as [Backoff],
+// [MaxAttempts], [RetryAfter] and [Reject] say, and at last stored as a dead letter.
 //
 // ctx carries the values of Listen's context, but does not end with it: it ends
 // at [HandlerTimeout], and with the drain, so that a running handler may finish.
@@ -60,6 +61,9 @@ func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGrou
 	var err error
 	core.options, err = newOptions(queueGroup, core.session.GeneratedID, core.session.Conn.Features(), slices.Concat(defaults(&core.session.Defaults), opts))
 	if err != nil {
+		return nil, core.fail(err)
+	}
+	if err := core.validLetters(); err != nil {
 		return nil, core.fail(err)
 	}
 	core.typed, err = erase(h, core.options, core.log)
@@ -160,7 +164,8 @@ func recovered(doing string, err *error) { //nolint:gocritic // it sets the resu
 // already, [ErrClosed] if the client is closed before it begins,
 // [ErrConnectionLost] when the connection is over, and [ErrUnfinished] when
 // handlers were still running at the end of the drain. Otherwise it says why the
-// server did not take the subscription, or that it did not confirm its end, for
+// server did not take the subscription, that the stream takes no dead letters
+// ([NoDeadLetters] is the way without), or that it did not confirm its end, for
 // which it has 2.5 s after the drain, or that DeleteDurable is under way. Once it has
 // returned, Listen may be called again.
 func (l *Listener[T]) Listen(ctx context.Context) error {

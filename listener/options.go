@@ -7,6 +7,7 @@ import (
 
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/backoff"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -30,6 +31,11 @@ type options struct {
 	key          any // func(T) string
 	middleware   []Middleware
 	versions     VersionStore // nil: in whatever order they come
+
+	maxAttempts   int
+	backoff       backoff.Policy
+	backoffSet    bool
+	noDeadLetters bool
 }
 
 const (
@@ -68,7 +74,9 @@ func Ephemeral() Option {
 
 // AckWait is how long the server waits for an acknowledgement before it delivers
 // the event again, to any member of the group. Default 5 s; must be positive,
-// and over NATS Streaming whole seconds. It must be longer than a handler takes.
+// and over NATS Streaming whole seconds. There it must be longer than a handler
+// takes: one that has used 80 % of it is warned of in the log. Elsewhere it is begun
+// anew as long as the handler runs.
 func AckWait(d time.Duration) Option {
 	return func(o *options) error {
 		if d <= 0 {
@@ -81,7 +89,8 @@ func AckWait(d time.Duration) Option {
 
 // MaxInFlight bounds how many events that are not acknowledged yet the server
 // delivers to this listener. Default 16 for each of [Concurrency]; at least
-// Concurrency.
+// Concurrency. Over NATS Streaming, events that can't begin within their ack wait
+// come again: when more wait than that, at the pace of the handlers, the log says so.
 func MaxInFlight(n int) Option {
 	return func(o *options) error {
 		if n < 1 || n > math.MaxInt32 {
@@ -106,8 +115,10 @@ func Concurrency(n int) Option {
 
 // ManualAck leaves it to the handler to settle each event, with [Delivery.Ack] or
 // [Delivery.Nak], before it returns or later and from any goroutine. A handler
-// that returns nil settles nothing; one that returns an error gives the event
-// back. What is not settled within the ack wait comes again, as a new attempt.
+// that returns nil settles nothing; one that returns an error does the same as Nak.
+// What is not settled one ack wait after the handler returned counts as a failed
+// attempt; an Ack that comes later still counts, unless the next attempt runs by
+// then.
 func ManualAck() Option {
 	return func(o *options) error {
 		o.manualAck = true
@@ -160,10 +171,15 @@ func StartAt(p Position) Option {
 
 // OrderingKey keeps the events of one key in order: with [Concurrency] of more
 // than 1, which it needs, those whose key is equal are handled one after another,
-// in the order of delivery, while those of other keys go on. With [ManualAck] the
-// next one begins when the one before it is settled, or is given up since its ack
-// wait has passed. An event that fails comes again after its ack wait, and so
-// behind later ones of its key. The type of event must be the listener's, or New
+// in the order in which they were stored, while those of other keys go on. The next
+// one begins when the one before it is handled or stored as a dead letter: an event
+// that fails holds up its key, and no other, until it succeeds or is given up. With
+// [ManualAck] the next one begins when the one before it is settled.
+//
+// Over NATS Streaming an event that can't be held any longer within its ack wait
+// holds up its key until it comes again; in a queue group, where another member may
+// get it, for two ack waits at most, and without one for twelve. Those that wait
+// count among [MaxInFlight]. The type of event must be the listener's, or New
 // refuses it.
 func OrderingKey[T events.Event](key func(T) string) Option {
 	return func(o *options) error {
@@ -187,7 +203,7 @@ func Codec(c codec.Codec) Option {
 }
 
 // Validate treats an event that its own Validate method refuses like one that
-// can't be decoded. By default what decodes is handled. New refuses it for an
+// can't be decoded: it becomes a dead letter at once. By default what decodes is handled. New refuses it for an
 // event that has no such method.
 func Validate() Option {
 	return func(o *options) error {
@@ -202,6 +218,7 @@ func newOptions(group string, generatedID bool, features transport.Features, opt
 	o := options{
 		ackWait: defaultAckWait, concurrency: 1,
 		drainTimeout: defaultDrainTimeout, start: All, codec: codec.JSON{},
+		maxAttempts: defaultMaxAttempts, backoff: backoff.Policy{First: defaultFirstBackoff, Max: defaultMaxBackoff},
 	}
 	if err := apply(opts, &o); err != nil {
 		return o, err
@@ -246,7 +263,13 @@ func (o *options) check(group string, generatedID bool, features transport.Featu
 	case o.maxInFlight < o.concurrency:
 		return fmt.Errorf("%w option MaxInFlight: %d is less than Concurrency %d, which could not be reached", transport.ErrInvalid, o.maxInFlight, o.concurrency)
 	case o.key != nil && o.concurrency == 1:
-		return fmt.Errorf("%w option OrderingKey: it has no effect with Concurrency 1, which keeps all events in order", transport.ErrInvalid)
+		return fmt.Errorf("%w option OrderingKey: it needs a Concurrency of 2 or more; "+
+			"with 1, one event begins after another in the order of delivery, whatever its key", transport.ErrInvalid)
+	case !features.InProgress && o.timeout >= o.ackWait:
+		return fmt.Errorf("%w option HandlerTimeout: %v is not less than AckWait %v, which this broker can't extend: the event would come again while its handler runs; "+
+			"raise AckWait, or lower HandlerTimeout", transport.ErrInvalid, o.timeout, o.ackWait)
+	case o.backoffSet && o.maxAttempts == 1:
+		return fmt.Errorf("%w option Backoff: it has no effect with MaxAttempts 1", transport.ErrInvalid)
 	}
 	return nil
 }

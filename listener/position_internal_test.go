@@ -14,7 +14,7 @@ import (
 func TestContradicts(t *testing.T) {
 	t.Parallel()
 	began := at(1000)
-	event := func(sequence uint64, seconds int) transport.Delivery {
+	event := func(sequence uint64, seconds float64) transport.Delivery {
 		return transport.Delivery{Sequence: sequence, Timestamp: at(seconds)}
 	}
 	for name, test := range map[string]struct {

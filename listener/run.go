@@ -15,8 +15,12 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// errLate is why an event was dropped that its handler never saw.
-var errLate = errors.New("dropped unrun: its ack wait passed before a handler was free")
+var (
+	// errLate is why an event was dropped that its handler never saw.
+	errLate = errors.New("dropped unrun: its ack wait passed before a handler was free")
+	// errExited is why an attempt failed whose handler did not return.
+	errExited = errors.New("handler called runtime.Goexit")
+)
 
 // run is one Listen, from subscribing to the end of the drain: the goroutines
 // and timers around a book.
@@ -29,33 +33,45 @@ type run struct {
 	handlers context.Context //nolint:containedctx // it is what the run is about: one for all its handlers
 	cancel   context.CancelFunc
 
-	mu        sync.Mutex
+	mu        sync.Mutex // release it with unlock, which does what the book has decided
 	book      *book
 	workers   int           // goroutines that run handlers
+	chores    int           // goroutines that do what else the book has decided
 	open      int           // deliveries with ManualAck that are not settled
-	idle      chan struct{} // closed when both are zero; set by the drain
+	idle      chan struct{} // closed when all three are zero; set by the drain
 	delivered bool          // the first event has come
 	over      bool          // nothing can be settled any more
 
-	keeps  bool        // the broker lets the ack wait of an event begin anew
-	keeper *time.Timer // runs while events are here
-	pace   pace
+	keeper  *time.Timer // runs while events are here, where their ack wait can be begun anew
+	alarm   alarm       // for what the book waits for
+	watch   watch       // for handlers that take too long
+	pace    pace
+	unwell  unwell // what the client is told of it
+	resting restingCount
 }
 
 func newRun(ctx context.Context, c *core) *run {
-	r := &run{
-		core: c, log: c.log, began: time.Now(),
-		book:  newBook(c.options.concurrency, c.options.maxInFlight, c.options.ackWait),
-		keeps: c.session.Conn.Features().InProgress,
-	}
+	r := &run{core: c, log: c.log, began: time.Now(), book: newBook(c.rules(), c.options.ackWait)}
 	r.handlers, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return r
+}
+
+// rules are what the options and the broker make of the book.
+func (c *core) rules() rules {
+	features, o := c.session.Conn.Features(), c.options
+	return rules{
+		concurrency: o.concurrency, maxInFlight: o.maxInFlight, timeout: o.timeout,
+		attempts: o.maxAttempts, backoff: o.backoff.Delay, longest: o.backoff.Full,
+		keeps: features.InProgress, gives: features.Nak,
+		alone: c.group == "", letters: !o.noDeadLetters,
+	}
 }
 
 // deliver takes an event in. The transport calls it for one at a time, and must
 // not be kept.
 func (r *run) deliver(d transport.Delivery) {
 	w := newWork(d, time.Now())
+	_, w.observed = d.Settler.(session.Observer)
 	if r.core.typed.key != nil {
 		// The key is in the event, so that it has to be decoded before it is known
 		// what it must wait for.
@@ -65,10 +81,8 @@ func (r *run) deliver(d transport.Delivery) {
 			w.key, err = r.core.typed.key(event)
 		}
 		if err != nil {
-			r.undecodable(d, err)
-			r.tryLater(w)
-			r.conclude(w, d)
-			return
+			f := unreadable(err)
+			w.keyed, w.failed = false, &f
 		}
 	}
 	r.mu.Lock()
@@ -76,34 +90,15 @@ func (r *run) deliver(d transport.Delivery) {
 		r.delivered = true
 		r.checkPosition(d)
 	}
-	if r.book.arrive(w) {
-		// Not here: an acknowledgement may wait for the network, and this must not.
-		r.workers++
-		go r.ackAgain(w)
-	}
-	r.keep()
-	r.hire()
-	r.mu.Unlock()
+	r.book.arrive(w, w.received)
+	r.unlockAside()
 }
 
 // interrupted: the connection was lost. The transport calls it.
 func (r *run) interrupted() {
 	r.mu.Lock()
-	dropped := r.book.interrupt()
-	r.mu.Unlock()
-	for _, w := range dropped {
-		r.conclude(w, w.delivery)
-	}
-}
-
-// ackAgain acknowledges an event once more, as a worker of the run.
-func (r *run) ackAgain(w *work) {
-	_ = r.ack(w)
-	r.mu.Lock()
-	r.workers--
-	r.hire()
-	r.signal()
-	r.mu.Unlock()
+	r.book.interrupt(time.Now())
+	r.unlockAside()
 }
 
 // checkPosition logs when the first event shows that StartAt had no effect.
@@ -133,84 +128,72 @@ func (r *run) work() {
 	}()
 	for {
 		r.mu.Lock()
-		w, late := r.book.next(time.Now())
-		var d transport.Delivery
+		w := r.book.next(time.Now())
 		if w == nil {
 			r.workers--
-			r.signal()
-		} else {
-			d = w.delivery
-			r.hire() // for what late ones have made way for
-		}
-		r.mu.Unlock()
-		for _, l := range late {
-			r.log.Warn("event dropped unrun: its ack wait passed before a handler was free, so it comes again; "+
-				"lower MaxInFlight, or raise Concurrency or AckWait",
-				slog.Uint64("sequence", l.id.sequence), slog.Duration("ack_wait", r.core.options.ackWait))
-			observe(l.delivery.Settler, errLate)
-			r.conclude(l, l.delivery)
-		}
-		if w == nil {
+			r.unlock()
 			finished = true
 			return
 		}
+		d := w.delivery
+		r.watchOver(w)
+		r.unlock()
 		r.process(w, d)
 	}
 }
 
 // process runs the handler for one event and settles it.
 func (r *run) process(w *work, d transport.Delivery) {
-	acknowledged, open := false, false
-	defer func() {
-		r.mu.Lock()
-		r.book.returned(w)
-		if !open {
-			r.book.settled(w, acknowledged)
+	err, m := errExited, (*manual)(nil)
+	if r.core.options.manualAck {
+		m = r.manual(w)
+	}
+	defer func() { // also after Goexit
+		if w.event != nil {
+			r.core.typed.release(w.event)
+			w.event = nil
 		}
-		r.mu.Unlock()
-		r.conclude(w, d)
+		if m != nil {
+			m.returned(d, err)
+		} else {
+			r.settle(w, d, err)
+		}
 	}()
 	if w.event == nil {
-		event, err := r.core.typed.decode(d.Data)
-		if err != nil {
-			r.undecodable(d, err)
-			r.tryLater(w)
+		var event any
+		if event, err = r.core.typed.decode(d.Data); err != nil {
+			err = &unreadError{err}
 			return
 		}
 		w.event = event
+		err = errExited
 	}
-	if r.core.options.manualAck {
-		open = true
-		r.runManual(w, d)
-		return
+	if m != nil {
+		err = r.invoke(w, d, m)
+	} else {
+		err = r.invoke(w, d, automatic{})
 	}
-	if err := r.invoke(w, d, automatic{}); err != nil {
-		r.failed(w, err)
-		r.tryLater(w)
-		return
-	}
-	// It is done, even if the server does not get to know: it sends the event again,
-	// and is told then.
-	_ = r.ack(w)
-	acknowledged = true
 }
 
-func (r *run) runManual(w *work, d transport.Delivery) {
-	m := &manual{run: r, work: w}
+// settle says what the handler has returned.
+func (r *run) settle(w *work, d transport.Delivery, err error) {
+	if err == nil {
+		// It is done, even if the server does not get to know: it sends the event again,
+		// and is told then.
+		_ = r.ack(w)
+	}
 	r.mu.Lock()
-	r.open++
-	r.mu.Unlock()
-	defer func() { m.returned(r.keepOpen(w)) }() // also after Goexit
-	err := r.invoke(w, d, m)
-	switch {
-	case err == nil:
-	case m.settle():
-		r.failed(w, err)
-		r.tryLater(w)
-		m.release(false)
-	default:
-		r.log.Warn("handler failed after it had settled its event, which stays as it is settled", r.attributes(w, slog.Any("error", err))...)
-		observe(d.Settler, err)
+	now := time.Now()
+	r.book.returned(w, now)
+	if err != nil {
+		r.book.fail(w, failed(err), now)
+		r.unlock()
+		return
+	}
+	r.book.handled(w, now)
+	r.unlock()
+	if w.observed {
+		conclude(d.Settler)
 	}
 }
 
@@ -224,19 +207,17 @@ func (r *run) invoke(w *work, d transport.Delivery, s settlement) (err error) {
 		defer cancel()
 	}
 	returned := false
+	began := time.Now()
 	defer func() {
+		r.pace.saw(time.Since(began))
 		if returned {
 			return
 		}
 		if p := recover(); p != nil {
 			err = fmt.Errorf("handler panicked: %v", p)
 			r.log.Error("handler panicked", r.attributes(w, slog.Any("panic", p), slog.String("stack", string(debug.Stack())))...)
-			return
 		}
-		r.failed(w, errors.New("handler called runtime.Goexit"))
 	}()
-	began := time.Now()
-	defer func() { r.pace.saw(time.Since(began)) }()
 	err = r.core.typed.handle(ctx, w.event, describe(d, r.core.group, w.attempt, s))
 	returned = true
 	return err
@@ -269,21 +250,6 @@ func (r *run) ack(w *work) error {
 	return err
 }
 
-// giveBack makes the server deliver the event again after the delay, where it can.
-func (r *run) giveBack(w *work, delay time.Duration) error {
-	if !r.core.session.Conn.Features().Nak {
-		return nil // it comes again by itself when its ack wait has passed
-	}
-	settler, err := r.settler(w)
-	if err != nil {
-		return err
-	}
-	r.mu.Lock()
-	w.again = false // it is this delivery that is given back
-	r.mu.Unlock()
-	return settler.Nak(delay)
-}
-
 // settler is that of the latest delivery of the event.
 func (r *run) settler(w *work) (transport.Settler, error) {
 	r.mu.Lock()
@@ -291,70 +257,17 @@ func (r *run) settler(w *work) (transport.Settler, error) {
 	if r.over {
 		return nil, ErrSubscriptionClosed
 	}
+	if here := r.book.active[w.id]; here != nil && w.state == over {
+		w = here
+	}
 	return w.delivery.Settler, nil
 }
 
-func (r *run) failed(w *work, err error) {
-	r.log.Warn("handler failed: the event stays unacknowledged and comes again", r.attributes(w, slog.Any("error", err))...)
-	if settler, over := r.settler(w); over == nil {
-		observe(settler, err)
-	}
-}
-
-// tryLater gives an event that failed back. Over NATS Streaming it comes again when
-// its ack wait has passed, and so it does where it can be given back: what has
-// just failed would fail again at once. It takes no room here meanwhile.
-func (r *run) tryLater(w *work) {
-	if err := r.giveBack(w, r.core.options.ackWait); err != nil && !errors.Is(err, ErrSubscriptionClosed) {
-		r.log.Warn("event not given back: it comes again when its ack wait has passed", r.attributes(w, slog.Any("error", err))...)
-	}
-}
-
-func (r *run) undecodable(d transport.Delivery, err error) {
-	r.log.Error("event can't be decoded: it stays unacknowledged",
-		slog.Uint64("sequence", d.Sequence), slog.Int("deliveries", d.Deliveries), slog.Int("bytes", len(d.Data)), slog.Any("error", err))
-	observe(d.Settler, err)
-}
-
 func (r *run) attributes(w *work, more ...any) []any {
-	return append([]any{slog.Uint64("sequence", w.id.sequence), slog.Int("attempt", w.attempt)}, more...)
-}
-
-// conclude gives the decoded event of a work that is done with back, and tells
-// who observes the delivery.
-func (r *run) conclude(w *work, d transport.Delivery) {
-	if w.event != nil {
-		r.core.typed.release(w.event)
-		w.event = nil
-	}
-	if o, ok := d.Settler.(session.Observer); ok {
-		o.Concluded()
-	}
-}
-
-// observe tells who observes a delivery why it was not handled.
-func observe(s transport.Settler, err error) {
-	if o, ok := s.(session.Observer); ok {
-		o.Failed(err)
-	}
-}
-
-// release counts a delivery with ManualAck out.
-func (r *run) release(w *work, acknowledged bool) {
 	r.mu.Lock()
-	r.book.settled(w, acknowledged)
-	r.open--
-	r.hire() // for one that was delivered once more meanwhile
-	r.signal()
+	attempt := w.attempt // a late acknowledgement may be of an event that is tried again by now
 	r.mu.Unlock()
-}
-
-// signal tells the drain when there is nothing left to wait for.
-func (r *run) signal() {
-	if r.idle != nil && r.workers == 0 && r.open == 0 {
-		close(r.idle)
-		r.idle = nil
-	}
+	return append([]any{slog.Uint64("sequence", w.id.sequence), slog.Int("attempt", attempt)}, more...)
 }
 
 // drain takes nothing more in and waits for the handlers, until ctx is done. It
@@ -362,13 +275,9 @@ func (r *run) signal() {
 func (r *run) drain(ctx context.Context) error {
 	idle := make(chan struct{})
 	r.mu.Lock()
-	dropped := r.book.drain()
+	r.book.drain(time.Now())
 	r.idle = idle
-	r.signal()
-	r.mu.Unlock()
-	for _, w := range dropped {
-		_ = r.giveBack(w, 0) // another member may begin it now
-	}
+	r.unlock()
 	defer r.cancel()
 	select {
 	case <-idle:
@@ -377,10 +286,9 @@ func (r *run) drain(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
-	if r.keeper != nil {
-		r.keeper.Stop()
-	}
-	if r.workers == 0 && r.open == 0 {
+	r.stopTimers()
+	r.wellAgain()
+	if r.workers == 0 && r.open == 0 && r.chores == 0 {
 		return nil
 	}
 	sequences := make([]uint64, 0, len(r.book.running))
@@ -389,4 +297,12 @@ func (r *run) drain(ctx context.Context) error {
 	}
 	return fmt.Errorf("%w: %d handlers still running (sequences %v), %d events not settled: they come again (%w)",
 		ErrUnfinished, len(sequences), sequences, r.open, await.Ended(ctx))
+}
+
+// signal tells the drain when there is nothing left to wait for.
+func (r *run) signal() {
+	if r.idle != nil && r.workers == 0 && r.open == 0 && r.chores == 0 {
+		close(r.idle)
+		r.idle = nil
+	}
 }

@@ -69,6 +69,14 @@ type Conn interface {
 	Close(ctx context.Context) error
 }
 
+// Taker is implemented by a Conn whose broker stores some subjects only.
+type Taker interface {
+	// Takes returns nil if the broker stores what is published to the subject, and an
+	// error that matches ErrInvalid and says what to do if not. Other errors mean that
+	// it could not be found out.
+	Takes(ctx context.Context, subject string) error
+}
+
 // Receipt is told what became of a publish. Settle must not block. It is an
 // interface and not a function, so that a publish need not allocate one.
 type Receipt interface {

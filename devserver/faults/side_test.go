@@ -59,7 +59,7 @@ type member interface {
 
 var (
 	streaming = side{name: "streaming", title: "NATS Streaming", options: []client.Option{}, connect: connectOurs}
-	jetStream = side{name: "jetstream", title: "JetStream", options: []client.Option{client.JetStream(jetstream.OnlySubjects(subject))}, connect: connectOurs}
+	jetStream = side{name: "jetstream", title: "JetStream", options: []client.Option{client.JetStream(jetstream.OnlySubjects(subject, "dead.*."+subject))}, connect: connectOurs}
 	raw       = side{name: "raw", title: "raw stan.go", connect: connectRaw}
 )
 

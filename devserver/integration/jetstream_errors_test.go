@@ -99,10 +99,10 @@ func TestJetStreamTuning(t *testing.T) {
 	type tag struct{}
 	subject := string(fresh[tag](t))
 	s := newStream(t)
-	s.create(t, js.StreamConfig{Subjects: []string{subject}, MaxMsgs: 100, Duplicates: time.Minute})
+	s.create(t, js.StreamConfig{Subjects: []string{subject, "dead.*." + subject}, MaxMsgs: 100, Duplicates: time.Minute})
 	log := &lockedBuffer{}
 	logged := client.Logger(slog.New(slog.NewTextHandler(log, nil)))
-	asked := []jetstream.Option{jetstream.OnlySubjects(subject), jetstream.MaxMessages(200), jetstream.DuplicateWindow(time.Minute)}
+	asked := []jetstream.Option{jetstream.OnlySubjects(subject, "dead.*."+subject), jetstream.MaxMessages(200), jetstream.DuplicateWindow(time.Minute)}
 	c, err := s.build(t, "orders", asked, logged)
 	require.NoError(t, err)
 	t.Cleanup(func() { closeClient(t, c) })
@@ -139,7 +139,7 @@ func TestJetStreamListenRefuses(t *testing.T) {
 	type tag struct{}
 	subject := string(fresh[tag](t))
 	s := newStream(t)
-	stream := s.create(t, js.StreamConfig{Subjects: []string{subject}})
+	stream := s.create(t, js.StreamConfig{Subjects: []string{subject, "dead.*." + subject}})
 	c := s.connect(t, subject)
 	listens := func(c *client.Client, group string, opts ...listener.Option) error {
 		l, err := listener.New(c, group, into[tag](newInbox()), opts...)
@@ -182,6 +182,21 @@ func TestJetStreamListenRefuses(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrInvalid)
 	require.ErrorContains(t, err, "option AddSubjects")
 
+	// A stream that takes no dead letters would lose what can't be handled.
+	type alone struct{}
+	without, err := newStream(t).build(t, "without", []jetstream.Option{jetstream.OnlySubjects(string(fresh[alone](t))), jetstream.MemoryStorage()})
+	require.NoError(t, err)
+	t.Cleanup(func() { closeClient(t, without) })
+	g := group()
+	careless, err := listener.New(without, g, into[alone](newInbox()))
+	require.NoError(t, err)
+	err = careless.Listen(deadline(t))
+	require.ErrorIs(t, err, client.ErrInvalid)
+	for _, text := range []string{"dead letters can't be stored", `lacks subject "dead.` + g, "option AddSubjects adds dead.>", "NoDeadLetters"} {
+		require.ErrorContains(t, err, text)
+	}
+	require.NoError(t, listen(t, without, g, into[alone](newInbox()), listener.NoDeadLetters()).end(t))
+
 	// A durable with members is not deleted below them.
 	busy := listen(t, c, name, into[tag](newInbox()))
 	require.Eventually(t, func() bool {
@@ -200,7 +215,7 @@ func TestJetStreamPublishRefused(t *testing.T) {
 	type tag struct{}
 	subject := string(fresh[tag](t))
 	s := newStream(t)
-	s.create(t, js.StreamConfig{Subjects: []string{subject}, MaxMsgs: 2, Discard: js.DiscardNew, MaxMsgSize: 1000})
+	s.create(t, js.StreamConfig{Subjects: []string{subject, "dead.*." + subject}, MaxMsgs: 2, Discard: js.DiscardNew, MaxMsgSize: 1000})
 	c := s.connect(t, subject)
 	p, err := publisher.New[note[tag]](c)
 	require.NoError(t, err)

@@ -125,7 +125,7 @@ func TestJetStreamRequestLimits(t *testing.T) {
 	type tag struct{}
 	subject := string(fresh[tag](t))
 	s := newStream(t)
-	s.create(t, js.StreamConfig{Subjects: []string{subject}})
+	s.create(t, js.StreamConfig{Subjects: []string{subject, "dead.*." + subject}})
 	name := group()
 	config := js.ConsumerConfig{
 		Durable: jetstream.ConsumerName(subject, name, ""), FilterSubject: subject, AckPolicy: js.AckExplicitPolicy, AckWait: 5 * time.Second,
@@ -306,7 +306,7 @@ func TestJetStreamClusterLosesAConsumersNode(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(cluster.Shutdown)
 	s := streamOn(t, cluster.URL())
-	c, err := client.Build(deadline(t), s.name, "alone", s.url, quiet(), client.JetStream(jetstream.OnlySubjects(subject), jetstream.Replicas(3)))
+	c, err := client.Build(deadline(t), s.name, "alone", s.url, quiet(), client.JetStream(jetstream.OnlySubjects(subject, "dead.*."+subject), jetstream.Replicas(3)))
 	require.NoError(t, err)
 	t.Cleanup(func() { closeClient(t, c) })
 	in := newInbox()

@@ -185,9 +185,9 @@ func TestJetStreamCloseWhileAway(t *testing.T) {
 	type tag struct{}
 	subject := string(fresh[tag](t))
 	s := newStream(t)
-	s.create(t, js.StreamConfig{Subjects: []string{subject}})
+	s.create(t, js.StreamConfig{Subjects: []string{subject, "dead.*." + subject}})
 	link, url := startProxy(t, s.url)
-	c, err := client.Build(deadline(t), s.name, "closing", url, quiet(), client.JetStream(jetstream.OnlySubjects(subject)))
+	c, err := client.Build(deadline(t), s.name, "closing", url, quiet(), client.JetStream(jetstream.OnlySubjects(subject, "dead.*."+subject)))
 	require.NoError(t, err)
 	events := watch(t, c)
 	p, err := publisher.New[note[tag]](c)

@@ -18,7 +18,7 @@ func TestJetStreamAnswerLost(t *testing.T) {
 	type tag struct{}
 	subject := string(fresh[tag](t))
 	s := newStream(t)
-	stream := s.create(t, js.StreamConfig{Subjects: []string{subject}, NoAck: false})
+	stream := s.create(t, js.StreamConfig{Subjects: []string{subject, "dead.*." + subject}, NoAck: false})
 	c := s.connect(t, subject)
 	p, err := publisher.New[note[tag]](c)
 	require.NoError(t, err)

@@ -60,7 +60,7 @@ func (s *jetStream) build(t *testing.T, clientID string, opts []jetstream.Option
 // of an account can't share subjects.
 func (s *jetStream) connect(t *testing.T, subject string, more ...client.Option) *client.Client {
 	t.Helper()
-	c, err := s.build(t, "test-"+rand.Text(), []jetstream.Option{jetstream.OnlySubjects(subject), jetstream.MemoryStorage()}, more...)
+	c, err := s.build(t, "test-"+rand.Text(), []jetstream.Option{jetstream.OnlySubjects(subject, "dead.*."+subject), jetstream.MemoryStorage()}, more...)
 	require.NoError(t, err)
 	t.Cleanup(func() { closeClient(t, c) })
 	return c

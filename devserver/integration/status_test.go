@@ -102,7 +102,7 @@ func TestJetStreamTellsOfARestart(t *testing.T) {
 	server := startServer(t, devserver.StoreDir(t.TempDir())).server
 	s := &jetStream{url: server.URL(), name: "restart"}
 	log := &lockedBuffer{}
-	c, err := s.build(t, "orders", []jetstream.Option{jetstream.OnlySubjects(subject)}, client.Logger(slog.New(slog.NewTextHandler(log, nil))))
+	c, err := s.build(t, "orders", []jetstream.Option{jetstream.OnlySubjects(subject, "dead.*."+subject)}, client.Logger(slog.New(slog.NewTextHandler(log, nil))))
 	require.NoError(t, err)
 	t.Cleanup(func() { closeClient(t, c) })
 	events := watch(t, c)
@@ -160,7 +160,7 @@ func TestJetStreamDegradedWithoutAConsumer(t *testing.T) {
 	in := newInbox()
 	makeConsumer := func() { require.NoError(t, listen(t, owner, name, into[tag](in)).end(t)) }
 	makeConsumer()
-	c, err := s.build(t, "bound", []jetstream.Option{jetstream.OnlySubjects(subject), jetstream.BindOnly()})
+	c, err := s.build(t, "bound", []jetstream.Option{jetstream.OnlySubjects(subject, "dead.*."+subject), jetstream.BindOnly()})
 	require.NoError(t, err)
 	t.Cleanup(func() { closeClient(t, c) })
 	events := watch(t, c)

@@ -103,7 +103,7 @@ func TestTicketComesAgainWhileTheStoreIsAway(t *testing.T) {
 
 	require.Equal(t, eventtest.Retried, outcome.Kind, outcome)
 	require.ErrorIs(t, outcome.Err, errAway)
-	require.Equal(t, 5*time.Second, outcome.RetryIn)
+	require.Equal(t, 100*time.Millisecond, outcome.RetryIn)
 }
 
 // An event that comes twice has the effect of one: on the store, and on what is

@@ -13,10 +13,18 @@ type Policy struct {
 }
 
 // Delay returns how long to wait after the attempt-th attempt failed, the first
-// being 1: First, doubled with each attempt up to Max, of which the last half
-// is drawn by chance, so that clients that failed together don't come back
-// together.
+// being 1: Full, of which the last half is drawn by chance, so that clients that
+// failed together don't come back together.
 func (p Policy) Delay(attempt int) time.Duration {
+	d := p.Full(attempt)
+	if d <= 0 {
+		return 0
+	}
+	return d/2 + rand.N(d/2+1)
+}
+
+// Full returns the longest Delay: First, doubled with each attempt up to Max.
+func (p Policy) Full(attempt int) time.Duration {
 	d := p.First
 	for range attempt - 1 {
 		if d >= p.Max/2 {
@@ -25,9 +33,5 @@ func (p Policy) Delay(attempt int) time.Duration {
 		}
 		d *= 2
 	}
-	d = min(d, p.Max)
-	if d <= 0 {
-		return 0
-	}
-	return d/2 + rand.N(d/2+1)
+	return max(min(d, p.Max), 0)
 }

@@ -16,6 +16,7 @@ func TestDelay(t *testing.T) {
 		1: 100 * time.Millisecond, 2: 200 * time.Millisecond, 3: 400 * time.Millisecond, 4: 800 * time.Millisecond,
 		5: time.Second, 6: time.Second, 1_000_000: time.Second,
 	} {
+		require.Equal(t, full, p.Full(attempt))
 		for range 100 {
 			d := p.Delay(attempt)
 			require.GreaterOrEqual(t, d, full/2, "attempt %d", attempt)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
@@ -133,6 +134,9 @@ func (c *conn) lacks(subject string) error {
 	return fmt.Errorf("%w: stream %q lacks subject %q: %s", transport.ErrInvalid, c.cfg.ClusterID, subject, remedyForSubject(c.cfg.ClusterID, subject))
 }
 
+// Takes implements [transport.Taker].
+func (c *conn) Takes(ctx context.Context, subject string) error { return c.ensureSubject(ctx, subject) }
+
 // ensureSubject finds out whether the stream takes the subject: the server lets a
 // consumer wait for one that can never come.
 func (c *conn) ensureSubject(ctx context.Context, subject string) error {
@@ -236,6 +240,9 @@ func (c *conn) adjustStream(ctx context.Context, config js.StreamConfig) (js.Str
 }
 
 func remedyForSubject(stream, subject string) string {
+	if strings.HasPrefix(subject, strings.TrimSuffix(deadLetters, ">")) {
+		return fmt.Sprintf("option AddSubjects adds %s to stream %q; with OnlySubjects, name it there, too", deadLetters, stream)
+	}
 	return fmt.Sprintf("option AddSubjects adds what stream %q lacks; subjects beyond the catalogue's need Subjects(%q) as well", stream, subject)
 }
 

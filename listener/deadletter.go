@@ -145,7 +145,7 @@ func (r *run) publish(ctx context.Context, m transport.Message) error {
 	if features.Headers {
 		m.Header = transport.Header{"Content-Type": {codec.JSON{}.ContentType()}}
 	}
-	if err := s.Window.Enter(ctx); err != nil {
+	if err := s.Window.Enter(ctx, nil); err != nil {
 		return fmt.Errorf("%w: no place in the window of publishes in flight: %w", transport.ErrNotStored, err)
 	}
 	defer s.Window.Leave()

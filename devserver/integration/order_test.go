@@ -52,7 +52,8 @@ func underFailures[Tag any](t *testing.T, c *client.Client) {
 			wrong++ // overtaken, or handled twice
 		}
 		last[e.N%keys] = e.N
-		if handled++; handled == n {
+		handled++
+		if handled == n {
 			close(all)
 		}
 		return nil

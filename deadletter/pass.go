@@ -39,6 +39,7 @@ const (
 
 // letter is a dead letter that was delivered.
 type letter struct {
+	id      identity
 	event   *event
 	settler transport.Settler // of the latest delivery, while that may have to be acknowledged
 }
@@ -63,7 +64,8 @@ type pass struct {
 	desk    *desk
 
 	letters map[identity]*letter
-	events  map[string]*event // by ID of the dead letter
+	left    map[identity]transport.Settler // what is left alone and was given back, see leave
+	events  map[string]*event              // by ID of the dead letter
 	flying  int
 	result  Result
 	first   error // why the first of those failed that did
@@ -153,18 +155,18 @@ func (p *pass) done(ctx context.Context) bool {
 
 // take takes in a delivery.
 func (p *pass) take(ctx context.Context, d transport.Delivery) {
+	id := identity{d.Sequence, d.Timestamp.UnixNano()}
 	if d.Sequence > p.last {
-		p.leave(d.Settler) // it came later than this Redrive
+		p.leave(id, d.Settler) // it came later than this Redrive
 		return
 	}
-	id := identity{d.Sequence, d.Timestamp.UnixNano()}
 	if l, again := p.letters[id]; again {
 		l.settler = d.Settler
 		p.settle(l)
 		return
 	}
 	p.news = time.Now()
-	l := &letter{settler: d.Settler}
+	l := &letter{id: id, settler: d.Settler}
 	p.letters[id] = l
 	dead, err := p.decode(d)
 	if e, twice := p.events[dead.ID]; twice && err == nil {
@@ -302,16 +304,26 @@ func (p *pass) settle(l *letter) {
 	case stored:
 		_ = l.settler.Ack()
 	case kept, failed:
-		p.leave(l.settler)
+		p.leave(l.id, l.settler)
 	}
 	l.settler = nil
 }
 
 // leave lets a letter come again, and makes room for others where that can be said.
-// Given back without a delay, it would come to this Redrive at once.
-func (p *pass) leave(s transport.Settler) {
+// It comes later the more there are, so that they leave the broker time for what is
+// still to come.
+func (p *pass) leave(id identity, s transport.Settler) {
 	if p.session.Conn.Features().Nak {
-		_ = s.Nak(p.ackWait)
+		p.left[id] = s
+		_ = s.Nak(p.ackWait + time.Duration(len(p.left))*time.Millisecond)
+	}
+}
+
+// release lets the next Redrive have at once what was left. The intake has ended by
+// then.
+func (p *pass) release() {
+	for _, s := range p.left {
+		_ = s.Nak(0)
 	}
 }
 

@@ -29,6 +29,9 @@ const (
 	// leaveTimeout is how long the server may take to confirm the end: a little more
 	// than the transport waits for it.
 	leaveTimeout = 2500 * time.Millisecond
+	// resentPerSecond is how many dead letters that are left alone NATS Streaming may
+	// send again each second.
+	resentPerSecond = 10_000
 	// maxInFlight is how many dead letters are asked for at a time, where what is left
 	// alone can be given back meanwhile.
 	maxInFlight = 256
@@ -55,7 +58,8 @@ type Result struct {
 // that it ends when nothing has come for 5 s: what a Redrive that was killed had in
 // hand comes only after its ack wait of 2 s, and over NATS Streaming half of it
 // each time, until the server notices that it is dead. (It notices at once when the
-// next one connects with the same client ID.) It ends earlier at [Limit], and when
+// next one connects with the same client ID.) There, each 10,000 that the channel
+// has ever held make the ack wait 1 s longer. It ends earlier at [Limit], and when
 // there never was a dead letter. When ctx is done, it ends with what it has; it has no timeout
 // of its own, and waits for a server that is away. Client.Close ends it like ctx.
 // Over NATS Streaming the server sends all there are at once, so that they should
@@ -126,14 +130,17 @@ func redrive(ctx context.Context, s *session.Session, group string, subject subj
 	p := &pass{
 		session: s, options: o, group: group, subject: subject, last: last.Sequence,
 		log:     s.Log.With(slog.String("subject", string(subject)), slog.String("group", group)),
-		letters: make(map[identity]*letter), events: make(map[string]*event), desk: newDesk(),
+		letters: make(map[identity]*letter), left: make(map[identity]transport.Settler), events: make(map[string]*event),
+		desk: newDesk(),
 	}
 	config := transport.SubscribeConfig{
 		Subject: letters, Durable: Group, Group: Group, Start: transport.All, AckWait: ackWait,
 		MaxInFlight: maxInFlight, Interrupted: p.desk.interrupt,
 	}
 	if !s.Conn.Features().Nak {
-		// What is left alone stays unacknowledged, and must not stand in the way of the rest.
+		// What is left alone stays unacknowledged, and must not stand in the way of the
+		// rest: neither by the places that it takes, nor by coming again all the time.
+		config.AckWait += time.Duration(last.Sequence/resentPerSecond) * time.Second //nolint:gosec // G115: nor are there so many
 		config.MaxInFlight = int(min(last.Sequence, math.MaxInt32))
 	}
 	sub, err := s.Conn.Subscribe(ctx, config, p.desk.deliver)
@@ -143,6 +150,10 @@ func redrive(ctx context.Context, s *session.Session, group string, subject subj
 	err = p.run(ctx, sub)
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
-	err = errors.Join(err, p.failure(), await.Soon(leaving, sub.Close))
-	return p.result, err
+	left := await.Soon(leaving, func(ctx context.Context) error {
+		sub.Stop()
+		p.release()
+		return sub.Close(ctx)
+	})
+	return p.result, errors.Join(err, p.failure(), left)
 }

@@ -191,6 +191,20 @@ func TestKeptIsThereForTheNext(t *testing.T) {
 	})
 }
 
+// TestKeptComesAtOnce, however long it was held back meanwhile.
+func TestKeptComesAtOnce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		const n = 1500
+		b.buryAll(n)
+		for range 2 {
+			begun := time.Now()
+			b.expect(deadletter.Result{Kept: n}, deadletter.Where(func(events.DeadLetter) bool { return false }))
+			require.Less(b, time.Since(begun), 6*time.Second)
+		}
+	})
+}
+
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(b *bench) {

@@ -132,7 +132,10 @@ func (m *morgue) read(t *testing.T, subject string) []transport.Delivery {
 	arrived := make(chan transport.Delivery, 100_000)
 	sub, err := m.client.Session().Conn.Subscribe(deadline(t), transport.SubscribeConfig{
 		Subject: subject, Start: transport.All, AckWait: 30 * time.Second, MaxInFlight: 100_000,
-	}, func(d transport.Delivery) { arrived <- d })
+	}, func(d transport.Delivery) {
+		_ = d.Settler.Ack()
+		arrived <- d
+	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, sub.Close(deadline(t))) }()
 	var all []transport.Delivery

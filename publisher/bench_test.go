@@ -25,9 +25,9 @@ var ways = []struct {
 	{"streaming/Publish", memory.NATSStreaming(), 1, publish},
 	{"streaming/PublishAsync", memory.NATSStreaming(), 2, publishAsync},
 	{"streaming/PublishAll", memory.NATSStreaming(), 5, publishAll},
-	{"jetstream/Publish", memory.JetStream(), 7, publish},
-	{"jetstream/PublishAsync", memory.JetStream(), 8, publishAsync},
-	{"jetstream/PublishAll", memory.JetStream(), 11, publishAll},
+	{"jetstream/Publish", memory.JetStream(), 8, publish},
+	{"jetstream/PublishAsync", memory.JetStream(), 9, publishAsync},
+	{"jetstream/PublishAll", memory.JetStream(), 12, publishAll},
 }
 
 func publish(tb testing.TB, p *publisher.Publisher[events.TicketCreated], event events.TicketCreated) {

@@ -47,15 +47,17 @@ func (m *metadata) describe(message *transport.Message) {
 	if !m.headers {
 		return
 	}
-	message.Header = transport.Header{
-		"ce-specversion":     m.version,
-		"ce-id":              {id},
-		"ce-type":            m.kind,
-		"ce-source":          m.source,
-		"ce-time":            {time.Now().UTC().Format(time.RFC3339Nano)},
-		"ce-datacontenttype": m.contentType,
-		"Content-Type":       m.contentType,
-	}
+	own := []string{id, time.Now().UTC().Format(time.RFC3339Nano)}
+	const room = 12 // for those below, the broker's, and one or two of a middleware
+	h := make(transport.Header, room)
+	h["ce-specversion"] = m.version
+	h["ce-id"] = own[:1:1]
+	h["ce-type"] = m.kind
+	h["ce-source"] = m.source
+	h["ce-time"] = own[1:]
+	h["ce-datacontenttype"] = m.contentType
+	h["Content-Type"] = m.contentType
+	message.Header = h
 }
 
 // ownHeaders are those that describe sets.

@@ -36,7 +36,8 @@ type conn struct {
 
 	publishes inflight.Publishes[publish]
 	outbox    outbox
-	acks      string // prefix of the subjects on which publishes are answered
+	acks      string   // prefix of the subjects on which publishes are answered
+	expected  []string // the header of all publishes that names the stream
 
 	maxPayload atomic.Int64 // of the server connected to last
 
@@ -60,7 +61,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 	c := &conn{
 		Life: lifecycle.New(), cfg: cfg, options: o, log: cfg.Logger,
 		subs: make(map[*subscription]struct{}), held: make(map[string]struct{}),
-		finding: make(chan struct{}, 1),
+		finding: make(chan struct{}, 1), expected: []string{cfg.ClusterID},
 	}
 	c.outbox.begin()
 	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,11 +45,8 @@ func (p publish) abandoned() error {
 	return transport.ErrOutcomeUnknown
 }
 
-// refuted is p when nothing came of one of the times that it left.
-func (p publish) refuted() publish {
-	p.open = max(p.open-1, 0)
-	return p
-}
+// refute notes that nothing came of one of the times that it left.
+func (p *publish) refute() { p.open = max(p.open-1, 0) }
 
 // listenForAcks subscribes to the answers to publishes: one subject for all, in
 // whose last token the ticket is.
@@ -87,7 +85,7 @@ func (c *conn) header(m transport.Message) nats.Header {
 	if h == nil {
 		h = make(nats.Header, 2)
 	}
-	h[js.ExpectedStreamHeader] = []string{c.cfg.ClusterID}
+	h[js.ExpectedStreamHeader] = c.expected
 	if m.ID != "" {
 		h[js.MsgIDHeader] = []string{m.ID}
 	}
@@ -111,7 +109,7 @@ func (c *conn) send(t transport.Ticket) bool {
 	if c.outbox.cut.Load() == generation {
 		return false
 	}
-	var m nats.Msg
+	var m *nats.Msg
 	due, forgotten := false, false
 	c.publishes.Update(t, func(p *publish) {
 		if p.generation == generation {
@@ -128,7 +126,8 @@ func (c *conn) send(t transport.Ticket) bool {
 			p.first = p.last
 		}
 		p.open++
-		m = p.message
+		p.message.Reply = c.acks + strconv.FormatUint(uint64(t), 36)
+		m = &p.message // which nobody changes any more: the writer alone sends
 	})
 	if forgotten {
 		c.publishes.Settle(t, fmt.Errorf("%w: the stream did not answer while it could tell one that is sent again from another", transport.ErrOutcomeUnknown))
@@ -136,12 +135,11 @@ func (c *conn) send(t transport.Ticket) bool {
 	if !due {
 		return true
 	}
-	m.Reply = c.acks + strconv.FormatUint(uint64(t), 36)
-	switch err := c.nc.PublishMsg(&m); {
+	switch err := c.nc.PublishMsg(m); {
 	case err == nil:
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		c.outbox.cut.Store(generation)
-		c.publishes.Update(t, func(p *publish) { *p = p.refuted() })
+		c.publishes.Update(t, (*publish).refute)
 		return false
 	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrMaxPayload),
 		errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
@@ -156,7 +154,10 @@ func (c *conn) send(t transport.Ticket) bool {
 
 // settleRefuted settles a publish of which one time that it left came to nothing.
 func (c *conn) settleRefuted(t transport.Ticket, err error) {
-	c.publishes.SettleBy(t, func(p publish) error { return fmt.Errorf("%w: %w", p.refuted().abandoned(), err) })
+	c.publishes.SettleBy(t, func(p publish) error {
+		p.refute()
+		return fmt.Errorf("%w: %w", p.abandoned(), err)
+	})
 }
 
 // Abandon implements [transport.Conn].
@@ -168,6 +169,12 @@ type pubAck struct {
 	Stream string       `json:"stream"`
 }
 
+// isStored recognises the answer that nearly all publishes get, in the form that
+// servers write it, without decoding it. What it does not recognise is decoded.
+func isStored(answer []byte) bool {
+	return bytes.HasPrefix(answer, []byte(`{"stream":"`)) && bytes.HasSuffix(answer, []byte("}")) && !bytes.Contains(answer, []byte(`"error"`))
+}
+
 // answered takes an answer in.
 func (c *conn) answered(m *nats.Msg) {
 	n, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, c.acks), 36, 64)
@@ -177,6 +184,10 @@ func (c *conn) answered(m *nats.Msg) {
 	t := transport.Ticket(n)
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		c.unanswered(t)
+		return
+	}
+	if isStored(m.Data) {
+		c.publishes.Settle(t, nil)
 		return
 	}
 	var ack pubAck
@@ -198,7 +209,7 @@ func (c *conn) unanswered(t transport.Ticket) {
 	var subject string
 	var since time.Time
 	if !c.publishes.Update(t, func(p *publish) {
-		*p = p.refuted()
+		p.refute()
 		p.generation = 0
 		if p.asked.IsZero() {
 			p.asked = time.Now()

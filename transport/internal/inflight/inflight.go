@@ -23,7 +23,7 @@ type Publishes[T any] struct {
 
 type entry[T any] struct {
 	receipt transport.Receipt
-	value   T
+	value   *T // and not T, which would be copied in and out for each change
 }
 
 // Close takes no more publishes, for that reason unless there was one before.
@@ -46,19 +46,18 @@ func (p *Publishes[T]) Add(r transport.Receipt, value T) (transport.Ticket, erro
 		p.waiting = make(map[transport.Ticket]entry[T])
 	}
 	p.last++
-	p.waiting[p.last] = entry[T]{r, value}
+	p.waiting[p.last] = entry[T]{r, &value}
 	return p.last, nil
 }
 
-// Update calls change on what is known of t, while nobody can settle it, and
-// keeps what change makes of it. It reports whether t still waits.
+// Update calls change on what is known of t, while nobody can settle it. It reports
+// whether t still waits.
 func (p *Publishes[T]) Update(t transport.Ticket, change func(*T)) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e, ok := p.waiting[t]
 	if ok {
-		change(&e.value)
-		p.waiting[t] = e
+		change(e.value)
 	}
 	return ok
 }
@@ -79,7 +78,7 @@ func (p *Publishes[T]) SettleBy(t transport.Ticket, outcome func(T) error) bool 
 	}
 	p.mu.Unlock()
 	if ok {
-		e.receipt.Settle(outcome(e.value))
+		e.receipt.Settle(outcome(*e.value))
 	}
 	return ok
 }

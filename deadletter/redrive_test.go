@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"
@@ -456,6 +458,64 @@ func TestTheGroupGetsItBack(t *testing.T) {
 		})
 		require.NoError(b, err)
 		require.NoError(b, l.Listen(ctx))
+	})
+}
+
+// TestThereAndBack: what one group can't handle, and another can, is put back when
+// the first has been mended. The other gets it again, unless it knows the event by
+// its ID.
+func TestThereAndBack(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		const n = 20
+		var mu sync.Mutex
+		mended, handled := false, map[string]map[string]int{"payments": {}, "mails": {}}
+		handle := func(group string) listener.Handler[seat] {
+			return func(_ context.Context, e seat, _ listener.Delivery) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if group == "payments" && !mended && len(e.ID) == 1 {
+					return listener.Reject(errors.New("of one digit"))
+				}
+				handled[group][e.ID]++
+				return nil
+			}
+		}
+		ctx, stop := context.WithCancel(b.Context())
+		ended := make(chan error, 1)
+		var runners []listener.Runner
+		for group := range handled {
+			l, err := listener.New(b.client, group, handle(group))
+			require.NoError(b, err)
+			runners = append(runners, l)
+		}
+		go func() { ended <- listener.Run(ctx, runners...) }()
+		p, err := publisher.New[seat](b.client)
+		require.NoError(b, err)
+		for i := range n {
+			require.NoError(b, p.Publish(ctx, seat{ID: strconv.Itoa(i)}))
+		}
+		time.Sleep(time.Minute)
+		require.Len(b, b.broker.Stored(letters), 10)
+		mu.Lock()
+		require.Len(b, handled["payments"], n-10)
+		require.Len(b, handled["mails"], n)
+		mended = true
+		mu.Unlock()
+		b.expect(deadletter.Result{Redriven: 10})
+		time.Sleep(time.Minute)
+		stop()
+		require.NoError(b, <-ended)
+
+		for i := range n {
+			id, again := strconv.Itoa(i), 1
+			if i < 10 && !b.headers {
+				again = 2
+			}
+			require.Equal(b, 1, handled["payments"][id], id)
+			require.Equal(b, again, handled["mails"][id], id)
+		}
+		require.Equal(b, []string{letters, string(seats)}, b.broker.Subjects())
 	})
 }
 

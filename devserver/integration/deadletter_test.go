@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -321,6 +323,83 @@ func TestRedriveOverALostLink(t *testing.T) {
 		}
 		t.Logf("%d are there twice", doubled)
 	})
+}
+
+// TestThereAndBack: what a group rejects, and what does not decode, becomes dead
+// letters; put back, what the mended handler can handle is handled, once, and the
+// rest becomes dead letters anew.
+func TestThereAndBack(t *testing.T) {
+	t.Parallel()
+	type streaming struct{}
+	type jet struct{}
+	onBothMorgues(t, func(t *testing.T, m *morgue) {
+		t.Helper()
+		if m.JetStream {
+			thereAndBack[jet](t, m)
+		} else {
+			thereAndBack[streaming](t, m)
+		}
+	})
+}
+
+func thereAndBack[Tag any](t *testing.T, m *morgue) {
+	t.Helper()
+	const n = 100
+	var tag Tag
+	channels.Store(tag, m.Subject)
+	publish[Tag](t, m.client, n)
+	// The second is too large for its dead letter, when that is base64.
+	broken := []string{"{\"n\":\xff}", "[" + strings.Repeat(" ", 900_000) + "]"}
+	for _, data := range broken {
+		m.store(t, []transport.Message{{Subject: string(m.Subject), Data: []byte(data)}})
+	}
+	var mended atomic.Bool
+	handled := newInbox()
+	l := listen(t, m.client, m.Group, func(_ context.Context, e note[Tag], d listener.Delivery) error {
+		if e.N%2 == 0 && !mended.Load() {
+			return listener.Reject(errors.New("even"))
+		}
+		handled.put(e.N, d)
+		return nil
+	})
+	ids := make(map[string]bool)
+	dead := make(chan string, 1000)
+	alerts, err := listener.NewDeadLetters(m.client, "alerts", m.Group, m.Subject,
+		func(_ context.Context, e events.DeadLetter, _ listener.Delivery) error {
+			dead <- e.ID
+			return nil
+		})
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- alerts.Listen(ctx) }()
+
+	handled.take(t, n/2)
+	for range n/2 + len(broken) {
+		ids[<-dead] = true
+	}
+	mended.Store(true)
+	got, err := deadletter.Redrive(deadline(t), m.client, m.Group, m.Subject)
+	require.NoError(t, err)
+	require.Equal(t, deadletter.Result{Redriven: n/2 + len(broken)}, got)
+	for _, n := range handled.take(t, n/2) {
+		require.Zero(t, n%2)
+	}
+	for range broken {
+		ids[<-dead] = true
+	}
+	require.Len(t, ids, n/2+2*len(broken), "one that fails again is another one")
+	require.NoError(t, l.end(t))
+	stop()
+	require.NoError(t, <-ended)
+	require.Empty(t, handled.arrived)
+	require.Empty(t, dead)
+	for data, times := range m.times(t) {
+		require.LessOrEqual(t, times, 2, "%.100s", data)
+	}
+	for _, data := range broken {
+		require.Equal(t, 2, m.times(t)[data], "%.100s", data)
+	}
 }
 
 // TestDeadLettersAreListenedTo: of one subject over both brokers, and of all over

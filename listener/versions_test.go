@@ -2,11 +2,13 @@ package listener_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +36,7 @@ func newReplica() *replica {
 	return &replica{applied: make(map[string][]int64), running: make(map[string]int)}
 }
 
-var errNotToday = errors.New("not today")
+var errUnlucky = errors.New("not today")
 
 func (r *replica) apply(e events.Versioned) error {
 	r.mu.Lock()
@@ -46,7 +48,7 @@ func (r *replica) apply(e events.Versioned) error {
 	defer r.mu.Unlock()
 	r.running[e.EntityID()]--
 	if r.fail != nil && r.fail() {
-		return errNotToday
+		return errUnlucky
 	}
 	r.applied[e.EntityID()] = append(r.applied[e.EntityID()], e.EntityVersion())
 	return nil
@@ -58,8 +60,8 @@ func (r *replica) of(id string) []int64 {
 	return append([]int64{}, r.applied[id]...)
 }
 
-// service is the two listeners of the tickets, on a client of their own.
-func service(t *testing.T, broker *memory.Broker, name string, r *replica, opts ...listener.Option) (c *client.Client, stop func()) {
+// replicas are the two listeners of the tickets, on a client of their own.
+func replicas(t *testing.T, broker *memory.Broker, name string, r *replica, opts ...listener.Option) (c *client.Client, stop func()) {
 	t.Helper()
 	c, err := client.Build(t.Context(), "ticketing", name, "nats://none",
 		client.Transport(broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
@@ -104,7 +106,7 @@ func TestVersionOrder(t *testing.T) {
 	brokers(t, func(t *testing.T, broker *memory.Broker) {
 		t.Helper()
 		r := newReplica()
-		c, stop := service(t, broker, "replica-1", r, listener.InVersionOrder(listener.NewMemoryVersions()))
+		c, stop := replicas(t, broker, "replica-1", r, listener.InVersionOrder(listener.NewMemoryVersions()))
 		defer stop()
 
 		publish(t, c, ticket(5))
@@ -140,9 +142,9 @@ func TestVersionOrderWhateverComes(t *testing.T) {
 		r.fail = func() bool { return failures.IntN(20) == 0 }
 		store := listener.NewMemoryVersions()
 		opts := []listener.Option{listener.InVersionOrder(store), listener.Concurrency(4), listener.MaxInFlight(4 * tickets * versions)}
-		c, stop := service(t, broker, "replica-1", r, opts...)
+		c, stop := replicas(t, broker, "replica-1", r, opts...)
 		defer stop()
-		_, stopOther := service(t, broker, "replica-2", r, opts...)
+		_, stopOther := replicas(t, broker, "replica-2", r, opts...)
 		defer stopOther()
 
 		var sends []func()
@@ -169,6 +171,43 @@ func TestVersionOrderWhateverComes(t *testing.T) {
 			require.Equal(t, want, r.of(fmt.Sprintf("t%d", n)))
 		}
 		require.False(t, r.overlap, "two events of one entity were handled at the same time")
+	})
+}
+
+// counting is a store that counts how often it is asked.
+type counting struct {
+	*listener.MemoryVersions
+
+	asked atomic.Int64
+}
+
+func (c *counting) AppliedVersion(ctx context.Context, id string) (int64, error) {
+	c.asked.Add(1)
+	return c.MemoryVersions.AppliedVersion(ctx, id)
+}
+
+// TestEventsThatComeInOrderAreNeverAhead, however many workers there are: each is
+// looked at once, but for those behind one that failed, which wait for it.
+func TestEventsThatComeInOrderAreNeverAhead(t *testing.T) {
+	t.Parallel()
+	const updates = 500
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		r, store := newReplica(), &counting{MemoryVersions: listener.NewMemoryVersions()}
+		require.NoError(t, store.SetAppliedVersion(t.Context(), "t1", listener.NoVersion, 0))
+		left := 0
+		r.fail = func() bool { left++; return left%50 == 0 }
+		c, stop := replicas(t, broker, "replica-1", r, listener.InVersionOrder(store), listener.Concurrency(16))
+		defer stop()
+		for v := range int64(updates) {
+			publish(t, c, ticket(v+1))
+		}
+		time.Sleep(time.Minute)
+		r.mu.Lock()
+		tries := left
+		r.mu.Unlock()
+		require.Len(t, r.of("t1"), updates)
+		require.EqualValues(t, tries, store.asked.Load())
 	})
 }
 
@@ -203,8 +242,8 @@ func TestStoreThatFails(t *testing.T) {
 		store   *failing
 		applied []int64
 	}{
-		"get": {&failing{get: errNotToday}, []int64{0}},
-		"set": {&failing{set: errNotToday}, []int64{0, 0}},
+		"get": {&failing{get: errUnlucky}, []int64{0}},
+		"set": {&failing{set: errUnlucky}, []int64{0, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -213,7 +252,7 @@ func TestStoreThatFails(t *testing.T) {
 				test := test
 				test.store = &failing{listener.NewMemoryVersions(), test.store.get, test.store.set}
 				r := newReplica()
-				c, stop := service(t, broker, "replica-1", r, listener.InVersionOrder(test.store))
+				c, stop := replicas(t, broker, "replica-1", r, listener.InVersionOrder(test.store))
 				defer stop()
 				publish(t, c, events.TicketCreated{ID: "t1", UserID: "u1"})
 				time.Sleep(time.Minute)
@@ -226,76 +265,121 @@ func TestStoreThatFails(t *testing.T) {
 	}
 }
 
-// shared is a store in a database: what is set in a transaction counts when that is
-// committed, and the one that finds another version than it began with fails.
-type shared struct {
-	mu       sync.Mutex
-	versions map[string]int64
+// database is what several processes have in common: versions, and what their handlers
+// made of the events. What is done in a transaction counts when that is committed, and
+// one that finds another version than it began with fails.
+type database struct {
+	mu        sync.Mutex
+	versions  map[string]int64
+	handled   []int64
+	conflicts int
+	fail      func() bool // of a commit; called with mu held
 }
 
-type transaction struct{ previous, version map[string]int64 }
+type transaction struct {
+	id                string
+	previous, version int64
+	handled           []int64
+}
 
 type transactionKey struct{}
 
-func (s *shared) AppliedVersion(_ context.Context, id string) (int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if v, ok := s.versions[id]; ok {
+func transactionOf(ctx context.Context) *transaction {
+	tx, _ := ctx.Value(transactionKey{}).(*transaction)
+	return tx
+}
+
+// process is the database as one process sees it.
+type process struct{ *database }
+
+func (d *database) AppliedVersion(_ context.Context, id string) (int64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v, ok := d.versions[id]; ok {
 		return v, nil
 	}
 	return listener.NoVersion, nil
 }
 
-func (*shared) SetAppliedVersion(ctx context.Context, id string, previous, version int64) error {
-	tx, _ := ctx.Value(transactionKey{}).(*transaction)
-	tx.previous[id], tx.version[id] = previous, version
+func (*database) SetAppliedVersion(ctx context.Context, id string, previous, version int64) error {
+	tx := transactionOf(ctx)
+	tx.id, tx.previous, tx.version = id, previous, version
 	return nil
 }
 
-// inTransaction commits when the handler has succeeded; not the first time.
-func (s *shared) inTransaction(next listener.Invocation) listener.Invocation {
-	first := true
-	return func(ctx context.Context, event events.Event, d listener.Delivery) error {
-		tx := &transaction{make(map[string]int64), make(map[string]int64)}
-		if err := next(context.WithValue(ctx, transactionKey{}, tx), event, d); err != nil {
+// inTransaction is a middleware that commits when the handler has succeeded.
+func (d *database) inTransaction(next listener.Invocation) listener.Invocation {
+	return func(ctx context.Context, event events.Event, delivery listener.Delivery) error {
+		tx := &transaction{}
+		if err := next(context.WithValue(ctx, transactionKey{}, tx), event, delivery); err != nil || tx.id == "" {
 			return err
 		}
 		time.Sleep(10 * time.Millisecond) // a commit takes its time, too
-		if first {
-			first = false
-			return errors.New("the commit failed")
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.fail() {
+			return errUnlucky
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for id, version := range tx.version {
-			if now, ok := s.versions[id]; ok && now != tx.previous[id] {
-				return errors.New("another version was applied meanwhile")
-			}
-			s.versions[id] = version
+		if now, ok := d.versions[tx.id]; ok && now != tx.previous {
+			d.conflicts++
+			return errors.New("another version was applied meanwhile")
 		}
+		d.versions[tx.id] = tx.version
+		d.handled = append(d.handled, tx.handled...)
 		return nil
 	}
 }
 
 // TestVersionInTheHandlersTransaction: the store sees the context that a middleware
-// hands on, and the next event of the entity waits for the commit.
+// hands on. Where commits fail, and two processes are given the same event, what the
+// handlers do still counts once for each version, in order; and within a process the
+// next event of an entity waits for the commit.
 func TestVersionInTheHandlersTransaction(t *testing.T) {
 	t.Parallel()
-	brokers(t, func(t *testing.T, broker *memory.Broker) {
-		t.Helper()
-		r, s := newReplica(), &shared{versions: make(map[string]int64)}
-		c, stop := service(t, broker, "replica-1", r, listener.InVersionOrder(s), listener.Use(s.inTransaction), listener.Concurrency(4))
-		defer stop()
-		publish(t, c, events.TicketCreated{ID: "t1", UserID: "u1"})
-		for v := range int64(3) {
-			publish(t, c, ticket(v+1))
-		}
-		time.Sleep(2 * time.Minute)
-		version, err := s.AppliedVersion(t.Context(), "t1")
-		require.NoError(t, err)
-		require.EqualValues(t, 3, version)
-		require.Equal(t, []int64{0, 0, 1, 1, 2, 3}, r.of("t1"), "each listener's first commit failed")
-	})
+	const updates = 30
+	for processes := 1; processes <= 2; processes++ {
+		t.Run(fmt.Sprintf("processes %d", processes), func(t *testing.T) {
+			t.Parallel()
+			brokers(t, func(t *testing.T, broker *memory.Broker) {
+				t.Helper()
+				commits := 0
+				db := &database{versions: map[string]int64{"t1": 0}, fail: func() bool { commits++; return commits%7 == 0 }}
+				var emitter *client.Client
+				for n := range processes {
+					c, err := client.Build(t.Context(), "ticketing", fmt.Sprintf("process-%d", n), "nats://none",
+						client.Transport(broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
+					require.NoError(t, err)
+					l, err := listener.New(c, "replica", func(ctx context.Context, e events.TicketUpdated, _ listener.Delivery) error {
+						tx := transactionOf(ctx)
+						tx.handled = append(tx.handled, e.Version)
+						return nil
+					}, listener.InVersionOrder(&process{db}), listener.Use(db.inTransaction), listener.Concurrency(4))
+					require.NoError(t, err)
+					ended := make(chan error, 1)
+					go func() { ended <- l.Listen(context.WithoutCancel(t.Context())) }()
+					<-l.Ready()
+					emitter = c
+					defer func() {
+						require.NoError(t, c.Close(context.Background()))
+						require.NoError(t, <-ended)
+					}()
+				}
+				var want []int64
+				for v := range int64(updates) {
+					publish(t, emitter, ticket(v+1))
+					publish(t, emitter, ticket(v+1))
+					want = append(want, v+1)
+				}
+				time.Sleep(10 * time.Minute)
+				db.mu.Lock()
+				defer db.mu.Unlock()
+				require.Equal(t, want, db.handled)
+				if processes == 1 {
+					require.Zero(t, db.conflicts)
+				}
+			})
+		})
+	}
 }
 
 // TestWaitForAnEntityEnds with the handler's context. Another entity does not wait.
@@ -318,7 +402,7 @@ func TestWaitForAnEntityEnds(t *testing.T) {
 		<-begun
 
 		r := newReplica()
-		c, stop := service(t, broker, "replica-1", r, listener.InVersionOrder(store), listener.HandlerTimeout(time.Second))
+		c, stop := replicas(t, broker, "replica-1", r, listener.InVersionOrder(store), listener.HandlerTimeout(time.Second))
 		publish(t, c, events.TicketCreated{ID: "t2", UserID: "u1"})
 		time.Sleep(1500 * time.Millisecond)
 		require.Empty(t, r.of("t1"))
@@ -379,4 +463,45 @@ func TestVersionOrderThatCantBeIsRefused(t *testing.T) {
 	_, err := listener.New(c, "g", func(context.Context, expiration, listener.Delivery) error { return nil }, listener.InVersionOrder(store))
 	require.ErrorIs(t, err, client.ErrInvalid)
 	require.ErrorContains(t, err, "option InVersionOrder: events.ExpirationComplete has no methods EntityID and EntityVersion (events.Versioned); give it both")
+}
+
+// TestVersionThatStaysMissing makes those that wait for it dead letters. Others of its
+// subject go on meanwhile.
+func TestVersionThatStaysMissing(t *testing.T) {
+	t.Parallel()
+	for name, concurrency := range map[string]int{"one worker": 1, "several": 3} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			brokers(t, func(t *testing.T, broker *memory.Broker) {
+				t.Helper()
+				r, store := newReplica(), listener.NewMemoryVersions()
+				c, stop := replicas(t, broker, "replica-1", r, listener.InVersionOrder(store), listener.Concurrency(concurrency))
+				defer stop()
+				publish(t, c, events.TicketCreated{ID: "t1", UserID: "u1"})
+				publish(t, c, events.TicketCreated{ID: "t2", UserID: "u1"})
+				time.Sleep(time.Second)
+				publish(t, c, ticket(2))
+				publish(t, c, ticket(3))
+				publish(t, c, events.TicketUpdated{ID: "t2", Version: 1, UserID: "u1"})
+				time.Sleep(time.Second)
+				require.Equal(t, []int64{0, 1}, r.of("t2"))
+				require.Empty(t, broker.Stored("dead.replica.ticket:updated"))
+
+				time.Sleep(3 * time.Minute)
+				letters := broker.Stored("dead.replica.ticket:updated")
+				require.Len(t, letters, 2)
+				for _, l := range letters {
+					var letter events.DeadLetter
+					require.NoError(t, json.Unmarshal(l.Data, &letter))
+					require.Equal(t, events.DeadLetterExhausted, letter.Reason)
+					require.Equal(t, 20, letter.Attempts)
+					require.Contains(t, letter.Error, `of "t1", of which 0 was applied last: 1 is missing`)
+				}
+				require.Equal(t, []int64{0}, r.of("t1"))
+				publish(t, c, ticket(1)) // too late for them, but not for itself
+				time.Sleep(time.Second)
+				require.Equal(t, []int64{0, 1}, r.of("t1"))
+			})
+		})
+	}
 }

@@ -140,6 +140,9 @@ func (b *book) take(w *work, now time.Time) {
 		w.sentence = before.sentence
 	}
 	w.due = before.due
+	if w.keyed && before.aside && w.due.After(now) {
+		w.keyed, w.aside = false, true
+	}
 	if !w.keyed {
 		b.proceed(w, now)
 		return
@@ -285,6 +288,9 @@ func (b *book) remember(w *work, n name) {
 // fail says that an attempt came to nothing, or that there can be none, and decides
 // what is done about it. While the handler still runs that has to wait.
 func (b *book) fail(w *work, f failure, now time.Time) {
+	if f.aside && w.state != running {
+		b.stepAside(w, now)
+	}
 	switch {
 	case w.settled, w.state == over: // acknowledged, or given up, meanwhile
 	case w.state == running:
@@ -301,13 +307,27 @@ func (b *book) fail(w *work, f failure, now time.Time) {
 			delay = b.backoff(w.attempt)
 		}
 		before := b.pasts.of(w.id)
-		before.attempt, before.due = w.attempt, time.Time{}
+		before.attempt, before.due, before.aside = w.attempt, time.Time{}, f.aside
 		if f.timed {
 			before.due = now.Add(delay)
 		}
 		b.pasts.set(w.id, before)
 		b.later(w, now.Add(delay), now)
 		b.because(f.err)
+	}
+}
+
+// stepAside takes an event out of its line that waits for one that may be behind it
+// there.
+func (b *book) stepAside(w *work, now time.Time) {
+	if !w.keyed {
+		return
+	}
+	l := b.lines.byKey[w.key]
+	b.lines.leave(w)
+	w.keyed, w.aside = false, true
+	if l != nil {
+		b.advance(l, now)
 	}
 }
 
@@ -408,6 +428,12 @@ func (b *book) wake(now time.Time) {
 	for len(b.asleep.works) > 0 && !b.asleep.works[0].due.After(now) {
 		w := b.asleep.works[0]
 		b.asleep.remove(w)
+		if w.aside {
+			w.keyed, w.aside = true, false
+			b.set(w, waiting)
+			b.advance(b.lines.join(w), now)
+			continue
+		}
 		b.proceed(w, now)
 	}
 	for len(b.gone.works) > 0 && !b.gone.works[0].due.After(now) {

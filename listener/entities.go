@@ -68,6 +68,14 @@ func (l *locks) leave(e entity, k *lock) {
 	}
 }
 
+// entityOf is the key by which several workers do not overtake one another with the
+// events of an entity that come in order.
+func entityOf(event any) (id string, err error) {
+	defer recovered("EntityID", &err)
+	v, _ := event.(events.Versioned)
+	return v.EntityID(), nil
+}
+
 // oneAtATime makes the events of an entity wait for one another, middleware included:
 // a transaction that it ends has ended before the next one looks at the version.
 func oneAtATime(store VersionStore, handle func(context.Context, any, Delivery) error) func(context.Context, any, Delivery) error {

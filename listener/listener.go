@@ -115,6 +115,9 @@ func erase[T events.Event](h Handler[T], o options, log *slog.Logger) (typed, er
 			return t, err
 		}
 		t.handle = oneAtATime(o.versions, t.handle)
+		if o.concurrency > 1 {
+			t.key = entityOf
+		}
 	}
 	if _, ok := any(new(T)).(events.Validator); o.validate && !ok {
 		return t, fmt.Errorf("%w option Validate: %v has no method Validate, so that it would have no effect", client.ErrInvalid, reflect.TypeFor[T]())

@@ -13,6 +13,7 @@ type past struct {
 	attempt  int       // of its last run here
 	unrun    int       // deliveries that no handler saw
 	due      time.Time // of RetryAfter: not to be run before
+	aside    bool      // nor to hold up its line until then
 	sentence *sentence // it is to become a dead letter
 }
 

@@ -95,11 +95,12 @@ type failure struct {
 	reason events.DeadLetterReason // trying again can't help; empty: it may
 	after  time.Duration           // the next attempt, where timed says so; else the policy does
 	timed  bool
+	aside  bool // what has to come first may be behind it in its line
 }
 
 // failed makes a failure of what a handler returned.
 func failed(err error) failure {
-	f := failure{err: err}
+	f := failure{err: err, aside: errors.Is(err, ErrVersionGap)}
 	var u *unreadError
 	var r *rejectedError
 	var a *retryError

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"time"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/backoff"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -50,8 +52,10 @@ type VersionStore interface {
 //   - An event is handled when the version before its own was applied last, and one
 //     that begins its entity ([events.Beginner]) also when none was.
 //   - One of that version or an older one is acknowledged and not handled.
-//   - One that is ahead fails with [ErrVersionGap], is tried again like any event that
-//     fails, and so until the missing one has come, or its attempts are used up.
+//   - One that is ahead fails with [ErrVersionGap], and is tried again until the missing
+//     one has come, or its attempts are used up: after 0.1 s, then twice as long each
+//     time, up to 5 s, whatever [Backoff] says, so that the 20 attempts by default
+//     ([MaxAttempts]) take a bit over a minute. Others go on meanwhile.
 //
 // What is ahead takes room meanwhile: when as many events as [MaxInFlight] wait for
 // one on their own subject, it comes no sooner than they are given up. A listener that
@@ -102,7 +106,7 @@ func ordered[T events.Event](h Handler[T], store VersionStore, log *slog.Logger)
 		e, _ := any(&event).(events.Versioned)
 		id, version := e.EntityID(), e.EntityVersion()
 		if id == "" || version < 0 {
-			return fmt.Errorf("event of entity %q with version %d: it has no place in version order", id, version)
+			return Reject(fmt.Errorf("event of entity %q with version %d: it has no place in version order", id, version))
 		}
 		last, err := store.AppliedVersion(ctx, id)
 		if err != nil {
@@ -115,9 +119,11 @@ func ordered[T events.Event](h Handler[T], store VersionStore, log *slog.Logger)
 			return nil
 		case last == NoVersion && begins(e):
 		case last == NoVersion:
-			return fmt.Errorf("%w: version %d of %q, of which none was applied: the event that begins it is missing", ErrVersionGap, version, id)
+			return ahead(version, d.Attempt, fmt.Errorf("%w: version %d of %q, of which none was applied: the event that begins it is missing",
+				ErrVersionGap, version, id))
 		case last != version-1:
-			return fmt.Errorf("%w: version %d of %q, of which %d was applied last: %d is missing", ErrVersionGap, version, id, last, last+1)
+			return ahead(version-last-1, d.Attempt, fmt.Errorf("%w: version %d of %q, of which %d was applied last: %d is missing",
+				ErrVersionGap, version, id, last, last+1))
 		}
 		if err := h(ctx, event, d); err != nil {
 			return err
@@ -127,6 +133,21 @@ func ordered[T events.Event](h Handler[T], store VersionStore, log *slog.Logger)
 		}
 		return nil
 	}
+}
+
+// gapBackoff is how long an event waits that is ahead, by its attempts; gapStep how much
+// longer for each version that is missing before it, up to gapSteps of them: so those
+// that wait are tried in the order of their versions.
+var gapBackoff = backoff.Policy{First: 100 * time.Millisecond, Max: 5 * time.Second}
+
+const (
+	gapStep  = 5 * time.Millisecond
+	gapSteps = 200
+)
+
+// ahead makes an event be tried again before which so many versions are missing.
+func ahead(missing int64, attempt int, err error) error {
+	return RetryAfter(gapBackoff.Full(attempt)+time.Duration(min(missing, gapSteps))*gapStep, err)
 }
 
 func begins(e events.Versioned) bool {

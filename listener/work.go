@@ -15,6 +15,7 @@ type work struct {
 	event    any                // decoded, where the ordering key needs it; else nil
 	key      string
 	keyed    bool
+	aside    bool // asleep out of its line, which it joins again
 	observed bool // by who delivers it once and wants to know what becomes of it
 
 	state    state

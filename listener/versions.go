@@ -57,10 +57,10 @@ type VersionStore interface {
 //     time, up to 5 s, whatever [Backoff] says, so that the 20 attempts by default
 //     ([MaxAttempts]) take a bit over a minute. Others go on meanwhile.
 //
-// What is ahead takes room meanwhile: when as many events as [MaxInFlight] wait for
-// one on their own subject, it comes no sooner than they are given up. A listener that
-// begins later than the entities ([StartAt]) would wait for what it never gets; put
-// their versions into the store first.
+// Over NATS Streaming, what is ahead takes room meanwhile: when as many events as
+// [MaxInFlight] wait for one on their own subject, it comes no sooner than they are
+// given up. A listener that begins later than the entities ([StartAt]) would wait for
+// what it never gets; put their versions into the store first.
 //
 // Two events of one entity are never handled at the same time in a process: with
 // [Concurrency] the second waits for the first, within its [HandlerTimeout]. The

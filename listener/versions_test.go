@@ -36,7 +36,7 @@ func newReplica() *replica {
 	return &replica{applied: make(map[string][]int64), running: make(map[string]int)}
 }
 
-var errUnlucky = errors.New("not today")
+var errNotToday = errors.New("not today")
 
 func (r *replica) apply(e events.Versioned) error {
 	r.mu.Lock()
@@ -48,7 +48,7 @@ func (r *replica) apply(e events.Versioned) error {
 	defer r.mu.Unlock()
 	r.running[e.EntityID()]--
 	if r.fail != nil && r.fail() {
-		return errUnlucky
+		return errNotToday
 	}
 	r.applied[e.EntityID()] = append(r.applied[e.EntityID()], e.EntityVersion())
 	return nil
@@ -242,8 +242,8 @@ func TestStoreThatFails(t *testing.T) {
 		store   *failing
 		applied []int64
 	}{
-		"get": {&failing{get: errUnlucky}, []int64{0}},
-		"set": {&failing{set: errUnlucky}, []int64{0, 0}},
+		"get": {&failing{get: errNotToday}, []int64{0}},
+		"set": {&failing{set: errNotToday}, []int64{0, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -318,7 +318,7 @@ func (d *database) inTransaction(next listener.Invocation) listener.Invocation {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.fail() {
-			return errUnlucky
+			return errNotToday
 		}
 		if now, ok := d.versions[tx.id]; ok && now != tx.previous {
 			d.conflicts++
@@ -359,10 +359,10 @@ func TestVersionInTheHandlersTransaction(t *testing.T) {
 					go func() { ended <- l.Listen(context.WithoutCancel(t.Context())) }()
 					<-l.Ready()
 					emitter = c
-					defer func() {
+					t.Cleanup(func() {
 						require.NoError(t, c.Close(context.Background()))
 						require.NoError(t, <-ended)
-					}()
+					})
 				}
 				var want []int64
 				for v := range int64(updates) {
@@ -372,10 +372,11 @@ func TestVersionInTheHandlersTransaction(t *testing.T) {
 				}
 				time.Sleep(10 * time.Minute)
 				db.mu.Lock()
-				defer db.mu.Unlock()
-				require.Equal(t, want, db.handled)
+				handled, conflicts := db.handled, db.conflicts
+				db.mu.Unlock()
+				require.Equal(t, want, handled)
 				if processes == 1 {
-					require.Zero(t, db.conflicts)
+					require.Zero(t, conflicts)
 				}
 			})
 		})

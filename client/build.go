@@ -54,7 +54,7 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
 	}
 	shared := session.New(conn, o.logger, o.window, ids.generated, m.notify)
-	shared.Defaults = o.defaults
+	shared.Defaults, shared.LoggedPayload = o.defaults, o.payloads
 	return &Client{
 		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared,
 	}, nil

@@ -23,6 +23,7 @@ type options struct {
 	nats      []nats.Option
 	transport transport.Dialer
 	defaults  session.Defaults
+	payloads  int // bytes of each in the log
 
 	jetStream        bool
 	jetStreamOptions []jetstream.Option
@@ -66,13 +67,26 @@ func (o options) dialer() transport.Dialer {
 }
 
 // Logger makes the client, its publishers and its listeners log to l instead of
-// slog.Default(). Payloads are not logged.
+// slog.Default(). Payloads are not logged, unless [LogPayloads] asks for them.
 func Logger(l *slog.Logger) Option {
 	return func(o *options) error {
 		if l == nil {
 			return fmt.Errorf("%w option Logger: nil; slog.DiscardHandler makes one that is silent", transport.ErrInvalid)
 		}
 		o.logger = l
+		return nil
+	}
+}
+
+// LogPayloads adds the payload, or its first n bytes, to what the log says of an event
+// that was not handled, such as one that can't be decoded. By default payloads, which
+// may hold what is personal, are not logged. n must be positive.
+func LogPayloads(n int) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return fmt.Errorf("%w option LogPayloads: %d; must be positive; leave it out for none", transport.ErrInvalid, n)
+		}
+		o.payloads = n
 		return nil
 	}
 }

@@ -89,7 +89,7 @@ func (r *run) bury(e effect) {
 	}
 	known := []any{
 		slog.String("reason", string(s.reason)), slog.Any("error", s.err), slog.Int("deliveries", e.delivery.Deliveries),
-		slog.Int("bytes", len(e.delivery.Data)), slog.String("dead_letter", string(letter.Subject())),
+		slog.Int("bytes", len(e.delivery.Data)), slog.String("dead_letter", string(letter.Subject())), r.payload(e.delivery),
 	}
 	observe(e.delivery.Settler, s.err)
 	if err == nil {

@@ -44,12 +44,12 @@ func onBoth(t *testing.T, test func(s *bed)) {
 	}
 }
 
-func serve(t *testing.T, broker *memory.Broker) *bed {
+func serve(t *testing.T, broker *memory.Broker, opts ...client.Option) *bed {
 	t.Helper()
 	s := &bed{T: t, broker: broker, log: &lockedBuffer{}}
 	var err error
 	s.client, err = client.Build(t.Context(), "ticketing", "test", "nats://unused",
-		client.Transport(broker.Dialer()), client.Logger(slog.New(slog.NewTextHandler(s.log, nil))))
+		append(opts, client.Transport(broker.Dialer()), client.Logger(slog.New(slog.NewTextHandler(s.log, nil))))...)
 	require.NoError(t, err)
 	return s
 }

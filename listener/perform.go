@@ -99,7 +99,8 @@ func (r *run) tellRetry(e effect) {
 	case letGo:
 		again = "when its ack wait has passed, by whichever member gets it"
 	}
-	r.log.Warn("handler failed: the event is tried again", e.attributes(slog.Any("error", e.err), slog.Duration("after", e.delay), slog.String("again", again))...)
+	r.log.Warn("handler failed: the event is tried again",
+		e.attributes(slog.Any("error", e.err), slog.Duration("after", e.delay), slog.String("again", again), r.payload(e.delivery))...)
 	observe(e.delivery.Settler, e.err)
 	if o, ok := e.delivery.Settler.(session.Observer); ok {
 		o.Retried(e.delay)
@@ -160,4 +161,13 @@ func (r *run) stopTimers() {
 			t.Stop()
 		}
 	}
+}
+
+// payload is what the log tells of the payload: nothing, unless it was asked for.
+func (r *run) payload(d transport.Delivery) slog.Attr {
+	n := min(len(d.Data), r.core.session.LoggedPayload)
+	if n == 0 {
+		return slog.Attr{}
+	}
+	return slog.String("payload", string(d.Data[:n]))
 }

@@ -23,6 +23,10 @@ type Session struct {
 	// broker ties to it is lost with the process.
 	GeneratedID bool
 
+	// LoggedPayload is how many bytes of a payload the log may tell; 0: none. It is set
+	// before anyone has the session.
+	LoggedPayload int
+
 	// Defaults is set before anyone has the session.
 	Defaults Defaults
 

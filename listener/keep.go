@@ -63,12 +63,13 @@ func (r *run) keepOpen(w *work) time.Duration {
 	return wait
 }
 
-// kept returns what is here to be run, or runs, or rests, and was received, or kept
-// last, before then.
+// kept returns what is here and was received, or kept last, before then: what is to be
+// run, runs, or rests, or was left open by its handler. That is given up here, and not
+// by the server at the same moment.
 func (b *book) kept(then time.Time) []*work {
 	var all []*work
 	for _, w := range b.active {
-		if w.state != gone && w.state != open && w.received.Before(then) {
+		if w.state != gone && w.received.Before(then) {
 			all = append(all, w)
 		}
 	}

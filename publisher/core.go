@@ -42,7 +42,7 @@ func newCore(cl *client.Client, subject subjects.Subject, o options) *core {
 // publish waits for the outcome. header is what the middleware adds.
 func (c *core) publish(ctx context.Context, event any, header transport.Header) error {
 	w, _ := c.waiters.Get().(*waiter)
-	defer c.waiters.Put(w)
+	defer w.giveBack(&c.waiters)
 
 	if err := c.encode(w, event); err != nil {
 		return c.notStored(err)
@@ -75,7 +75,7 @@ func (c *core) publish(ctx context.Context, event any, header transport.Header) 
 // middleware adds.
 func (c *core) send(ctx context.Context, event any, p *Pending, header transport.Header) error {
 	w, _ := c.waiters.Get().(*waiter) // for what it has besides
-	defer c.waiters.Put(w)
+	defer w.giveBack(&c.waiters)
 
 	if err := c.encode(w, event); err != nil {
 		return c.notStored(err)

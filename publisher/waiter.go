@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"sync"
 	"time"
 
 	"github.com/sgtickets/common/internal/session"
@@ -25,6 +26,17 @@ func newWaiter(window *session.Window) *waiter {
 func (w *waiter) within(d time.Duration) <-chan time.Time {
 	w.timer.Reset(d)
 	return w.timer.C
+}
+
+// largeBuffer is from what size on a payload's buffer is not kept: it is seldom needed.
+const largeBuffer = 64 << 10
+
+// giveBack puts it back for the next.
+func (w *waiter) giveBack(pool *sync.Pool) {
+	if cap(w.payload) > largeBuffer {
+		w.payload = nil
+	}
+	pool.Put(w)
 }
 
 // Settle implements transport.Receipt.

@@ -55,15 +55,18 @@ func (r *received) subscribed() {
 	}
 }
 
-// event is called for one at a time.
-func (r *received) event(e ticket) {
+// event is called for one at a time. Where it reports that this is the last, finish is
+// called once that is acknowledged.
+func (r *received) event(e ticket) (last bool) {
 	if r.count == r.n {
-		return // it was delivered twice, or is beyond those asked for
+		return false // it was delivered twice
 	}
 	r.handle(e)
 	r.count++
 	if r.count == r.n {
 		r.done()
-		close(r.all)
 	}
+	return r.count == r.n
 }
+
+func (r *received) finish() { close(r.all) }

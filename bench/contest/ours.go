@@ -39,7 +39,7 @@ func connectOurs(ctx context.Context, url string, opts ...client.Option) (*ours,
 func connectOursStan(ctx context.Context, url string) (link, error) { return connectOurs(ctx, url) }
 
 func connectOursJetStream(ctx context.Context, url string) (link, error) {
-	return connectOurs(ctx, url, client.JetStream(jetstream.OnlySubjects("bench.>"), jetstream.MemoryStorage()))
+	return connectOurs(ctx, url, client.JetStream(jetstream.OnlySubjects(streamSubjects...), jetstream.MemoryStorage()))
 }
 
 // connectOursAsync is ours with PublishAsync.
@@ -128,7 +128,9 @@ func (l *ours) receive(ctx context.Context, r reception) error {
 func (l *ours) newListener(group string, got *received) (*listener.Listener[ticket], error) {
 	current.Store(l.subject)
 	return listener.New(l.client, group, func(_ context.Context, e ticket, _ listener.Delivery) error {
-		got.event(e)
+		if got.event(e) {
+			got.finish() // Listen acknowledges it, and drains
+		}
 		return nil
 	}, append([]listener.Option{listener.MaxInFlight(inFlight)}, l.listener...)...)
 }

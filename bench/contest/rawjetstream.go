@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,6 +17,7 @@ type rawJetStream struct {
 	js      jetstream.JetStream
 	stream  jetstream.Stream
 	subject string
+	headers bool // those of this library, made anew for each event
 
 	mu     sync.Mutex
 	failed error // of what was published without waiting
@@ -40,10 +42,39 @@ func connectRawJetStream(ctx context.Context, url string) (link, error) {
 	return l, err
 }
 
+// connectRawHeaders is raw with the headers that this library gives each event.
+func connectRawHeaders(ctx context.Context, url string) (link, error) {
+	k, err := connectRawJetStream(ctx, url)
+	if l, ok := k.(*rawJetStream); ok {
+		l.headers = true
+	}
+	return k, err
+}
+
+// withHeaders is an event as this library publishes it.
+func (l *rawJetStream) withHeaders(data []byte) *nats.Msg {
+	id := rand.Text()
+	return &nats.Msg{Subject: l.subject, Data: data, Header: nats.Header{
+		"ce-specversion":               {"1.0"},
+		"ce-id":                        {id},
+		"ce-type":                      {l.subject},
+		"ce-source":                    {"/" + cluster + "/" + l.subject},
+		"ce-time":                      {time.Now().UTC().Format(time.RFC3339Nano)},
+		"ce-datacontenttype":           {"application/json"},
+		"Content-Type":                 {"application/json"},
+		jetstream.MsgIDHeader:          {id},
+		jetstream.ExpectedStreamHeader: {cluster},
+	}}
+}
+
+// streamSubjects are those of the stream: of the contest, and of dead letters, which
+// ours has by default.
+var streamSubjects = []string{"bench.>", "dead.>"}
+
 // ensureStream makes the stream that all contestants use.
 func ensureStream(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
 	return js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: cluster, Subjects: []string{"bench.>"}, Storage: jetstream.MemoryStorage,
+		Name: cluster, Subjects: streamSubjects, Storage: jetstream.MemoryStorage,
 	})
 }
 
@@ -52,7 +83,11 @@ func (l *rawJetStream) publish(ctx context.Context, e ticket) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.js.Publish(ctx, l.subject, data)
+	if l.headers {
+		_, err = l.js.PublishMsg(ctx, l.withHeaders(data))
+	} else {
+		_, err = l.js.Publish(ctx, l.subject, data)
+	}
 	return err
 }
 
@@ -62,7 +97,12 @@ func (l *rawJetStream) pipeline(ctx context.Context, n int, event func(int) tick
 		if err != nil {
 			return err
 		}
-		if _, err := l.js.PublishAsync(l.subject, data); err != nil {
+		if l.headers {
+			_, err = l.js.PublishMsgAsync(l.withHeaders(data))
+		} else {
+			_, err = l.js.PublishAsync(l.subject, data)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -91,9 +131,12 @@ func (l *rawJetStream) receive(ctx context.Context, r reception) error {
 		if err := json.Unmarshal(m.Data(), &e); err != nil {
 			failed = err
 		}
-		got.event(e)
+		last := got.event(e)
 		if err := m.Ack(); err != nil {
 			failed = err
+		}
+		if last {
+			got.finish()
 		}
 	}, jetstream.PullMaxMessages(inFlight))
 	if err != nil {

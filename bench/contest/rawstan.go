@@ -64,9 +64,12 @@ func (l *rawStan) receive(_ context.Context, r reception) error {
 		if err := json.Unmarshal(m.Data, &e); err != nil {
 			failed = err
 		}
-		got.event(e)
+		last := got.event(e)
 		if err := m.Ack(); err != nil {
 			failed = err
+		}
+		if last {
+			got.finish()
 		}
 	}, stan.DurableName(group), stan.SetManualAckMode(), stan.MaxInflight(inFlight), stan.DeliverAllAvailable())
 	if err != nil {

@@ -160,7 +160,9 @@ func (l *ours) listenOrdered(ctx context.Context, m *meter, n int, handle func(t
 		handle(e)
 		mu.Lock()
 		defer mu.Unlock()
-		got.event(e)
+		if got.event(e) {
+			got.finish()
+		}
 		return nil
 	}, listener.MaxInFlight(inFlight), listener.Concurrency(16), listener.OrderingKey(func(e ticket) string { return e.UserID }))
 	if err != nil {

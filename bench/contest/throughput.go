@@ -4,12 +4,13 @@ import "fmt"
 
 // Names of entrants, as the goals have them.
 const (
-	raw      = "raw"
-	rawAgain = "raw once more" // the noise
-	us       = "ours"
-	usAsync  = "ours, PublishAsync"
-	usPlain  = "ours, encoding/json"
-	millName = "watermill"
+	raw        = "raw"
+	rawAgain   = "raw once more" // the noise
+	rawHeaders = "raw, with the headers of ours"
+	us         = "ours"
+	usAsync    = "ours, PublishAsync"
+	usPlain    = "ours, encoding/json"
+	millName   = "watermill"
 )
 
 // transports and who takes part on each.
@@ -28,6 +29,7 @@ var transports = []struct {
 	{"JetStream", []contestant{
 		{raw, 1, connectRawJetStream},
 		{rawAgain, 1, connectRawJetStream},
+		{rawHeaders, 1, connectRawHeaders},
 		{us, 1, connectOursJetStream},
 		{millName, 5, connectMillJetStream},
 	}},

@@ -141,8 +141,11 @@ func (l *mill) receive(ctx context.Context, r reception) error {
 			if err := json.Unmarshal(m.Payload, &e); err != nil {
 				failed = err
 			}
-			got.event(e)
+			last := got.event(e)
 			m.Ack()
+			if last {
+				got.finish()
+			}
 		}
 	}()
 	<-got.all

@@ -211,5 +211,5 @@ func (c *conn) Close(ctx context.Context) error {
 
 // abandonAll settles the publishes that are left.
 func (c *conn) abandonAll(err error) {
-	c.publishes.SettleAll(func(p publish) error { return fmt.Errorf("%w: %w", p.abandoned(), err) })
+	c.publishes.SettleAll(func(p *publish) error { return fmt.Errorf("%w: %w", p.abandoned(), err) })
 }

@@ -38,7 +38,7 @@ type publish struct {
 }
 
 // abandoned is the outcome of a publish whose answer is not waited for any more.
-func (p publish) abandoned() error {
+func (p *publish) abandoned() error {
 	if p.open == 0 {
 		return transport.ErrNotStored
 	}
@@ -154,14 +154,14 @@ func (c *conn) send(t transport.Ticket) bool {
 
 // settleRefuted settles a publish of which one time that it left came to nothing.
 func (c *conn) settleRefuted(t transport.Ticket, err error) {
-	c.publishes.SettleBy(t, func(p publish) error {
+	c.publishes.SettleBy(t, func(p *publish) error {
 		p.refute()
 		return fmt.Errorf("%w: %w", p.abandoned(), err)
 	})
 }
 
 // Abandon implements [transport.Conn].
-func (c *conn) Abandon(t transport.Ticket) { c.publishes.SettleBy(t, publish.abandoned) }
+func (c *conn) Abandon(t transport.Ticket) { c.publishes.SettleBy(t, (*publish).abandoned) }
 
 // pubAck is the answer to a publish.
 type pubAck struct {
@@ -226,7 +226,7 @@ func (c *conn) unanswered(t transport.Ticket) {
 		if takes {
 			err = fmt.Errorf("%w: stream %q does not answer: check that it exists and has a leader", transport.ErrRefused, c.cfg.ClusterID)
 		}
-		c.publishes.SettleBy(t, func(p publish) error { return fmt.Errorf("%w: %w", p.abandoned(), err) })
+		c.publishes.SettleBy(t, func(p *publish) error { return fmt.Errorf("%w: %w", p.abandoned(), err) })
 	}
 }
 

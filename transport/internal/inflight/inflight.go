@@ -64,11 +64,11 @@ func (p *Publishes[T]) Update(t transport.Ticket, change func(*T)) bool {
 
 // Settle ends the wait for t; the first call for a ticket counts, and reports so.
 func (p *Publishes[T]) Settle(t transport.Ticket, err error) bool {
-	return p.SettleBy(t, func(T) error { return err })
+	return p.SettleBy(t, func(*T) error { return err })
 }
 
 // SettleBy is Settle with an outcome that depends on what is known of t.
-func (p *Publishes[T]) SettleBy(t transport.Ticket, outcome func(T) error) bool {
+func (p *Publishes[T]) SettleBy(t transport.Ticket, outcome func(*T) error) bool {
 	p.mu.Lock()
 	e, ok := p.waiting[t]
 	delete(p.waiting, t)
@@ -78,7 +78,7 @@ func (p *Publishes[T]) SettleBy(t transport.Ticket, outcome func(T) error) bool 
 	}
 	p.mu.Unlock()
 	if ok {
-		e.receipt.Settle(outcome(*e.value))
+		e.receipt.Settle(outcome(e.value))
 	}
 	return ok
 }
@@ -96,7 +96,7 @@ func (p *Publishes[T]) Tickets() []transport.Ticket {
 }
 
 // SettleAll settles all that wait.
-func (p *Publishes[T]) SettleAll(outcome func(T) error) {
+func (p *Publishes[T]) SettleAll(outcome func(*T) error) {
 	for _, t := range p.Tickets() {
 		p.SettleBy(t, outcome)
 	}

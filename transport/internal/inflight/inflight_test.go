@@ -46,7 +46,7 @@ func TestPublishes(t *testing.T) {
 		require.Equal(t, transport.ErrClosed, err)
 		time.AfterFunc(time.Second, func() {
 			p.Settle(b, nil)
-			p.SettleAll(errors.New)
+			p.SettleAll(func(s *string) error { return errors.New(*s) })
 		})
 		require.NoError(t, p.Drain(t.Context()))
 		synctest.Wait()

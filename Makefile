@@ -69,8 +69,8 @@ soak: race-mode ## random faults without pause for MINUTES=10, under load; SEED=
 	@cd devserver && $(GOTEST) -count=1 -v -timeout 0 -run '^TestSoak' ./faults -soak $(MINUTES)m \
 		$(if $(SEED),-seed $(SEED)) $(if $(TRANSPORT),-transport $(TRANSPORT)) | grep -v '^=== '
 
-simulate: ## 20,000 seeds of the simulation of NATS Streaming (SEEDS=n; SEED=n for one, with its story)
-	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan
+simulate: ## 20,000 seeds of the simulations of NATS Streaming and of listeners (SEEDS=n; SEED=n for one, with its story)
+	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan ./listener
 
 fuzz: ## a minute for each fuzz test
 	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./codec:FuzzPlain ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive; do \

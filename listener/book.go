@@ -32,6 +32,7 @@ type rules struct {
 	attempts    int           // so many, then it is given up
 	backoff     func(attempt int) time.Duration
 	longest     func(attempt int) time.Duration // what backoff may draw at most
+	burial      func(attempt int) time.Duration // to store a dead letter
 	keeps       bool                            // the broker lets the ack wait of an event begin anew
 	gives       bool                            // the broker takes an event back, for a while
 	alone       bool                            // no queue group: what is not acknowledged comes again here
@@ -91,8 +92,8 @@ func newBook(r rules, ackWait time.Duration) *book {
 	}
 }
 
-func (b *book) must(do action, w *work, delay time.Duration) {
-	b.todo = append(b.todo, effect{do: do, work: w, delivery: w.delivery, delay: delay, attempt: w.attempt})
+func (b *book) must(do action, w *work, delay time.Duration, err error) {
+	b.todo = append(b.todo, effect{do: do, work: w, delivery: w.delivery, delay: delay, attempt: w.attempt, err: err})
 }
 
 // set notes where an event stands.
@@ -114,9 +115,9 @@ func (b *book) arrive(w *work, now time.Time) {
 	here := b.active[w.id]
 	switch {
 	case b.done.has(w.id):
-		b.must(ackAgain, w, 0)
+		b.must(ackAgain, w, 0, nil)
 	case b.draining:
-		b.must(drop, w, 0) // it comes again, to another member or to the next Listen
+		b.must(drop, w, 0, nil) // it comes again, to another member or to the next Listen
 	case here != nil && here.state != gone:
 		if here.unrun() {
 			b.skipped(w.id)
@@ -147,8 +148,34 @@ func (b *book) take(w *work, now time.Time) {
 		b.proceed(w, now)
 		return
 	}
+	b.lineUp(w, now)
+}
+
+// lineUp puts an event in its line.
+func (b *book) lineUp(w *work, now time.Time) {
 	b.set(w, waiting)
-	b.advance(b.lines.join(w), now)
+	l := b.lines.join(w)
+	b.stepBack(l)
+	b.advance(l, now)
+}
+
+// stepBack takes its turn from an event that does not run, when an earlier one of
+// its key has come from another member.
+func (b *book) stepBack(l *line) {
+	w := l.busy
+	if w == nil || w == l.queue[0] || w.sentence != nil {
+		return
+	}
+	switch w.state {
+	case ready:
+		b.ready = slices.DeleteFunc(b.ready, func(other *work) bool { return other == w })
+	case asleep:
+		b.asleep.remove(w)
+	default:
+		return
+	}
+	b.set(w, waiting)
+	l.busy = nil
 }
 
 // advance lets the next of a line proceed, unless one of it does or the first is
@@ -169,7 +196,7 @@ func (b *book) proceed(w *work, now time.Time) {
 	case w.failed != nil: // it can't be read
 		b.giveUp(w, *w.failed, now)
 	case w.due.After(now):
-		b.later(w, w.due, now)
+		b.later(w, w.due, now, nil)
 	default:
 		b.set(w, ready)
 		b.ready = append(b.ready, w)
@@ -186,10 +213,10 @@ func (b *book) next(now time.Time) *work {
 		b.ready = b.ready[1:]
 		switch twin := b.twin(w); {
 		case now.Sub(w.received) >= b.ackWait-b.ackWait/lateMargin:
-			b.must(dropLate, w, 0)
+			b.must(dropLate, w, 0, nil)
 			b.release(w, now)
 		case b.done.named(w.name):
-			b.must(ackAgain, w, 0)
+			b.must(ackAgain, w, 0, nil)
 			b.remember(w, name{})
 			b.remove(w, now)
 		case twin != nil:
@@ -267,7 +294,7 @@ func (b *book) handled(w *work, now time.Time) {
 func (b *book) handledLate(w *work, now time.Time) {
 	if here := b.active[w.id]; here != nil {
 		if here.state == waiting || here.state == ready || here.state == asleep {
-			b.must(drop, here, 0)
+			b.must(drop, here, 0, nil)
 		}
 		if here.state != dying {
 			b.handled(here, now)
@@ -312,8 +339,7 @@ func (b *book) fail(w *work, f failure, now time.Time) {
 			before.due = now.Add(delay)
 		}
 		b.pasts.set(w.id, before)
-		b.later(w, now.Add(delay), now)
-		b.because(f.err)
+		b.later(w, now.Add(delay), now, f.err)
 	}
 }
 
@@ -331,28 +357,29 @@ func (b *book) stepAside(w *work, now time.Time) {
 	}
 }
 
-// because notes why the last effect is needed.
-func (b *book) because(err error) { b.todo[len(b.todo)-1].err = err }
-
-// later puts an event off until it is due: here, if it can be held as long as that;
-// else it comes again.
-func (b *book) later(w *work, due, now time.Time) {
+// later puts an event off until it is due, because of err: here, if it can be held as
+// long as that; else it comes again.
+func (b *book) later(w *work, due, now time.Time, err error) {
 	delay := due.Sub(now)
 	heldForever := b.keeps && (w.keyed || !b.gives || w.sentence != nil)
 	switch {
 	case w.observed, b.draining && !b.gives:
-		b.must(letGo, w, delay)
+		b.must(letGo, w, delay, err)
 		b.release(w, now)
 	case heldForever && !b.draining, !b.gives && b.fits(w, due):
-		b.must(holdBack, w, delay)
+		b.must(holdBack, w, delay, err)
 		w.due = due
 		b.set(w, asleep)
 		b.asleep.add(w)
+		if l := b.lines.byKey[w.key]; w.keyed && l.busy == w {
+			b.stepBack(l)
+			b.advance(l, now)
+		}
 	case b.gives:
-		b.must(giveBack, w, delay)
+		b.must(giveBack, w, delay, err)
 		b.release(w, now)
 	default:
-		b.must(letGo, w, delay)
+		b.must(letGo, w, delay, err)
 		b.release(w, now)
 	}
 }
@@ -430,8 +457,7 @@ func (b *book) wake(now time.Time) {
 		b.asleep.remove(w)
 		if w.aside {
 			w.keyed, w.aside = true, false
-			b.set(w, waiting)
-			b.advance(b.lines.join(w), now)
+			b.lineUp(w, now)
 			continue
 		}
 		b.proceed(w, now)
@@ -489,9 +515,9 @@ func (b *book) dropIdle(now time.Time) {
 	}
 	for _, w := range idle {
 		if b.draining && b.gives {
-			b.must(giveBack, w, 0) // another member may begin it now
+			b.must(giveBack, w, 0, nil) // another member may begin it now
 		} else {
-			b.must(drop, w, 0)
+			b.must(drop, w, 0, nil)
 		}
 		b.release(w, now)
 	}

@@ -27,6 +27,7 @@ func streaming(concurrency int) rules {
 	return rules{
 		concurrency: concurrency, maxInFlight: 16, attempts: 4, letters: true,
 		backoff: func(attempt int) time.Duration { return time.Duration(attempt) * time.Second },
+		burial:  func(int) time.Duration { return time.Second },
 	}
 }
 
@@ -366,8 +367,14 @@ func TestBookTakesALowerOneIn(t *testing.T) {
 	arrive(b, again(keyed(3, 1, "a"), 2))
 	require.Empty(t, runs(b, 1))
 	handle(b, five, 1)
-	handle(b, runs1(t, b, 3, 1), 1)
-	handle(b, runs1(t, b, 6, 1), 1)
+	arrive(b, again(keyed(2, 1, "a"), 2)) // 3 has not begun
+	handle(b, runs1(t, b, 2, 1), 1)
+	fail(b, runs1(t, b, 3, 1), errToday, 1)
+	arrive(b, again(keyed(1, 1, "a"), 2))
+	handle(b, runs1(t, b, 1, 1), 1)
+	require.Empty(t, runs(b, 2.9))
+	handle(b, runs1(t, b, 3, 3), 3)
+	handle(b, runs1(t, b, 6, 3), 3)
 	requireEmpty(t, b)
 }
 

@@ -26,8 +26,7 @@ func (b *book) giveUp(w *work, f failure, now time.Time) {
 	if !b.letters {
 		b.pasts.set(w.id, before)
 		b.stuck.add(w.id, now.Add(absenceInGroup*b.ackWait), 2*b.maxInFlight)
-		b.later(w, now.Add(b.ackWait), now)
-		b.because(f.err)
+		b.later(w, now.Add(b.ackWait), now, f.err)
 		return
 	}
 	if f.reason == "" {
@@ -45,7 +44,7 @@ func (b *book) giveUp(w *work, f failure, now time.Time) {
 // condemned has the dead letter of an event stored.
 func (b *book) condemned(w *work) {
 	b.set(w, dying)
-	b.must(bury, w, 0)
+	b.must(bury, w, 0, nil)
 }
 
 // buried says that the dead letter was stored, and the event settled.
@@ -58,7 +57,7 @@ func (b *book) buried(w *work, now time.Time) {
 // unacknowledged, and it is tried again.
 func (b *book) unburied(w *work, now time.Time) {
 	w.burials++
-	b.later(w, now.Add(burialBackoff.Delay(w.burials)), now)
+	b.later(w, now.Add(b.burial(w.burials)), now, nil)
 }
 
 // stuck counts the events that nobody could handle and that become no dead

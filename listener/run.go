@@ -61,7 +61,7 @@ func (c *core) rules() rules {
 	features, o := c.session.Conn.Features(), c.options
 	return rules{
 		concurrency: o.concurrency, maxInFlight: o.maxInFlight, timeout: o.timeout,
-		attempts: o.maxAttempts, backoff: o.backoff.Delay, longest: o.backoff.Full,
+		attempts: o.maxAttempts, backoff: o.backoff.Delay, longest: o.backoff.Full, burial: burialBackoff.Delay,
 		keeps: features.InProgress, gives: features.Nak,
 		alone: c.group == "", letters: !o.noDeadLetters,
 	}

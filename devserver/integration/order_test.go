@@ -19,16 +19,13 @@ import (
 // TestOrderUnderFailures: 100,000 events, 16 workers, one attempt in twenty fails;
 // the events of each key are handled once, in order.
 func TestOrderUnderFailures(t *testing.T) {
-	t.Parallel()
 	type streaming struct{}
 	type jetStreamed struct{}
 	t.Run("NATS Streaming", func(t *testing.T) {
-		t.Parallel()
 		fresh[streaming](t)
 		underFailures[streaming](t, connect(t))
 	})
 	t.Run("JetStream", func(t *testing.T) {
-		t.Parallel()
 		underFailures[jetStreamed](t, newStream(t).connect(t, string(fresh[jetStreamed](t))))
 	})
 }

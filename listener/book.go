@@ -163,7 +163,7 @@ func (b *book) lineUp(w *work, now time.Time) {
 // its key has come from another member.
 func (b *book) stepBack(l *line) {
 	w := l.busy
-	if w == nil || w == l.queue[0] || w.sentence != nil {
+	if w == nil || w == l.queue[0] || l.queue[0].patient || w.sentence != nil {
 		return
 	}
 	switch w.state {
@@ -456,7 +456,7 @@ func (b *book) wake(now time.Time) {
 		w := b.asleep.works[0]
 		b.asleep.remove(w)
 		if w.aside {
-			w.keyed, w.aside = true, false
+			w.keyed, w.aside, w.patient = true, false, true
 			b.lineUp(w, now)
 			continue
 		}

@@ -16,6 +16,7 @@ type work struct {
 	key      string
 	keyed    bool
 	aside    bool // asleep out of its line, which it joins again
+	patient  bool // it stood aside, and takes nobody's turn now that it is back in its line
 	observed bool // by who delivers it once and wants to know what becomes of it
 
 	state    state

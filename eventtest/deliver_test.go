@@ -103,6 +103,30 @@ func TestDeliverRetried(t *testing.T) {
 	})
 }
 
+// TestDeliverShowsEveryOutcome: when a retry is asked for, and why an event is given up.
+func TestDeliverShowsEveryOutcome(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T) {
+		for _, kind := range [][]eventtest.Option{nil, {eventtest.JetStream()}} {
+			b := eventtest.New(t, kind...)
+			handler := func(_ context.Context, e expiration, _ listener.Delivery) error {
+				switch e.OrderID {
+				case "later":
+					return listener.RetryAfter(time.Minute, errNotToday)
+				case "never":
+					return listener.Reject(errNotToday)
+				}
+				return errNotToday
+			}
+			l := listenerOf(t, b.Client(), handler)
+			require.Equal(t, "retried in 1m0s: not today", eventtest.Deliver(t, b, l, expiration{OrderID: "later"}).String())
+			require.Equal(t, "dead-lettered as rejected: not today", eventtest.Deliver(t, b, l, expiration{OrderID: "never"}).String())
+			once := listenerOf(t, b.Client(), handler, listener.MaxAttempts(1))
+			require.Equal(t, "dead-lettered as exhausted: not today", eventtest.Deliver(t, b, once, expiration{OrderID: "fails"}).String())
+		}
+	})
+}
+
 func TestDeliverToAHandlerThatTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -106,6 +106,18 @@ func TestTicketComesAgainWhileTheStoreIsAway(t *testing.T) {
 	require.Equal(t, 100*time.Millisecond, outcome.RetryIn)
 }
 
+// What another service wrote wrongly does not stop the others: it is kept as a dead
+// letter.
+func TestTicketThatCanNotBeReadIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	bus, orders := newOrders(t, &Memory{})
+
+	outcome := eventtest.DeliverPayload(t, bus, orders.Tickets, []byte(`{"id":7}`))
+
+	require.Equal(t, eventtest.DeadLettered, outcome.Kind, outcome)
+	require.Equal(t, events.DeadLetterUndecodable, outcome.Reason)
+}
+
 // An event that comes twice has the effect of one: on the store, and on what is
 // published.
 func TestOrderExpiresOnce(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -87,17 +86,15 @@ func TestFaults(t *testing.T) {
 				c := newScene(t, s, perSecond(50))
 				f.play(t, c)
 				require.Zero(t, c.ledger.during(), "handlers called during the fault: it was none")
-				r := result{fault: f.name, goal: f.goal, side: s, exited: c.exited}
+				var end figures
 				if c.exited == nil {
-					r.figures = c.end(t)
+					end = c.end(t)
 				}
+				r := result{account: end, row: f.name, goal: f.goal, side: s, exited: c.exited}
 				if s.ours() {
-					r.missed = f.missed(c, r)
+					r.missed = f.missed(c, end)
 				}
-				results.add(row, r)
-				for _, missed := range r.missed {
-					assert.Fail(t, missed, "%s", r.figures)
-				}
+				faultTable.enter(t, row, r)
 			})
 		}
 	}
@@ -111,43 +108,48 @@ func perSecond(usual int) int {
 }
 
 // missed are the goals that a service of ours did not reach.
-func (f fault) missed(c *scene, r result) (missed []string) {
-	if r.exited != nil {
-		return []string{"it did not wait: " + r.exited.Error()}
+func (f fault) missed(c *scene, end figures) []string {
+	if c.exited != nil {
+		return []string{"it did not wait: " + c.exited.Error()}
 	}
-	none := func(n int, what string) {
-		if n > 0 {
-			missed = append(missed, fmt.Sprintf("%d %s", n, what))
-		}
-	}
-	none(r.lost, "confirmed and not stored")
-	none(r.stuck, "stored and not handled")
-	none(r.ghosts, "stored although their publish said that they are not")
-	none(r.refused, "refused")
-	none(r.unknown, "of unknown outcome")
-	none(r.open, "publishes did not return")
+	missed := end.missed()
 	if !f.again {
-		none(r.figures.again, "handled again")
+		missed = append(missed, some([]tally{{end.again, "handled again"}})...)
 	}
 	if c.side.name == jetStream.name { // NATS Streaming can't tell what it has stored already
-		none(r.doubled, "stored twice")
+		missed = append(missed, some([]tally{{end.doubled, "stored twice"}})...)
 	}
-	within := func(took, goal time.Duration, what string) {
-		if *soak == 0 && !*full {
-			goal += slack
-		}
-		if took == never || took > goal {
-			missed = append(missed, fmt.Sprintf("%s %s, not within %v", what, seconds(took), goal))
-		}
-	}
-	within(r.back, f.back, "back")
+	missed = append(missed, within(end.back, f.back, "back")...)
 	if f.late > 0 {
-		within(r.late, f.late, "the worst event late")
+		missed = append(missed, within(end.late, f.late, "the worst event late")...)
 	}
-	if f.says != "" && !c.log.says(f.says) {
+	if f.says != "" && !c.says.warns(f.says) {
 		missed = append(missed, fmt.Sprintf("the log does not say %q", f.says))
 	}
 	return missed
+}
+
+// missed is what no service of ours may have to show.
+func (f figures) missed() []string {
+	return some([]tally{
+		{f.lost, "confirmed and not stored"},
+		{f.stuck, "stored and not handled"},
+		{f.ghosts, "stored although their publish said that they are not"},
+		{f.refused, "refused"},
+		{f.unknown, "of unknown outcome"},
+		{f.open, "publishes did not return"},
+	})
+}
+
+// within holds a time against its goal.
+func within(took, goal time.Duration, what string) []string {
+	if *soak == 0 && !*full {
+		goal += slack
+	}
+	if took == never || took > goal {
+		return []string{fmt.Sprintf("%s %s, not within %v", what, seconds(took), goal)}
+	}
+	return nil
 }
 
 // slack is what goals of time are given beside all other tests.

@@ -11,6 +11,7 @@ type ledger struct {
 	mu       sync.Mutex
 	events   []entry // number 1 comes first
 	messages map[message]int
+	runs     map[message]runs
 	handlers []time.Time // when one was called
 	again    int         // times that one was called for a message that was handled before
 	faults   []outage
@@ -22,18 +23,24 @@ type entry struct {
 	outcome      outcome
 	handled      time.Time // first
 	copies       int       // in the server's log
+	odd          bool      // does what others do not, and is counted apart
 }
+
+// runs is how often a handler was begun for a message, and the event that it is.
+type runs struct{ n, times int }
 
 // outage is a fault while it lasts. One that leaves nothing to undo ends as it begins.
 type outage struct{ begun, ended time.Time }
 
-func newLedger() *ledger { return &ledger{messages: make(map[message]int)} }
+func newLedger() *ledger {
+	return &ledger{messages: make(map[message]int), runs: make(map[message]runs)}
+}
 
 // next is the number of an event that is about to be published.
-func (l *ledger) next() int {
+func (l *ledger) next(e beat) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events = append(l.events, entry{begun: time.Now()})
+	l.events = append(l.events, entry{begun: time.Now(), odd: e != beat{}})
 	return len(l.events)
 }
 
@@ -41,6 +48,55 @@ func (l *ledger) published(n int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events[n-1].ended, l.events[n-1].outcome = time.Now(), outcomeOf(err)
+}
+
+func (l *ledger) began(n int, m message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n > 0 {
+		l.runs[m] = runs{n, l.runs[m].times + 1}
+	}
+}
+
+// begins is how often handlers were begun for an event.
+func (l *ledger) begins(n int) (times int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.runs {
+		if r.n == n {
+			times += r.times
+		}
+	}
+	return times
+}
+
+// reruns is how often handlers were begun again, for events that do nothing
+// particular; and the most that one was begun that does.
+func (l *ledger) reruns() (again, mostOdd int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.runs {
+		if l.events[r.n-1].odd {
+			mostOdd = max(mostOdd, r.times)
+		} else {
+			again += r.times - 1
+		}
+	}
+	return again, mostOdd
+}
+
+// oddHandled is how many of the odd events were handled, and how long that took at
+// most.
+func (l *ledger) oddHandled() (n int, latest time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.events {
+		if e.odd && !e.handled.IsZero() {
+			n++
+			latest = max(latest, e.handled.Sub(e.begun))
+		}
+	}
+	return n, latest
 }
 
 func (l *ledger) handled(n int, m message, at time.Time) {
@@ -51,7 +107,7 @@ func (l *ledger) handled(n int, m message, at time.Time) {
 	}
 	l.handlers = append(l.handlers, at)
 	l.messages[m]++
-	if l.messages[m] > 1 {
+	if l.messages[m] > 1 && !l.events[n-1].odd {
 		l.again++
 	}
 	if e := &l.events[n-1]; e.handled.IsZero() {
@@ -87,7 +143,9 @@ func (l *ledger) stored(numbers []int) {
 		l.events[i].copies = 0
 	}
 	for _, n := range numbers {
-		l.events[n-1].copies++
+		if n > 0 {
+			l.events[n-1].copies++
+		}
 	}
 }
 
@@ -155,7 +213,7 @@ func (l *ledger) isBack() bool {
 }
 
 // pending is how many publishes have not ended, and how many stored events are not
-// handled.
+// handled, but for the odd ones.
 func (l *ledger) pending() (publishes, events int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -163,7 +221,7 @@ func (l *ledger) pending() (publishes, events int) {
 		if e.outcome == pending {
 			publishes++
 		}
-		if e.copies > 0 && e.handled.IsZero() {
+		if e.copies > 0 && e.handled.IsZero() && !e.odd {
 			events++
 		}
 	}
@@ -212,6 +270,9 @@ func (l *ledger) balance() figures {
 		}
 		if e.copies == 0 && e.outcome == confirmed && e.ended.After(l.emptied) {
 			f.lost++ // what was confirmed before that, the server itself has lost
+		}
+		if e.odd {
+			continue
 		}
 		if !e.handled.IsZero() {
 			f.late = max(f.late, e.handled.Sub(e.begun))

@@ -2,7 +2,9 @@
 // and its broker: servers that are killed, frozen, or come back empty, links that
 // are cut, stall, or die without a word, processes that are killed or replaced. The
 // servers, and what is to be killed, are processes of their own; the links go
-// through package proxy. A ledger counts from both ends, and each fault has a goal.
+// through package proxy. And it holds it against events that are slow, can't be
+// decoded, or make their handlers fail or panic. A ledger counts from both ends, and
+// each fault has a goal.
 //
 //	go test ./faults                     # scaled down to seconds
 //	go test -v -timeout 30m ./faults -full
@@ -59,7 +61,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	results.print(os.Stdout)
+	faultTable.print(os.Stdout, sides())
+	eventTable.print(os.Stdout, sidesOfEvents())
 	if err := errors.Join(os.RemoveAll(dir), goleak.Find()); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -148,9 +148,15 @@ func replace(t *testing.T, c *scene) {
 func (c *scene) listenAside(t *testing.T, clientID string) *child {
 	t.Helper()
 	listener := c.start(t, clientID)
+	c.beginBeside(t, listener)
+	return listener
+}
+
+// beginBeside has the service publish once another listens.
+func (c *scene) beginBeside(t *testing.T, listener worker) {
+	t.Helper()
 	listener.awaitReady(t)
 	require.NoError(t, c.join())
 	c.publish()
 	c.flow()
-	return listener
 }

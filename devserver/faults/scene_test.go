@@ -3,21 +3,19 @@ package faults_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	js "github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/stan.go"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/devserver/faults/proxy"
+	"github.com/sgtickets/common/transport/memory"
 )
 
 // patience is how long a scene waits for what must happen. Raw stan.go uses it up.
@@ -27,60 +25,92 @@ const patience = 20 * time.Second
 // time: the service publishes them, and handles them, or others do.
 type scene struct {
 	side   side
-	server *server
-	link   *proxy.Proxy
+	setup  setup          // of its listeners
+	server *server        // not in memory
+	link   *proxy.Proxy   // not in memory
+	broker *memory.Broker // in memory alone
 	ledger *ledger
-	log    *logBuffer
+	mended atomic.Bool   // so that no handler fails any more
+	says   *logBuffer    // what its services log
 	pace   time.Duration // between two publishes
 	exited error         // of a service that did not wait for its server
 
-	member               member
+	junk    [][]byte      // payloads that are no events
+	crashes int           // of services
+	took    time.Duration // until what the scene is about was over
+	told    string        // what the service's status told
+
+	member               member   // the service
+	members              []member // and others of its group
 	publishing           context.Context
 	stopPublishing       context.CancelFunc
 	listening            context.Context
 	stopListening        context.CancelFunc
 	publishes, listeners sync.WaitGroup
+	pacer                sync.WaitGroup // begins the publishes
 }
 
 func newScene(t *testing.T, s side, perSecond int) *scene {
 	t.Helper()
-	c := &scene{side: s, server: newServer(t), ledger: newLedger(), log: &logBuffer{}, pace: time.Second / time.Duration(perSecond)}
-	c.server.start(t)
-	var err error
-	c.link, err = proxy.Start(c.server.address())
-	require.NoError(t, err)
-	t.Cleanup(c.link.Close)
+	c := &scene{side: s, setup: usual, ledger: newLedger(), says: &logBuffer{}, pace: time.Second / time.Duration(perSecond)}
+	if s.name == inMemory.name {
+		c.broker = memory.New()
+		c.side.options = []client.Option{client.Transport(c.broker.Dialer())}
+	} else {
+		c.server = newServer(t)
+		c.server.start(t)
+		var err error
+		c.link, err = proxy.Start(c.server.address())
+		require.NoError(t, err)
+		t.Cleanup(c.link.Close)
+	}
 	c.publishing, c.stopPublishing = context.WithCancel(context.Background())
 	c.listening, c.stopListening = context.WithCancel(context.Background())
 	t.Cleanup(c.leave)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the service over %s said:\n%s", s.title, c.log.tail())
+			t.Logf("the service over %s said:\n%s", s.title, c.says.tail())
 		}
 	})
 	return c
 }
 
 // url is where the service connects to.
-func (c *scene) url() string { return "nats://" + c.link.Addr() }
+func (c *scene) url() string {
+	if c.broker != nil {
+		return "memory"
+	}
+	return "nats://" + c.link.Addr()
+}
 
 // join connects the service.
-func (c *scene) join() error {
+func (c *scene) join() (err error) {
+	c.member, err = c.connect("service")
+	return err
+}
+
+func (c *scene) connect(clientID string) (member, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
-	log := slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	var err error
-	c.member, err = c.side.connect(ctx, c.side, c.url(), "service", log)
-	return err
+	log := slog.New(slog.NewTextHandler(c.says, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	m, err := c.side.connect(ctx, c.side, c.url(), clientID, log)
+	if err == nil {
+		c.members = append(c.members, m)
+	}
+	return m, err
 }
 
 // listen makes the service listen, until the scene ends.
 func (c *scene) listen(t *testing.T) {
 	t.Helper()
+	c.listenAs(t, c.member, c.handle)
+}
+
+// listenAs makes a member listen, until the scene ends.
+func (c *scene) listenAs(t *testing.T, m member, handle func(beat, message) error) {
+	t.Helper()
 	ready, ended := make(chan struct{}), make(chan error, 1)
-	c.listeners.Go(func() {
-		ended <- c.member.listen(c.listening, func() { close(ready) }, func(n int, m message) { c.ledger.handled(n, m, time.Now()) })
-	})
+	c.listeners.Go(func() { ended <- m.listen(c.listening, c.setup, func() { close(ready) }, handle) })
 	select {
 	case <-ready:
 	case err := <-ended:
@@ -90,9 +120,18 @@ func (c *scene) listen(t *testing.T) {
 	}
 }
 
+func (c *scene) handle(e beat, m message) error {
+	c.ledger.began(e.N, m)
+	if err := e.perform(c.mended.Load()); err != nil {
+		return err
+	}
+	c.ledger.handled(e.N, m, time.Now())
+	return nil
+}
+
 // publish makes the service publish, until the scene ends.
 func (c *scene) publish() {
-	c.publishes.Go(func() {
+	c.pacer.Go(func() {
 		tick := time.NewTicker(c.pace)
 		defer tick.Stop()
 		for {
@@ -101,10 +140,22 @@ func (c *scene) publish() {
 				return
 			case <-tick.C:
 			}
-			n := c.ledger.next()
-			c.publishes.Go(func() { c.ledger.published(n, c.member.publish(n)) })
+			c.put(beat{})
 		}
 	})
+}
+
+// put has the service publish an event.
+func (c *scene) put(e beat) (n int) {
+	e.N = c.ledger.next(e)
+	c.publishes.Go(func() {
+		err := c.member.publish(e)
+		if err != nil {
+			fmt.Fprintf(c.says, "publish %d: %v\n", e.N, err)
+		}
+		c.ledger.published(e.N, err)
+	})
+	return e.N
 }
 
 // flow lets events flow for a while.
@@ -130,8 +181,9 @@ func (c *scene) over() {
 func (c *scene) end(t *testing.T) figures {
 	t.Helper()
 	c.stopPublishing()
+	c.pacer.Wait()
 	await(publishTimeout, func() bool { publishes, _ := c.ledger.pending(); return publishes == 0 })
-	c.ledger.stored(c.readLog(t))
+	c.ledger.stored(numbers(c.log(t, subject)))
 	await(2*patience, func() bool { _, events := c.ledger.pending(); return events == 0 })
 	return c.ledger.balance()
 }
@@ -140,89 +192,25 @@ func (c *scene) end(t *testing.T) figures {
 func (c *scene) leave() {
 	c.stopPublishing()
 	c.stopListening()
-	if c.member != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		_ = c.member.close(ctx) // the server may be gone; what it lost stands in the account
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, m := range c.members {
+		_ = m.close(ctx) // the server may be gone; what it lost stands in the account
 	}
+	c.pacer.Wait()
 	c.publishes.Wait()
 	c.listeners.Wait()
 }
 
-// await waits until is reports true, for so long at most. Whether it does is in the
-// account.
-func await(atMost time.Duration, is func() bool) {
-	for deadline := time.Now().Add(atMost); !is() && time.Now().Before(deadline); {
-		time.Sleep(2 * time.Millisecond)
-	}
-}
-
-// readLog returns the numbers of the events that the server has stored.
-func (c *scene) readLog(t *testing.T) []int {
-	t.Helper()
-	if c.side.name == jetStream.name {
-		return readStream(t, c.server.url())
-	}
-	return readChannel(t, c.server.url())
-}
-
-// readChannel reads the channel to the mark that it sets itself.
-func readChannel(t *testing.T, url string) []int {
-	t.Helper()
-	conn, err := stan.Connect(clusterID, "reader-"+rand.Text(), stan.NatsURL(url))
-	require.NoError(t, err)
-	defer conn.Close()
-	mark, err := json.Marshal(beat{})
-	require.NoError(t, err)
-	require.NoError(t, conn.Publish(subject, mark))
-
-	read := make(chan int, 1)
-	_, err = conn.Subscribe(subject, func(m *stan.Msg) { read <- number(t, m.Data) }, stan.DeliverAllAvailable(), stan.MaxInflight(10_000))
-	require.NoError(t, err)
-	var numbers []int
-	for {
-		select {
-		case n := <-read:
-			if n == 0 {
-				return numbers
-			}
-			numbers = append(numbers, n)
-		case <-time.After(patience):
-			require.FailNow(t, "the log does not end")
+// await waits until is reports true, for so long at most, and reports whether it
+// does.
+func await(atMost time.Duration, is func() bool) bool {
+	for deadline := time.Now().Add(atMost); !is(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
 		}
 	}
-}
-
-func readStream(t *testing.T, url string) []int {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
-	defer cancel()
-	nc, err := nats.Connect(url)
-	require.NoError(t, err)
-	defer nc.Close()
-	raw, err := js.New(nc)
-	require.NoError(t, err)
-	stream, err := raw.Stream(ctx, clusterID)
-	require.NoError(t, err)
-	consumer, err := stream.OrderedConsumer(ctx, js.OrderedConsumerConfig{})
-	require.NoError(t, err)
-	numbers := make([]int, 0, stream.CachedInfo().State.Msgs)
-	for len(numbers) < cap(numbers) {
-		batch, err := consumer.Fetch(min(1000, cap(numbers)-len(numbers)))
-		require.NoError(t, err)
-		for m := range batch.Messages() {
-			numbers = append(numbers, number(t, m.Data()))
-		}
-		require.NoError(t, batch.Error())
-	}
-	return numbers
-}
-
-func number(t *testing.T, data []byte) int {
-	t.Helper()
-	var e beat
-	assert.NoError(t, json.Unmarshal(data, &e))
-	return e.N
+	return true
 }
 
 // logBuffer keeps the log of a service.
@@ -237,8 +225,8 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// says reports whether a line is a warning or an error that has the word.
-func (b *logBuffer) says(word string) bool {
+// warns reports whether a line is a warning or an error that has the word.
+func (b *logBuffer) warns(word string) bool {
 	for line := range strings.Lines(b.String()) {
 		if (strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR")) && strings.Contains(line, word) {
 			return true

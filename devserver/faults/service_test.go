@@ -25,11 +25,14 @@ type role struct {
 	Side     string `json:"side"`
 	URL      string `json:"url"`
 	ClientID string `json:"clientId"`
+	Setup    setup  `json:"setup"`
 }
 
-// report is a line that it prints: once that it listens, then each event.
+// report is a line that it prints: once that it listens, then each event, when its
+// handler begins and when it has succeeded.
 type report struct {
 	Ready   bool    `json:"ready,omitempty"`
+	Begun   bool    `json:"begun,omitempty"`
 	N       int     `json:"n,omitempty"`
 	Message message `json:"message"`
 	At      int64   `json:"at"` // in nanoseconds since 1970
@@ -71,7 +74,14 @@ func (r role) listen(ctx context.Context) error {
 			log.Error("the test has ended", slog.Any("error", err))
 		}
 	}
-	err = m.listen(ctx, func() { tell(report{Ready: true}) }, func(n int, m message) { tell(report{N: n, Message: m, At: time.Now().UnixNano()}) })
+	err = m.listen(ctx, r.Setup, func() { tell(report{Ready: true}) }, func(e beat, m message) error {
+		tell(report{N: e.N, Message: m, Begun: true})
+		if err := e.perform(false); err != nil {
+			return err
+		}
+		tell(report{N: e.N, Message: m, At: time.Now().UnixNano()})
+		return nil
+	})
 	closing, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond) // beside Listen's 3 s
 	defer cancel()
 	if closeErr := m.close(closing); err == nil {
@@ -90,7 +100,7 @@ type child struct {
 // start starts a service whose handlers enter what they handle in the ledger.
 func (c *scene) start(t *testing.T, clientID string) *child {
 	t.Helper()
-	config, err := json.Marshal(role{Side: c.side.name, URL: c.url(), ClientID: clientID})
+	config, err := json.Marshal(role{Side: c.side.name, URL: c.url(), ClientID: clientID, Setup: c.setup})
 	require.NoError(t, err)
 	exe, err := os.Executable()
 	require.NoError(t, err)
@@ -98,7 +108,7 @@ func (c *scene) start(t *testing.T, clientID string) *child {
 	// The race detector waits for a second at the end, unless told otherwise.
 	s.cmd.Env = append(os.Environ(), asService+"="+string(config), "GORACE=atexit_sleep_ms=0")
 	s.cmd.SysProcAttr = apart
-	s.cmd.Stderr = c.log
+	s.cmd.Stderr = c.says
 	stdout, err := s.cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, s.cmd.Start())
@@ -111,11 +121,14 @@ func (c *scene) start(t *testing.T, clientID string) *child {
 			if lines.Decode(&r) != nil {
 				break // cut off in the middle, it may be
 			}
-			if r.Ready {
+			switch {
+			case r.Ready:
 				close(s.ready)
-				continue
+			case r.Begun:
+				c.ledger.began(r.N, r.Message)
+			default:
+				c.ledger.handled(r.N, r.Message, time.Unix(0, r.At))
 			}
-			c.ledger.handled(r.N, r.Message, time.Unix(0, r.At))
 		}
 		enough()
 		_ = s.cmd.Wait() // it was killed, or says so itself
@@ -134,6 +147,8 @@ func (s *child) awaitReady(t *testing.T) {
 		require.FailNow(t, "the service does not listen")
 	}
 }
+
+func (s *child) ended() <-chan struct{} { return s.exited }
 
 func (s *child) kill() {
 	_ = s.cmd.Process.Kill() // an error if it has ended

@@ -13,6 +13,7 @@ import (
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
@@ -28,12 +29,33 @@ const (
 	publishTimeout = time.Minute
 )
 
-// beat is the event that is sent all the time. Number 0 marks the end of the log.
+// beat is the event that is sent all the time, and says itself what its handler does.
+// Number 0 marks the end of the log.
 type beat struct {
-	N int `json:"n"`
+	N     int    `json:"n"`
+	Does  string `json:"does,omitempty"`
+	Takes int64  `json:"takes,omitzero"` // milliseconds, instead of work
 }
 
+// What a beat can have its handler do.
+const (
+	panics = "panics"
+	fails  = "fails" // until it is mended
+)
+
 func (beat) Subject() subjects.Subject { return subject }
+
+// perform is every handler.
+func (e beat) perform(mended bool) error {
+	time.Sleep(max(work, time.Duration(e.Takes)*time.Millisecond))
+	switch {
+	case e.Does == panics:
+		panic("a mistake in the handler")
+	case e.Does == fails && !mended:
+		return errors.New("what the handler needs is missing")
+	}
+	return nil
+}
 
 // message is a stored message: a server that lost its store counts from 1 again.
 type message struct {
@@ -51,24 +73,52 @@ type side struct {
 
 // member is a service that is connected.
 type member interface {
-	publish(n int) error
-	// listen calls handled until ctx is done, and ready once it has subscribed.
-	listen(ctx context.Context, ready func(), handled func(int, message)) error
+	publish(e beat) error
+	// send stores a payload as it is.
+	send(data []byte) error
+	// listen has handle called until ctx is done, and calls ready once it has subscribed.
+	listen(ctx context.Context, s setup, ready func(), handle func(beat, message) error) error
 	close(ctx context.Context) error
+}
+
+// setup is how a service listens.
+type setup struct {
+	Concurrency   int           `json:"concurrency"` // raw stan.go has none
+	MaxInFlight   int           `json:"maxInFlight"`
+	AckWait       time.Duration `json:"ackWait"`
+	MaxAttempts   int           `json:"maxAttempts"`   // 0: the default
+	NoDeadLetters bool          `json:"noDeadLetters"` // raw stan.go has none
+}
+
+// usual is what they listen with unless it matters.
+var usual = setup{Concurrency: 4, MaxInFlight: 64, AckWait: 5 * time.Second}
+
+func (s setup) options() []listener.Option {
+	options := []listener.Option{listener.Concurrency(s.Concurrency), listener.MaxInFlight(s.MaxInFlight), listener.AckWait(s.AckWait)}
+	if s.MaxAttempts > 0 {
+		options = append(options, listener.MaxAttempts(s.MaxAttempts))
+	}
+	if s.NoDeadLetters {
+		options = append(options, listener.NoDeadLetters())
+	}
+	return options
 }
 
 var (
 	streaming = side{name: "streaming", title: "NATS Streaming", options: []client.Option{}, connect: connectOurs}
 	jetStream = side{name: "jetstream", title: "JetStream", options: []client.Option{client.JetStream(jetstream.OnlySubjects(subject, "dead.*."+subject))}, connect: connectOurs}
+	inMemory  = side{name: "memory", title: "memory", options: []client.Option{}, connect: connectOurs} // of the scene's broker
 	raw       = side{name: "raw", title: "raw stan.go", connect: connectRaw}
 )
 
 func (s side) ours() bool { return s.options != nil }
 
-// sides are those to be measured.
-func sides() []side {
+// sides are those to be measured behind a link.
+func sides() []side { return chosen(streaming, jetStream, raw) }
+
+func chosen(from ...side) []side {
 	var chosen []side
-	for _, s := range []side{streaming, jetStream, raw} {
+	for _, s := range from {
 		switch {
 		case *only != "":
 			if s.name == *only {
@@ -96,18 +146,22 @@ func connectOurs(ctx context.Context, s side, url, clientID string, log *slog.Lo
 	return ours{c, p}, err
 }
 
-func (o ours) publish(n int) error {
+func (o ours) publish(e beat) error {
 	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
-	return o.publisher.Publish(ctx, beat{N: n})
+	return o.publisher.Publish(ctx, e)
 }
 
-func (o ours) listen(ctx context.Context, ready func(), handled func(int, message)) error {
+func (o ours) send(data []byte) error {
+	outcome := make(chan error, 1)
+	o.client.Session().Conn.Publish(transport.Message{Subject: subject, Data: data}, transport.ReceiptFunc(func(err error) { outcome <- err }))
+	return <-outcome
+}
+
+func (o ours) listen(ctx context.Context, s setup, ready func(), handle func(beat, message) error) error {
 	l, err := listener.New(o.client, group, func(_ context.Context, e beat, d listener.Delivery) error {
-		time.Sleep(work)
-		handled(e.N, message{d.Sequence, d.Timestamp.UnixNano()})
-		return nil
-	}, listener.Concurrency(4))
+		return handle(e, message{d.Sequence, d.Timestamp.UnixNano()})
+	}, s.options()...)
 	if err != nil {
 		return err
 	}
@@ -137,24 +191,27 @@ func connectRaw(_ context.Context, _ side, url, clientID string, log *slog.Logge
 	return theirs{conn}, nil
 }
 
-func (r theirs) publish(n int) error {
-	data, err := json.Marshal(beat{N: n})
+func (r theirs) publish(e beat) error {
+	data, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	return r.conn.Publish(subject, data)
+	return r.send(data)
 }
 
-func (r theirs) listen(ctx context.Context, ready func(), handled func(int, message)) error {
+func (r theirs) send(data []byte) error { return r.conn.Publish(subject, data) }
+
+func (r theirs) listen(ctx context.Context, s setup, ready func(), handle func(beat, message) error) error {
 	sub, err := r.conn.QueueSubscribe(subject, group, func(m *stan.Msg) {
 		var e beat
 		if err := json.Unmarshal(m.Data, &e); err != nil {
 			return
 		}
-		time.Sleep(work)
-		handled(e.N, message{m.Sequence, m.Timestamp})
+		if err := handle(e, message{m.Sequence, m.Timestamp}); err != nil {
+			return
+		}
 		_ = m.Ack()
-	}, stan.DurableName(group), stan.SetManualAckMode(), stan.AckWait(5*time.Second), stan.MaxInflight(64), stan.DeliverAllAvailable())
+	}, stan.DurableName(group), stan.SetManualAckMode(), stan.AckWait(s.AckWait), stan.MaxInflight(s.MaxInFlight), stan.DeliverAllAvailable())
 	if err != nil {
 		return err
 	}

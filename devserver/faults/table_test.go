@@ -6,70 +6,91 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
 )
 
-// result is a cell of the table.
+// result is a cell of a table.
 type result struct {
-	figures
+	account
 
-	fault, goal string
-	side        side
-	exited      error
-	missed      []string
+	row, goal string
+	side      side
+	exited    error
+	missed    []string
 }
 
-// results are what the tests enter, printed at the end.
-var results table
+// account is what it tells: in short, and each figure.
+type account interface {
+	String() string
+	cells() []string
+}
+
+// The tests enter in them what they find, and they are printed at the end.
+var (
+	faultTable = table{first: "fault", figures: "published,refused,unknown,open,refused yet stored,lost,stored twice,not handled,handled again,longest gap,latest event,back"}
+	eventTable = table{first: "events", figures: "published,refused,unknown,lost,not handled,others begun again,most begins of one,crashes," +
+		"dead letters,not exact or missing,longest gap,latest other,it took"}
+)
 
 type table struct {
+	first, figures string
+
 	mu   sync.Mutex
-	rows [][]result // by fault
+	rows [][]result
 }
 
-func (t *table) add(row int, r result) {
+// enter puts a result into its row, and fails the test if it misses its goal.
+func (t *table) enter(tb testing.TB, row int, r result) {
+	tb.Helper()
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	for len(t.rows) <= row {
 		t.rows = append(t.rows, nil)
 	}
 	t.rows[row] = append(t.rows[row], r)
+	t.mu.Unlock()
+	for _, missed := range r.missed {
+		assert.Fail(tb, missed, "%s", r.account)
+	}
 }
 
 // print writes what stands in the README, and then each figure.
-func (t *table) print(w io.Writer) {
+func (t *table) print(w io.Writer, columns []side) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.rows) == 0 {
 		return
 	}
-	columns := sides()
 	line := func(cells []string) { fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | ")) }
-	head, rule := []string{"fault", "to reach"}, []string{"---", "---"}
+	head := func(cells []string) {
+		line(cells)
+		line(strings.Split(strings.Repeat(",---", len(cells))[1:], ","))
+	}
+	cells := []string{t.first, "to reach"}
 	for _, s := range columns {
-		head, rule = append(head, s.title), append(rule, "---")
+		cells = append(cells, s.title)
 	}
 	fmt.Fprintln(w)
-	line(head)
-	line(rule)
+	head(cells)
 	for _, row := range t.rows {
 		if len(row) == 0 {
 			continue
 		}
-		cells := []string{row[0].fault, row[0].goal}
+		cells := []string{row[0].row, row[0].goal}
 		for _, s := range columns {
 			cells = append(cells, cell(row, s))
 		}
 		line(cells)
 	}
 	fmt.Fprintln(w)
-	line(strings.Split("fault,side,published,refused,unknown,open,refused yet stored,lost,stored twice,not handled,handled again,longest gap,latest event,back", ","))
-	line(strings.Split(strings.Repeat("---,---,", 7)[:14*4-1], ","))
+	head(append([]string{t.first, "side"}, strings.Split(t.figures, ",")...))
 	for _, row := range t.rows {
 		for _, s := range columns {
 			for _, r := range row {
 				if r.side.name == s.name {
-					line(append([]string{r.fault, s.title}, r.cells()...))
+					line(append([]string{r.row, s.title}, r.cells()...))
 				}
 			}
 		}
@@ -94,11 +115,17 @@ func cell(row []result, s side) string {
 
 // String is a cell: what went wrong, and when it went on.
 func (f figures) String() string {
-	parts := []string{fmt.Sprintf("%d refused", f.refused)}
-	for _, p := range []struct {
-		n    int
-		what string
-	}{
+	back := "never back"
+	if f.back != never {
+		back = "back in " + seconds(f.back)
+	}
+	parts := append([]string{fmt.Sprintf("%d refused", f.refused)}, f.wrong()...)
+	return strings.Join(append(parts, back, "latest event "+seconds(f.late)), ", ")
+}
+
+// wrong names what there should not be, besides publishes that were refused.
+func (f figures) wrong() []string {
+	return some([]tally{
 		{f.unknown, "of unknown outcome"},
 		{f.open, "without an answer"},
 		{f.ghosts, "refused and yet stored"},
@@ -106,24 +133,34 @@ func (f figures) String() string {
 		{f.doubled, "stored twice"},
 		{f.stuck, "not handled"},
 		{f.again, "handled again"},
-	} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+	})
+}
+
+type tally struct {
+	n    int
+	what string
+}
+
+// some are those of which there are any.
+func some(all []tally) (some []string) {
+	for _, t := range all {
+		if t.n > 0 {
+			some = append(some, fmt.Sprintf("%d %s", t.n, t.what))
 		}
 	}
-	back := "never back"
-	if f.back != never {
-		back = "back in " + seconds(f.back)
-	}
-	return strings.Join(append(parts, back, "latest event "+seconds(f.late)), ", ")
+	return some
 }
 
 func (f figures) cells() []string {
-	var cells []string
-	for _, n := range []int{f.published, f.refused, f.unknown, f.open, f.ghosts, f.lost, f.doubled, f.stuck, f.again} {
+	cells := counts(f.published, f.refused, f.unknown, f.open, f.ghosts, f.lost, f.doubled, f.stuck, f.again)
+	return append(cells, seconds(f.gap), seconds(f.late), seconds(f.back))
+}
+
+func counts(of ...int) (cells []string) {
+	for _, n := range of {
 		cells = append(cells, strconv.Itoa(n))
 	}
-	return append(cells, seconds(f.gap), seconds(f.late), seconds(f.back))
+	return cells
 }
 
 func seconds(d time.Duration) string {

@@ -42,7 +42,7 @@ func (o outcome) bars() []bars {
 const (
 	left, width, beyond = 250, 430, 2.0
 	barHeight, gap      = 12, 12
-	top, below, margin  = 44, 24, 60
+	top, below, margin  = 44, 24, 120
 )
 
 // writePlot writes the outcome as SVG, with colours for light and dark pages.

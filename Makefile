@@ -11,7 +11,7 @@ GOTEST := GOWORK=off $(if $(CC_FOUND),CGO_ENABLED=1) go test $(RACE)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster simulate test-faults soak fuzz lint bench bench-quick bench-json
+.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster test-order simulate test-faults soak fuzz lint bench bench-quick bench-json
 
 # A pipe fails with what is piped, not with what reads it.
 test-conformance test-faults soak: SHELL := bash
@@ -68,6 +68,10 @@ MINUTES ?= 10
 soak: race-mode ## random faults without pause for MINUTES=10, under load; SEED=n repeats them, TRANSPORT=jetstream is one alone
 	@cd devserver && $(GOTEST) -count=1 -v -timeout 0 -run '^TestSoak' ./faults -soak $(MINUTES)m \
 		$(if $(SEED),-seed $(SEED)) $(if $(TRANSPORT),-transport $(TRANSPORT)) | grep -v '^=== '
+
+test-order: ## 100,000 events, 16 workers, one attempt in twenty fails: order by key on all three transports
+	@GOWORK=off EVENTS=100000 go test -count=1 -v -timeout 10m -run '^TestOrderUnderFailures' ./listener | grep -v '^=== '
+	@cd devserver && GOWORK=off EVENTS=100000 go test -count=1 -v -timeout 10m -run '^TestOrderUnderFailures' ./integration | grep -v '^=== '
 
 simulate: ## 20,000 seeds of the simulations of NATS Streaming and of listeners (SEEDS=n; SEED=n for one, with its story)
 	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan ./listener

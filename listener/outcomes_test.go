@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -385,8 +386,12 @@ func TestStoredTwice(t *testing.T) {
 // time it is tried, the events of each key are handled once, in order.
 func TestOrderUnderFailures(t *testing.T) {
 	t.Parallel()
+	n := 10_000
+	if asked, err := strconv.Atoi(os.Getenv("EVENTS")); err == nil { // make test-order
+		n = asked
+	}
 	onBoth(t, func(s *bed) {
-		const n, keys, failing = 10_000, 100, 0.05
+		const keys, failing = 100, 0.05
 		var mu sync.Mutex
 		random := rand.New(rand.NewPCG(1, 2))
 		last, handled := map[int]int{}, 0

@@ -60,6 +60,32 @@ func (b *book) unburied(w *work, now time.Time) {
 	b.later(w, now.Add(b.burial(w.burials)), now, nil)
 }
 
+// dying returns how many dead letters are on their way.
+func (b *book) dying() int {
+	n := 0
+	for _, w := range b.active {
+		if w.state == dying {
+			n++
+		}
+	}
+	return n
+}
+
+// stuckHere counts what can't be handled and becomes no dead letter, and what waits for
+// such a one in the line of its key.
+func (b *book) stuckHere(now time.Time) int {
+	n := b.stuck.count(now)
+	if n == 0 {
+		return 0
+	}
+	for _, l := range b.lines.byKey {
+		if _, is := b.stuck.until[l.queue[0].id]; is {
+			n += len(l.queue) - 1
+		}
+	}
+	return n
+}
+
 // stuck counts the events that nobody could handle and that become no dead
 // letters, so that they come again and again. The zero value is ready.
 type stuck struct {

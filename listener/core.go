@@ -29,6 +29,7 @@ type core struct {
 	options options
 	typed   typed
 	log     *slog.Logger
+	remedy  string // where events are stuck
 
 	mu    sync.Mutex
 	busy  error         // what it is doing: why it can't do anything else; nil: nothing

@@ -32,6 +32,7 @@ const burialTimeout = 10 * time.Second
 //
 // With NoDeadLetters such an event stays unacknowledged for good: it comes again
 // and is tried again, once an ack wait. When there are as many as [MaxInFlight],
+// counting those that wait for one of their [OrderingKey] that is such,
 // over NATS Streaming the server sends nothing more to the listener. The client is
 // then degraded, until one of them is handled, here or by a listener that can.
 func NoDeadLetters() Option {
@@ -198,10 +199,19 @@ func (c *core) what() string {
 func (c *core) lettersReason() string { return "dead letters of " + c.what() + " can't be stored" }
 
 func (c *core) stuckReason() string {
-	return "events of " + c.what() + " are stuck: as many as MaxInFlight fail for good"
+	return "events of " + c.what() + " are stuck: as many as MaxInFlight fail for good, or wait for one that does"
 }
 
+// What helps against events that are stuck.
+const (
+	remedy              = "leave out option NoDeadLetters, so that they become dead letters, mend the handler"
+	remedyOfDeadLetters = "dead letters make no dead letters, so mend the handler"
+)
+
 func (r *run) lettersUnwell(err error) {
+	if r.over {
+		return // nobody would take it back
+	}
 	r.unwell.letters = true
 	r.core.session.Degrade(r.core.lettersReason(), err)
 }
@@ -219,12 +229,12 @@ func (r *run) checkStuck() {
 	if !r.core.options.noDeadLetters {
 		return
 	}
-	n := r.book.stuck.count(time.Now())
+	n := r.book.stuckHere(time.Now())
 	switch is := n >= r.book.maxInFlight; {
 	case is && !r.unwell.stuck:
 		r.core.session.Degrade(r.core.stuckReason(), fmt.Errorf(
-			"%d events can't be handled and stay unacknowledged, since option NoDeadLetters is set: leave it out, so that they become dead letters, "+
-				"mend the handler, or raise MaxInFlight (%d) for the time being", n, r.book.maxInFlight))
+			"%d events can't be handled, or wait for one of their key that can't, and stay unacknowledged: %s, or raise MaxInFlight (%d) for the time being",
+			n, r.core.remedy, r.book.maxInFlight))
 	case !is && r.unwell.stuck:
 		r.core.session.Recover(r.core.stuckReason())
 	default:

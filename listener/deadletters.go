@@ -36,7 +36,12 @@ func NewDeadLetters(
 	}
 	// Whatever codec the client's listeners have by default, dead letters are JSON, and
 	// make no dead letters.
-	return newOn(c, of, queueGroup, h, slices.Concat([]Option{Codec(codec.JSON{}), NoDeadLetters()}, opts))
+	l, err := newOn(c, of, queueGroup, h, slices.Concat([]Option{Codec(codec.JSON{}), NoDeadLetters()}, opts))
+	if err != nil {
+		return nil, err
+	}
+	l.core.remedy = remedyOfDeadLetters
+	return l, nil
 }
 
 func validDeadLetters(c *client.Client, group string, subject subjects.Subject) error {

@@ -80,6 +80,31 @@ func TestDeadLettersOfOneSubject(t *testing.T) {
 	}
 }
 
+// TestDeadLettersThatAreStuck: the client is degraded, and says what helps.
+func TestDeadLettersThatAreStuck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := onMemory(t, memory.New())
+		bury(t, c, "payments", subjects.OrderCreated, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		l, err := listener.NewDeadLetters(c, "alerts", "payments", subjects.OrderCreated,
+			func(context.Context, events.DeadLetter, listener.Delivery) error {
+				return listener.Reject(errors.New("no"))
+			},
+			listener.MaxInFlight(1))
+		require.NoError(t, err)
+		ended := make(chan error, 1)
+		go func() { ended <- l.Listen(ctx) }()
+		synctest.Wait()
+		reasons := c.Status().Reasons
+		require.Len(t, reasons, 1)
+		require.ErrorContains(t, reasons[0].Err, "dead letters make no dead letters, so mend the handler, or raise MaxInFlight (1)")
+		stop()
+		require.NoError(t, <-ended)
+		require.Equal(t, client.Connected, c.Status().State)
+	})
+}
+
 // TestDeadLettersOfAllSubjects of a group: where the broker has wildcards.
 func TestDeadLettersOfAllSubjects(t *testing.T) {
 	t.Parallel()

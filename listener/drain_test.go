@@ -54,7 +54,7 @@ func TestDrainTimeout(t *testing.T) {
 		require.Equal(t, 10*time.Second, time.Since(started))
 		require.ErrorIs(t, err, listener.ErrUnfinished)
 		require.EqualError(t, err, "listen to expiration:complete as expirations: unfinished: "+
-			"1 handlers still running (sequences [1]), 0 events not settled: they come again (context deadline exceeded)")
+			"1 handlers still running (sequences [1]), 0 events not settled, 0 dead letters not stored: they come again (context deadline exceeded)")
 		require.ErrorIs(t, <-cut, context.Canceled)
 		require.Zero(t, one.Acks())
 	})

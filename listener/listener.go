@@ -49,7 +49,7 @@ func New[T events.Event](c *client.Client, queueGroup string, h Handler[T], opts
 
 // newOn makes the listener to a subject.
 func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGroup string, h Handler[T], opts []Option) (*Listener[T], error) {
-	core := &core{subject: subject, group: queueGroup, ready: make(chan struct{})}
+	core := &core{subject: subject, group: queueGroup, remedy: remedy, ready: make(chan struct{})}
 	if c == nil {
 		return nil, core.fail(fmt.Errorf("%w client: nil", client.ErrInvalid))
 	}

@@ -127,6 +127,7 @@ func (m *manual) returned(d transport.Delivery, err error) {
 	default:
 		r.log.Warn("handler failed after it had settled its event, which stays as it is settled", r.attributes(m.work, slog.Any("error", err))...)
 		observe(d.Settler, err)
+		m.expireAfter(wait) // its Ack may be under way, and fail
 	}
 	if m.work.observed && !dying {
 		conclude(d.Settler)

@@ -298,6 +298,127 @@ func TestNoDeadLetters(t *testing.T) {
 	})
 }
 
+// missing is an error whose methods do not bear that there is none, as in
+// "var err *missing; return err".
+type missing struct{ cause error }
+
+func (m *missing) Error() string { return m.cause.Error() }
+func (m *missing) Unwrap() error { return m.cause }
+
+// TestErrorThatPanics: an error whose own methods panic is one like any other.
+func TestErrorThatPanics(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]listener.Option{"automatic": nil, "manual": {listener.ManualAck()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(s *bed) {
+				stop := s.listen(func(_ context.Context, _ expiration, d listener.Delivery) error {
+					var none *missing
+					if opts != nil {
+						return d.Nak(none)
+					}
+					return none
+				}, append(opts, listener.MaxAttempts(2))...)
+				s.publish("o1")
+				time.Sleep(time.Minute)
+				stop()
+				letters := s.letters()
+				require.Len(s, letters, 1)
+				require.Equal(s, 2, letters[0].Attempts)
+				require.Contains(s, letters[0].Error, "(*listener_test.missing) whose own methods panic: ")
+				s.close()
+			})
+		})
+	}
+}
+
+// TestRejectWins over RetryAfter, whichever is around the other, and needs no error.
+func TestRejectWins(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(s *bed) {
+		answers := map[string]error{
+			"around": listener.Reject(listener.RetryAfter(time.Second, errNotToday)),
+			"within": listener.RetryAfter(time.Second, listener.Reject(errNotToday)),
+			"joined": errors.Join(listener.RetryAfter(time.Second, errNotToday), listener.Reject(nil)),
+			"bare":   listener.Reject(nil),
+		}
+		stop := s.listen(func(_ context.Context, e expiration, _ listener.Delivery) error { return answers[e.OrderID] })
+		s.publish("around", "within", "joined", "bare")
+		synctest.Wait()
+		texts := map[string]int{}
+		for _, l := range s.letters() {
+			require.Equal(s, events.DeadLetterRejected, l.Reason)
+			require.Equal(s, 1, l.Attempts)
+			texts[l.Error]++
+		}
+		require.Equal(s, map[string]int{"not today": 2, "not today\nrejected": 1, "rejected": 1}, texts)
+		stop()
+		s.close()
+	})
+}
+
+// TestDeadLetterAtTheEnd: one that is not stored by the end of the drain leaves nothing
+// behind: the event comes again, and the client is not degraded by who is not there.
+func TestDeadLetterAtTheEnd(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(s *bed) {
+		reject := func(context.Context, expiration, listener.Delivery) error { return listener.Reject(errNotToday) }
+		l, err := listener.New(s.client, "payments", reject, listener.DrainTimeout(time.Second))
+		require.NoError(s, err)
+		ctx, stop := context.WithCancel(s.Context())
+		ended := make(chan error, 1)
+		s.publish("o1")
+		s.broker.LoseAckOfNext() // the dead letter
+		go func() { ended <- l.Listen(ctx) }()
+		synctest.Wait()
+		stop()
+		err = <-ended
+		require.ErrorIs(s, err, listener.ErrUnfinished)
+		require.ErrorContains(s, err, "1 dead letters not stored")
+		synctest.Wait()
+		require.Equal(s, client.Connected, s.client.Status().State)
+		require.Equal(s, 1, s.open())
+		s.close()
+	})
+}
+
+// TestStuckKey: what waits for an event of its key that can't be handled is stuck as
+// well, and the client says so when nothing else has room.
+func TestStuckKey(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(s *bed) {
+		var mended atomic.Bool
+		var mu sync.Mutex
+		var handled []string
+		stop := s.listen(func(_ context.Context, e expiration, _ listener.Delivery) error {
+			if e.OrderID == "a1" && !mended.Load() {
+				return errNotToday
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			handled = append(handled, e.OrderID)
+			return nil
+		}, listener.NoDeadLetters(), listener.MaxAttempts(1), listener.Concurrency(2), listener.MaxInFlight(4),
+			listener.OrderingKey(func(e expiration) string { return e.OrderID[:1] }))
+		s.publish("a1", "a2", "a3", "b1")
+		time.Sleep(time.Minute)
+		require.Equal(s, client.Connected, s.client.Status().State)
+		require.Equal(s, []string{"b1"}, handled, "another key goes on")
+		s.publish("a4", "b2")
+		time.Sleep(time.Minute)
+		status := s.client.Status()
+		require.Equal(s, client.Degraded, status.State)
+		require.Contains(s, status.Reasons[0].Text, "or wait for one that does")
+		require.ErrorContains(s, status.Reasons[0].Err, "leave out option NoDeadLetters")
+		mended.Store(true)
+		time.Sleep(time.Minute)
+		require.Equal(s, client.Connected, s.client.Status().State)
+		require.ElementsMatch(s, []string{"b1", "b2", "a1", "a2", "a3", "a4"}, handled)
+		stop()
+		s.close()
+	})
+}
+
 // TestLateAck: an event that is acknowledged after it was given up is not tried
 // again.
 func TestLateAck(t *testing.T) {

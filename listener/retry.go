@@ -61,7 +61,8 @@ func RetryAfter(d time.Duration, err error) error {
 }
 
 // Reject returns an error with which a handler, or [Delivery.Nak], says that trying
-// again can't help: the event becomes a dead letter at once. The error matches err.
+// again can't help: the event becomes a dead letter at once. Where an error matches
+// both this and [RetryAfter], it is rejected. The error matches err.
 func Reject(err error) error { return &rejectedError{err} }
 
 type retryError struct {
@@ -98,9 +99,16 @@ type failure struct {
 	aside  bool // what has to come first may be behind it in its line
 }
 
-// failed makes a failure of what a handler returned.
-func failed(err error) failure {
-	f := failure{err: err, aside: errors.Is(err, ErrVersionGap)}
+// failed makes a failure of what a handler returned. An error whose methods panic, as
+// those of a nil pointer that was made an error do, is one like any other.
+func failed(err error) (f failure) {
+	defer func() {
+		if p := recover(); p != nil {
+			f = failure{err: fmt.Errorf("handler returned an error (%T) whose own methods panic: %v", err, p)}
+		}
+	}()
+	_ = err.Error() // so that it panics here, if it does
+	f = failure{err: err, aside: errors.Is(err, ErrVersionGap)}
 	var u *unreadError
 	var r *rejectedError
 	var a *retryError

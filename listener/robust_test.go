@@ -144,6 +144,36 @@ func TestManualErrors(t *testing.T) {
 	})
 }
 
+// TestAckThatFailsAfterTheHandler: where the acknowledgement is under way when the
+// handler returns an error, and fails, the event is given up in time and tried again.
+func TestAckThatFailsAfterTheHandler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		runs, unsent := 0, make(chan error, 1)
+		b := listen(t, func(_ context.Context, _ expiration, d listener.Delivery) error {
+			runs++
+			if runs > 1 {
+				return d.Ack()
+			}
+			time.Sleep(time.Second)
+			go func() { unsent <- d.Ack() }()
+			time.Sleep(time.Second)
+			return errors.New("not today")
+		}, listener.ManualAck())
+		lost := b.deliver(1)
+		lost.Fail(transport.ErrConnectionLost)
+		lost.SlowDown(2 * time.Second)
+		require.ErrorIs(t, <-unsent, transport.ErrConnectionLost)
+		time.Sleep(10 * time.Second)
+		again := b.deliver(1)
+		synctest.Wait()
+		require.Equal(t, 2, runs)
+		require.Equal(t, 1, again.Acks())
+		b.stop()
+		require.NoError(t, <-b.ended)
+	})
+}
+
 // TestNextAttemptBeginsSoonAfterTheExpiry when the event came again before it: the
 // server sends it one ack wait after it sent it, the listener gives it up one ack
 // wait after the handler returned.

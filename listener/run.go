@@ -295,8 +295,8 @@ func (r *run) drain(ctx context.Context) error {
 	for w := range r.book.running {
 		sequences = append(sequences, w.id.sequence)
 	}
-	return fmt.Errorf("%w: %d handlers still running (sequences %v), %d events not settled: they come again (%w)",
-		ErrUnfinished, len(sequences), sequences, r.open, await.Ended(ctx))
+	return fmt.Errorf("%w: %d handlers still running (sequences %v), %d events not settled, %d dead letters not stored: they come again (%w)",
+		ErrUnfinished, len(sequences), sequences, r.open, r.book.dying(), await.Ended(ctx))
 }
 
 // signal tells the drain when there is nothing left to wait for.

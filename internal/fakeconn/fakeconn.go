@@ -240,6 +240,7 @@ type Settled struct {
 	acks int
 	naks int
 	err  error
+	slow time.Duration
 }
 
 // Fail makes what settles it fail with err, until it is called with nil.
@@ -249,8 +250,21 @@ func (s *Settled) Fail(err error) {
 	s.err = err
 }
 
+// SlowDown makes an acknowledgement take that long.
+func (s *Settled) SlowDown(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow = d
+}
+
 // Ack implements transport.Settler.
 func (s *Settled) Ack() error {
+	s.mu.Lock()
+	slow := s.slow
+	s.mu.Unlock()
+	if slow > 0 {
+		<-time.After(slow)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {

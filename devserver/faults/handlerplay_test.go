@@ -115,7 +115,7 @@ func stalled(t *testing.T, c *scene) {
 }
 
 // remedy is how to get out, in the log and in the status.
-const remedy = "option NoDeadLetters is set: leave it out"
+const remedy = "leave out option NoDeadLetters"
 
 // tells reports whether a service is degraded for a reason that has these words.
 func tells(s ours, words string) bool {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sgtickets/common/internal/fifo"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -49,7 +50,7 @@ type book struct {
 	todo    []effect
 
 	active   map[identity]*work // all that is here; what is gone too, where a key waits for it
-	ready    []*work            // may run, in order
+	ready    fifo.Queue[*work]  // may run, in order
 	running  map[*work]struct{}
 	resting  int // wait for something other than a handler: their key, their time, their dead letter
 	lines    lines
@@ -168,7 +169,7 @@ func (b *book) stepBack(l *line) {
 	}
 	switch w.state {
 	case ready:
-		b.ready = slices.DeleteFunc(b.ready, func(other *work) bool { return other == w })
+		b.unready(w)
 	case asleep:
 		b.asleep.remove(w)
 	default:
@@ -199,7 +200,7 @@ func (b *book) proceed(w *work, now time.Time) {
 		b.later(w, w.due, now, nil)
 	default:
 		b.set(w, ready)
-		b.ready = append(b.ready, w)
+		b.ready.Push(w)
 	}
 }
 
@@ -207,10 +208,8 @@ func (b *book) proceed(w *work, now time.Time) {
 // or as many run as may. Those whose ack wait has passed or is about to, so that
 // another member has them by now or soon, are dropped.
 func (b *book) next(now time.Time) *work {
-	for len(b.running) < b.concurrency && len(b.ready) > 0 {
-		w := b.ready[0]
-		b.ready[0] = nil
-		b.ready = b.ready[1:]
+	for len(b.running) < b.concurrency && b.ready.Len() > 0 {
+		w := b.ready.Pop()
 		switch twin := b.twin(w); {
 		case now.Sub(w.received) >= b.ackWait-b.ackWait/lateMargin:
 			b.must(dropLate, w, 0, nil)
@@ -427,9 +426,7 @@ func (b *book) skipped(id identity) {
 func (b *book) remove(w *work, now time.Time) {
 	switch w.state {
 	case ready:
-		if at := slices.Index(b.ready, w); at >= 0 {
-			b.ready = slices.Delete(b.ready, at, at+1)
-		}
+		b.unready(w)
 	case asleep:
 		b.asleep.remove(w)
 	case gone:
@@ -448,6 +445,13 @@ func (b *book) remove(w *work, now time.Time) {
 	if l != nil {
 		b.advance(l, now)
 	}
+}
+
+// unready takes an event out of those that may run.
+func (b *book) unready(w *work) {
+	b.ready.Change(func(all []*work) []*work {
+		return slices.DeleteFunc(all, func(other *work) bool { return other == w })
+	})
 }
 
 // wake goes on with what is due.
@@ -505,7 +509,7 @@ func (b *book) dropIdle(now time.Time) {
 		}
 		return 1
 	})
-	b.ready = nil
+	b.ready = fifo.Queue[*work]{}
 	b.asleep = queue{}
 	for _, w := range idle {
 		b.set(w, arriving)

@@ -119,7 +119,7 @@ func decided(b *book) []string {
 func requireEmpty(t *testing.T, b *book) {
 	t.Helper()
 	require.Empty(t, b.active)
-	require.Empty(t, b.ready)
+	require.Zero(t, b.ready.Len())
 	require.Empty(t, b.running)
 	require.Empty(t, b.lines.byKey)
 	require.Empty(t, b.asleep.works)
@@ -485,14 +485,18 @@ func TestDoneIsBounded(t *testing.T) {
 	for n := range uint64(n) {
 		d.add(identity{sequence: n}, name{n + 1})
 		d.add(identity{sequence: n}, name{n + 1})
-		require.LessOrEqual(t, len(d.ids), size)
-		require.LessOrEqual(t, len(d.names), size)
+		require.LessOrEqual(t, len(d.young.ids)+len(d.old.ids), 2*size)
+		require.LessOrEqual(t, len(d.young.names)+len(d.old.names), 2*size)
 		require.True(t, d.has(identity{sequence: n}))
 		require.True(t, d.named(name{n + 1}))
 	}
 	require.True(t, d.has(identity{sequence: n - size}))
-	require.False(t, d.has(identity{sequence: n - size - 1}), "the oldest is forgotten first")
-	require.False(t, d.named(name{n - size}))
+	require.True(t, d.named(name{n - size}))
+	require.False(t, d.has(identity{sequence: n - 2*size - 1}), "the oldest is forgotten first")
+	require.False(t, d.named(name{n - 2*size}))
+	d.add(identity{sequence: 1, stored: 1}, name{})
+	require.True(t, d.has(identity{sequence: 1, stored: 1}), "sequences begin anew where a store was lost")
+	require.False(t, d.has(identity{sequence: 2, stored: 1}))
 	require.Equal(t, 2*size, newDone(size).size)
 }
 

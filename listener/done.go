@@ -6,58 +6,61 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// done remembers which events were acknowledged lately, the oldest forgotten
-// first. The server may deliver such a one again: its acknowledgement was too
-// late, or the event was stored while the listener joined its group
-// (performDurableRedelivery of nats-streaming-server). That concerns what was in
-// flight a short while ago, so that the memory is bounded by that.
+// done remembers which events were acknowledged lately. The server may deliver such a
+// one again: its acknowledgement was too late, or the event was stored while the
+// listener joined its group (performDurableRedelivery of nats-streaming-server). That
+// concerns what was in flight a short while ago, so that the memory is bounded by that.
+//
+// There are two generations: when the young one is full, it becomes the old one, and
+// what was that is forgotten. So an event costs one entry in a map, and nothing has
+// to be found to be forgotten.
 type done struct {
-	ids    map[identity]struct{}
-	names  map[name]struct{}
-	ring   []finished
-	oldest int // where in ring the next one goes, when it is full
-	size   int
+	young, old generation
+	size       int // of a generation
 }
 
-type finished struct {
-	id   identity
-	name name
+type generation struct {
+	ids   map[identity]struct{}
+	names map[name]struct{}
+	top   uint64 // the highest sequence in ids: what comes in order is beyond it
 }
 
 // newDone remembers twice as many as may be in flight, and at least as many as a
 // thousand events a second make in the time in which acknowledgements that were
-// lost come to light: an outage, and the ack wait behind it. When it is full it
-// takes about 1 MB, twice that where events have names; it grows as events come.
+// lost come to light: an outage, and the ack wait behind it; and at most twice that
+// many. It then takes about 1 MB, twice that where events have names; it grows as
+// events come.
 func newDone(maxInFlight int) done {
-	return done{
-		size: max(16_384, 2*maxInFlight),
-		ids:  make(map[identity]struct{}), names: make(map[name]struct{}),
-	}
+	return done{size: max(16_384, 2*maxInFlight), young: newGeneration(), old: newGeneration()}
+}
+
+func newGeneration() generation {
+	return generation{ids: make(map[identity]struct{}), names: make(map[name]struct{})}
 }
 
 // add remembers an event that was acknowledged; by its name, too, unless that is
 // zero.
 func (d *done) add(id identity, n name) {
-	if d.has(id) {
-		return
+	if len(d.young.ids) >= d.size {
+		d.young, d.old = d.old, d.young
+		clear(d.young.ids)
+		clear(d.young.names)
+		d.young.top = 0
 	}
-	d.ids[id] = struct{}{}
+	d.young.ids[id] = struct{}{}
+	d.young.top = max(d.young.top, id.sequence)
 	if n != (name{}) {
-		d.names[n] = struct{}{}
+		d.young.names[n] = struct{}{}
 	}
-	if len(d.ring) < d.size {
-		d.ring = append(d.ring, finished{id, n})
-		return
-	}
-	old := &d.ring[d.oldest]
-	delete(d.ids, old.id)
-	delete(d.names, old.name)
-	*old = finished{id, n}
-	d.oldest = (d.oldest + 1) % d.size
 }
 
-func (d *done) has(id identity) bool {
-	_, ok := d.ids[id]
+func (d *done) has(id identity) bool { return d.young.has(id) || d.old.has(id) }
+
+func (g *generation) has(id identity) bool {
+	if id.sequence > g.top {
+		return false
+	}
+	_, ok := g.ids[id]
 	return ok
 }
 
@@ -65,8 +68,9 @@ func (d *done) named(n name) bool {
 	if n == (name{}) {
 		return false
 	}
-	_, ok := d.names[n]
-	return ok
+	_, young := d.young.names[n]
+	_, old := d.old.names[n]
+	return young || old
 }
 
 // name stands for an event's own ID, wherever it is stored: 128 bits made of the

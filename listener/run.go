@@ -112,7 +112,7 @@ func (r *run) checkPosition(first transport.Delivery) {
 
 // hire starts as many workers as there is work for.
 func (r *run) hire() {
-	for r.workers < r.book.concurrency && len(r.book.ready) > r.workers-len(r.book.running) {
+	for r.workers < r.book.concurrency && r.book.ready.Len() > r.workers-len(r.book.running) {
 		r.workers++
 		go r.work()
 	}
@@ -126,24 +126,37 @@ func (r *run) work() {
 			go r.work()
 		}
 	}()
+	var d transport.Delivery
 	for {
 		r.mu.Lock()
-		w := r.book.next(time.Now())
+		w := r.begin(time.Now(), &d)
 		if w == nil {
 			r.workers--
 			r.unlock()
 			finished = true
 			return
 		}
-		d := w.delivery
-		r.watchOver(w)
 		r.unlock()
-		r.process(w, d)
+		for w != nil {
+			w = r.process(w, &d)
+		}
 	}
 }
 
-// process runs the handler for one event and settles it.
-func (r *run) process(w *work, d transport.Delivery) {
+// begin returns the next event to run, and puts its delivery into d. It is called with
+// r.mu held.
+func (r *run) begin(now time.Time, d *transport.Delivery) *work {
+	w := r.book.next(now)
+	if w != nil {
+		*d = w.delivery
+		r.watchOver(w)
+	}
+	return w
+}
+
+// process runs the handler for one event and settles it. It returns the next one, if
+// that has begun already; its delivery is then in d.
+func (r *run) process(w *work, d *transport.Delivery) (next *work) {
 	err, m := errExited, (*manual)(nil)
 	if r.core.options.manualAck {
 		m = r.manual(w)
@@ -153,17 +166,20 @@ func (r *run) process(w *work, d transport.Delivery) {
 			r.core.typed.release(w.event)
 			w.event = nil
 		}
-		if m != nil {
-			m.returned(d, err)
-		} else {
-			r.settle(w, d, err)
+		switch {
+		case m != nil:
+			m.returned(*d, err)
+		case err != nil:
+			r.failed(w, err)
+		default:
+			next = r.handled(w, d)
 		}
 	}()
 	if w.event == nil {
 		var event any
 		if event, err = r.core.typed.decode(d.Data); err != nil {
 			err = &unreadError{err}
-			return
+			return nil
 		}
 		w.event = event
 		err = errExited
@@ -173,33 +189,40 @@ func (r *run) process(w *work, d transport.Delivery) {
 	} else {
 		err = r.invoke(w, d, automatic{})
 	}
+	return nil
 }
 
-// settle says what the handler has returned.
-func (r *run) settle(w *work, d transport.Delivery, err error) {
-	if err == nil {
-		// It is done, even if the server does not get to know: it sends the event again,
-		// and is told then.
-		_ = r.ack(w)
-	}
+// failed says that the handler has returned an error.
+func (r *run) failed(w *work, err error) {
 	r.mu.Lock()
 	now := time.Now()
 	r.book.returned(w, now)
-	if err != nil {
-		r.book.fail(w, failed(err), now)
-		r.unlock()
-		return
-	}
-	r.book.handled(w, now)
+	r.book.fail(w, failed(err), now)
 	r.unlock()
-	if w.observed {
+}
+
+// handled acknowledges what the handler has handled, and begins the next event.
+func (r *run) handled(w *work, d *transport.Delivery) (next *work) {
+	// It is done, even if the server does not get to know: it sends the event again,
+	// and is told then.
+	_ = r.ack(w)
+	r.mu.Lock()
+	now := time.Now()
+	r.book.returned(w, now)
+	r.book.handled(w, now)
+	if w.observed { // its end is told before another begins
+		r.unlock()
 		conclude(d.Settler)
+		return nil
 	}
+	next = r.begin(now, d) // under the same lock, which costs more than what is done under it
+	r.unlock()
+	return next
 }
 
 // invoke calls the handler. A panic is an error, and so is runtime.Goexit, which
 // goes on after it.
-func (r *run) invoke(w *work, d transport.Delivery, s settlement) (err error) {
+func (r *run) invoke(w *work, d *transport.Delivery, s settlement) (err error) {
 	ctx := r.handlers
 	if timeout := r.core.options.timeout; timeout > 0 {
 		var cancel context.CancelFunc
@@ -207,9 +230,8 @@ func (r *run) invoke(w *work, d transport.Delivery, s settlement) (err error) {
 		defer cancel()
 	}
 	returned := false
-	began := time.Now()
 	defer func() {
-		r.pace.saw(time.Since(began))
+		r.pace.saw(time.Since(w.begun))
 		if returned {
 			return
 		}
@@ -223,7 +245,7 @@ func (r *run) invoke(w *work, d transport.Delivery, s settlement) (err error) {
 	return err
 }
 
-func describe(d transport.Delivery, group string, attempt int, s settlement) Delivery {
+func describe(d *transport.Delivery, group string, attempt int, s settlement) Delivery {
 	return Delivery{
 		Subject:     subjects.Subject(d.Subject),
 		Group:       group,
@@ -257,8 +279,10 @@ func (r *run) settler(w *work) (transport.Settler, error) {
 	if r.over {
 		return nil, ErrSubscriptionClosed
 	}
-	if here := r.book.active[w.id]; here != nil && w.state == over {
-		w = here
+	if w.state == over { // settled late
+		if here := r.book.active[w.id]; here != nil {
+			w = here
+		}
 	}
 	return w.delivery.Settler, nil
 }

@@ -117,7 +117,7 @@ func (m *simMember) unlock() {
 		s.soon(func() { m.perform(e) })
 	}
 	b.todo = nil
-	for m.workers < b.concurrency && len(b.ready) > m.workers-len(b.running) {
+	for m.workers < b.concurrency && b.ready.Len() > m.workers-len(b.running) {
 		m.workers++
 		s.soon(m.work)
 	}
@@ -361,8 +361,8 @@ func (m *simMember) check() {
 
 func (m *simMember) checkEnd() {
 	b := m.book
-	if len(b.active)+len(b.ready)+len(b.running)+len(b.lines.byKey)+len(b.asleep.works)+len(b.gone.works)+b.resting > 0 {
+	if len(b.active)+b.ready.Len()+len(b.running)+len(b.lines.byKey)+len(b.asleep.works)+len(b.gone.works)+b.resting > 0 {
 		m.sim.brokenf("something is left in the book: %d active, %d ready, %d running, %d keys, %d asleep, %d gone, %d rest",
-			len(b.active), len(b.ready), len(b.running), len(b.lines.byKey), len(b.asleep.works), len(b.gone.works), b.resting)
+			len(b.active), b.ready.Len(), len(b.running), len(b.lines.byKey), len(b.asleep.works), len(b.gone.works), b.resting)
 	}
 }

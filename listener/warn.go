@@ -101,13 +101,13 @@ func (r *run) warn(w *work, of warnings, now time.Time) {
 func (r *run) warnOfCrowd() {
 	b := r.book
 	took := time.Duration(r.pace.average.Load())
-	rounds := (len(b.ready) + b.concurrency - 1) / b.concurrency
+	rounds := (b.ready.Len() + b.concurrency - 1) / b.concurrency
 	if b.keeps || r.watch.crowded || took*time.Duration(rounds) <= b.ackWait {
 		return
 	}
 	r.watch.crowded = true
 	r.log.Warn("more events wait here than can begin within the ack wait, so that some are sent again before; lower MaxInFlight, or raise Concurrency or AckWait",
-		slog.Int("waiting", len(b.ready)), slog.Duration("handler_takes", took), slog.Int("max_in_flight", b.maxInFlight), slog.Duration("ack_wait", b.ackWait))
+		slog.Int("waiting", b.ready.Len()), slog.Duration("handler_takes", took), slog.Int("max_in_flight", b.maxInFlight), slog.Duration("ack_wait", b.ackWait))
 }
 
 // warnOfSettings says what the options make of the ack wait that the server applies.

@@ -339,6 +339,9 @@ func (b *book) fail(w *work, f failure, now time.Time) {
 		}
 		b.pasts.set(w.id, before)
 		b.later(w, now.Add(delay), now, f.err)
+		if w.state != asleep && !b.gives { // it keeps its place at the server until it comes again
+			b.stuck.add(w.id, now.Add(absenceInGroup*b.ackWait), 2*b.maxInFlight)
+		}
 	}
 }
 

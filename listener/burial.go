@@ -71,8 +71,8 @@ func (b *book) dying() int {
 	return n
 }
 
-// stuckHere counts what can't be handled and becomes no dead letter, and what waits for
-// such a one in the line of its key.
+// stuckHere counts what can't be handled and keeps its place all the same, and what
+// waits for such a one in the line of its key.
 func (b *book) stuckHere(now time.Time) int {
 	n := b.stuck.count(now)
 	if n == 0 {
@@ -86,8 +86,9 @@ func (b *book) stuckHere(now time.Time) int {
 	return n
 }
 
-// stuck counts the events that nobody could handle and that become no dead
-// letters, so that they come again and again. The zero value is ready.
+// stuck counts the events that nobody could handle, and that keep their place at the
+// server: those that become no dead letters come again and again, and over NATS
+// Streaming so do those whose attempts are not used up. The zero value is ready.
 type stuck struct {
 	until map[identity]time.Time // they count; longer, if they come again
 }

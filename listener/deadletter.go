@@ -199,13 +199,14 @@ func (c *core) what() string {
 func (c *core) lettersReason() string { return "dead letters of " + c.what() + " can't be stored" }
 
 func (c *core) stuckReason() string {
-	return "events of " + c.what() + " are stuck: as many as MaxInFlight fail for good, or wait for one that does"
+	return "events of " + c.what() + " are stuck: as many as MaxInFlight fail, or wait for one that does"
 }
 
 // What helps against events that are stuck.
 const (
 	remedy              = "leave out option NoDeadLetters, so that they become dead letters, mend the handler"
 	remedyOfDeadLetters = "dead letters make no dead letters, so mend the handler"
+	remedyOfAttempts    = "they become dead letters when their attempts are used up; mend the handler, have it Reject what can't succeed, set MaxAttempts to fewer"
 )
 
 func (r *run) lettersUnwell(err error) {
@@ -223,18 +224,22 @@ func (r *run) lettersWell() {
 	}
 }
 
-// checkStuck tells the client when what can't be handled, and becomes no dead
-// letters, takes all places, and when it does so no longer.
+// checkStuck tells the client when what can't be handled takes all places, and when it
+// does so no longer.
 func (r *run) checkStuck() {
-	if !r.core.options.noDeadLetters {
+	if len(r.book.stuck.until) == 0 && !r.unwell.stuck {
 		return
 	}
 	n := r.book.stuckHere(time.Now())
 	switch is := n >= r.book.maxInFlight; {
 	case is && !r.unwell.stuck:
+		remedy := remedyOfAttempts
+		if r.core.options.noDeadLetters {
+			remedy = r.core.remedy
+		}
 		r.core.session.Degrade(r.core.stuckReason(), fmt.Errorf(
 			"%d events can't be handled, or wait for one of their key that can't, and stay unacknowledged: %s, or raise MaxInFlight (%d) for the time being",
-			n, r.core.remedy, r.book.maxInFlight))
+			n, remedy, r.book.maxInFlight))
 	case !is && r.unwell.stuck:
 		r.core.session.Recover(r.core.stuckReason())
 	default:

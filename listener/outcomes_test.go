@@ -64,6 +64,9 @@ func (s *bed) publish(orders ...string) {
 	}
 }
 
+// gives: the broker takes an event back.
+func (s *bed) gives() bool { return s.client.Session().Conn.Features().Nak }
+
 // listen begins to listen, and returns what ends it.
 func (s *bed) listen(h listener.Handler[expiration], opts ...listener.Option) (stop func()) {
 	s.Helper()
@@ -294,6 +297,40 @@ func TestNoDeadLetters(t *testing.T) {
 		require.Empty(s, s.letters())
 		stop()
 		require.Zero(s, s.open())
+		s.close()
+	})
+}
+
+// TestAttemptsThatTakeAllPlaces: over NATS Streaming, events that fail keep their places
+// at the server until they are handled or given up. Who owns the client is told.
+func TestAttemptsThatTakeAllPlaces(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(s *bed) {
+		handled := make(chan string, 1)
+		stop := s.listen(func(_ context.Context, e expiration, _ listener.Delivery) error {
+			if e.OrderID != "good" {
+				return errNotToday
+			}
+			handled <- e.OrderID
+			return nil
+		}, listener.MaxInFlight(2))
+		s.publish("bad1", "bad2", "good")
+		time.Sleep(12 * time.Second)
+		status := s.client.Status()
+		if s.gives() { // given back, they keep no places
+			require.Equal(s, client.Connected, status.State)
+			require.Len(s, handled, 1)
+		} else {
+			require.Equal(s, client.Degraded, status.State)
+			require.Contains(s, status.Reasons[0].Text, "events of expiration:complete (queue group payments) are stuck")
+			require.ErrorContains(s, status.Reasons[0].Err, "set MaxAttempts to fewer")
+			require.Empty(s, handled)
+		}
+		time.Sleep(10 * time.Minute)
+		require.Equal(s, client.Connected, s.client.Status().State)
+		require.Len(s, handled, 1)
+		require.Len(s, s.letters(), 2)
+		stop()
 		s.close()
 	})
 }

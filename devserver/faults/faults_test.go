@@ -152,5 +152,6 @@ func within(took, goal time.Duration, what string) []string {
 	return nil
 }
 
-// slack is what goals of time are given beside all other tests.
-const slack = 2 * time.Second
+// slack is what goals of time are given beside all other tests, on a machine that may
+// be busy with others: there, what counts is what becomes of the events.
+const slack = 10 * time.Second

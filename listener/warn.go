@@ -34,7 +34,7 @@ func (b *book) worry(w *work) (at time.Time, of warnings) {
 		at, of = w.received.Add(b.ackWait*warnAt/100), warnedAckWait
 	}
 	if b.timeout > 0 && w.warned&warnedTimeout == 0 {
-		if late := w.begun.Add(b.timeout + deaf); of == 0 || late.Before(at) {
+		if late := w.begun.Add(b.timeout).Add(deaf); of == 0 || late.Before(at) {
 			at, of = late, warnedTimeout
 		}
 	}

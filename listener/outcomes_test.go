@@ -419,6 +419,36 @@ func TestDeadLetterAtTheEnd(t *testing.T) {
 	})
 }
 
+// TestDeadLetterWithoutAnAnswer: after 10 s nobody waits for it any more; the client is
+// degraded, the event stays, and its dead letter is stored once more.
+func TestDeadLetterWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(s *bed) {
+		runs := 0
+		s.publish("o1")
+		s.broker.LoseAckOfNext()
+		stop := s.listen(func(context.Context, expiration, listener.Delivery) error {
+			runs++
+			return listener.Reject(errNotToday)
+		})
+		time.Sleep(9900 * time.Millisecond)
+		require.Equal(s, client.Connected, s.client.Status().State)
+		time.Sleep(200 * time.Millisecond)
+		status := s.client.Status()
+		require.Equal(s, client.Degraded, status.State)
+		require.ErrorIs(s, status.Reasons[0].Err, transport.ErrOutcomeUnknown)
+		time.Sleep(10 * time.Second)
+		require.Equal(s, client.Connected, s.client.Status().State)
+		for _, l := range s.letters() {
+			require.Equal(s, s.letters()[0].ID, l.ID)
+		}
+		stop()
+		require.Equal(s, 1, runs)
+		require.Zero(s, s.open())
+		s.close()
+	})
+}
+
 // TestStuckKey: what waits for an event of its key that can't be handled is stuck as
 // well, and the client says so when nothing else has room.
 func TestStuckKey(t *testing.T) {

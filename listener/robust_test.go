@@ -174,6 +174,32 @@ func TestAckThatFailsAfterTheHandler(t *testing.T) {
 	})
 }
 
+// TestLateAckGoesThroughTheLatestDelivery: the one before it means nothing to the server
+// any more.
+func TestLateAckGoesThroughTheLatestDelivery(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		attempts := make(chan listener.Delivery, 2)
+		b := listen(t, func(_ context.Context, _ expiration, d listener.Delivery) error {
+			attempts <- d
+			if d.Attempt > 1 {
+				time.Sleep(time.Second)
+			}
+			return nil
+		}, listener.ManualAck())
+		first := b.deliver(1)
+		time.Sleep(6 * time.Second) // it was given up after 5
+		again := b.deliver(1)
+		late := <-attempts
+		<-attempts
+		require.NoError(t, late.Ack())
+		require.Zero(t, first.Acks())
+		require.Equal(t, 1, again.Acks())
+		b.stop()
+		require.NoError(t, <-b.ended)
+	})
+}
+
 // TestNextAttemptBeginsSoonAfterTheExpiry when the event came again before it: the
 // server sends it one ack wait after it sent it, the listener gives it up one ack
 // wait after the handler returned.

@@ -84,7 +84,7 @@ func TestArrows(t *testing.T) {
 		"transport/transporttest": {"transport"},
 		"client":                  {"transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff", "internal/eventlog"},
 		"publisher":               {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/fifo", "internal/session", "internal/eventtype"},
-		"listener":                {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/backoff", "internal/session", "internal/eventtype"},
+		"listener":                {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/backoff", "internal/fifo", "internal/session", "internal/eventtype"},
 		"deadletter":              {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/session"},
 		"eventtest":               {"client", "codec", "events", "listener", "transport", "transport/memory", "internal/eventtype", "internal/session"},
 		"internal/await":          {},

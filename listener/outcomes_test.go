@@ -430,7 +430,7 @@ func TestDeadLetterWithoutAnAnswer(t *testing.T) {
 		stop := s.listen(func(context.Context, expiration, listener.Delivery) error {
 			runs++
 			return listener.Reject(errNotToday)
-		})
+		}, listener.AckWait(30*time.Second))
 		time.Sleep(9900 * time.Millisecond)
 		require.Equal(s, client.Connected, s.client.Status().State)
 		time.Sleep(200 * time.Millisecond)

@@ -24,7 +24,8 @@ const (
 
 // publish is one that waits for the stream's answer.
 type publish struct {
-	message nats.Msg // its data is the transport's own: it may be written still when the publisher has its buffer back
+	message nats.Msg  // its data is the transport's own: it may be written still when the publisher has its buffer back
+	id      [1]string // the header with the message ID
 	hasID   bool
 
 	// open is how often it left with nobody having said that nothing came of that:
@@ -62,7 +63,8 @@ func (c *conn) listenForAcks() error {
 
 // Publish implements [transport.Conn]. The writer sends it.
 func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
-	p := publish{message: nats.Msg{Subject: m.Subject, Header: c.header(m), Data: m.Data}, hasID: m.ID != ""}
+	p := &publish{message: nats.Msg{Subject: m.Subject, Data: m.Data}, id: [1]string{m.ID}, hasID: m.ID != ""}
+	p.message.Header = c.header(m.Header, p)
 	if err := c.refuse(&p.message); err != nil {
 		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
@@ -78,23 +80,34 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 	return t
 }
 
-// header is m's, with what the stream is to check: that it is this stream, and
+// header is given, with what the stream is to check: that it is this stream, and
 // that it has not stored the message before.
-func (c *conn) header(m transport.Message) nats.Header {
-	h := nats.Header(m.Header)
+func (c *conn) header(given transport.Header, p *publish) nats.Header {
+	h := nats.Header(given)
 	if h == nil {
 		h = make(nats.Header, 2)
 	}
 	h[js.ExpectedStreamHeader] = c.expected
-	if m.ID != "" {
-		h[js.MsgIDHeader] = []string{m.ID}
+	if p.hasID {
+		h[js.MsgIDHeader] = p.id[:]
 	}
 	return h
 }
 
-// refuse returns why m can't be sent, before anything is.
+// refuse returns why m can't be sent, before anything is. Headers are measured only
+// where the payload leaves them little room: it takes as long as to write them, and
+// nats.go does so when it sends.
 func (c *conn) refuse(m *nats.Msg) error {
-	size, limit := int64(m.Size()-len(m.Subject)-len(m.Reply)), c.maxPayload.Load()
+	limit := c.maxPayload.Load()
+	if int64(len(m.Data)) <= limit/2 {
+		return nil
+	}
+	return tooLarge(m, limit)
+}
+
+// tooLarge returns an error if m is larger than the server takes.
+func tooLarge(m *nats.Msg, limit int64) error {
+	size := int64(m.Size() - len(m.Subject) - len(m.Reply))
 	if size <= limit {
 		return nil
 	}
@@ -141,8 +154,12 @@ func (c *conn) send(t transport.Ticket) bool {
 		c.outbox.cut.Store(generation)
 		c.publishes.Update(t, (*publish).refute)
 		return false
-	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrMaxPayload),
-		errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
+	case errors.Is(err, nats.ErrMaxPayload):
+		if told := tooLarge(m, c.nc.MaxPayload()); told != nil {
+			err = told
+		}
+		c.settleRefuted(t, err)
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
 		c.settleRefuted(t, err)
 	default:
 		// A write that failed may have been partial, and nats.go has dropped what else it

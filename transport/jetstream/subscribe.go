@@ -218,13 +218,13 @@ func (s *subscription) pull() {
 	if s.config.Room != nil {
 		room = max(1, min(room, s.config.Room()))
 	}
-	subject := s.conn.prefix + "CONSUMER.MSG.NEXT." + s.conn.cfg.ClusterID + "." + s.place.name
 	for {
 		n := s.asked.want(room, len(s.inFlight)-s.away, s.limits.batch)
 		if n == 0 {
 			return
 		}
 		s.heardAt = time.Now()
+		subject := s.conn.prefix + "CONSUMER.MSG.NEXT." + s.conn.cfg.ClusterID + "." + s.place.name
 		if err := s.conn.nc.PublishRequest(subject, s.inner.Subject, s.limits.request(n)); err != nil {
 			s.asked.unserved(n) // asked for again when the connection is back
 			return
@@ -234,24 +234,24 @@ func (s *subscription) pull() {
 
 // receive takes in what comes: messages, and what the server says of requests.
 func (s *subscription) receive(m *nats.Msg, round uint64) {
-	meta, err := m.Metadata()
-	if err != nil {
+	o, ok := originOf(m.Reply)
+	if !ok {
 		s.status(m, round)
 		return
 	}
 	s.intake.Lock()
 	defer s.intake.Unlock()
-	settler := &settler{sub: s, reply: m.Reply, sequence: meta.Sequence.Stream, stream: s.stream.Load()}
-	if !s.take(meta.Sequence.Stream, m.Reply, round) {
+	settler := &settler{sub: s, reply: m.Reply, sequence: o.sequence, stream: s.stream.Load()}
+	if !s.take(o.sequence, m.Reply, round) {
 		_ = settler.send(nak)
 		return
 	}
 	s.deliver(transport.Delivery{
 		Subject:     m.Subject,
-		Sequence:    meta.Sequence.Stream,
-		Timestamp:   meta.Timestamp,
-		Redelivered: meta.NumDelivered > 1,
-		Deliveries:  int(meta.NumDelivered), //nolint:gosec // G115: nothing is delivered that often
+		Sequence:    o.sequence,
+		Timestamp:   o.stored,
+		Redelivered: o.deliveries > 1,
+		Deliveries:  int(o.deliveries), //nolint:gosec // G115: nothing is delivered that often
 		Header:      transport.Header(m.Header),
 		Data:        m.Data,
 		Settler:     settler,
@@ -262,8 +262,9 @@ func (s *subscription) receive(m *nats.Msg, round uint64) {
 func (s *subscription) take(sequence uint64, reply string, round uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
 	if round == s.round {
-		s.heardAt = time.Now()
+		s.heardAt = now
 		s.served()
 		s.asked.arrived()
 	}
@@ -278,7 +279,7 @@ func (s *subscription) take(sequence uint64, reply string, round uint64) bool {
 	if before.away {
 		s.away--
 	}
-	s.inFlight[sequence] = flight{reply: reply, due: time.Now().Add(s.ackWait)}
+	s.inFlight[sequence] = flight{reply: reply, due: now.Add(s.ackWait)}
 	s.top = max(s.top, sequence)
 	s.moved = true
 	s.arm()

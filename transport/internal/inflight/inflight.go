@@ -35,8 +35,9 @@ func (p *Publishes[T]) Close(reason error) {
 	}
 }
 
-// Add enters a publish, or returns why no more are taken.
-func (p *Publishes[T]) Add(r transport.Receipt, value T) (transport.Ticket, error) {
+// Add enters a publish, or returns why no more are taken. value is not the caller's
+// any more.
+func (p *Publishes[T]) Add(r transport.Receipt, value *T) (transport.Ticket, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed != nil {
@@ -46,7 +47,7 @@ func (p *Publishes[T]) Add(r transport.Receipt, value T) (transport.Ticket, erro
 		p.waiting = make(map[transport.Ticket]entry[T])
 	}
 	p.last++
-	p.waiting[p.last] = entry[T]{r, &value}
+	p.waiting[p.last] = entry[T]{r, value}
 	return p.last, nil
 }
 

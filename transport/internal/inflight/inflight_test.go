@@ -21,7 +21,8 @@ func TestPublishes(t *testing.T) {
 		var p inflight.Publishes[string]
 		outcomes := make(map[string][]error)
 		add := func(name string) transport.Ticket {
-			ticket, err := p.Add(transport.ReceiptFunc(func(err error) { outcomes[name] = append(outcomes[name], err) }), name)
+			value := name
+			ticket, err := p.Add(transport.ReceiptFunc(func(err error) { outcomes[name] = append(outcomes[name], err) }), &value)
 			require.NoError(t, err)
 			return ticket
 		}
@@ -42,7 +43,8 @@ func TestPublishes(t *testing.T) {
 
 		p.Close(transport.ErrClosed)
 		p.Close(errFailed)
-		_, err = p.Add(nil, "late")
+		late := "late"
+		_, err = p.Add(nil, &late)
 		require.Equal(t, transport.ErrClosed, err)
 		time.AfterFunc(time.Second, func() {
 			p.Settle(b, nil)

@@ -50,19 +50,6 @@ func (r *run) keepNow() {
 	}
 }
 
-// keepOpen begins the ack wait of an event anew whose handler has returned and left
-// it open, where that can be done, and returns how long it may be settled.
-func (r *run) keepOpen(w *work) time.Duration {
-	r.mu.Lock()
-	wait, open := r.book.ackWait, r.book.keeps && !r.over && !w.settled
-	settler := w.delivery.Settler
-	r.mu.Unlock()
-	if open {
-		_ = settler.InProgress() // when it does not get through, it comes again, as it does without
-	}
-	return wait
-}
-
 // kept returns what is here and was received, or kept last, before then: what is to be
 // run, runs, or rests, or was left open by its handler. That is given up here, and not
 // by the server at the same moment.

@@ -113,8 +113,8 @@ func (m *manual) release() bool {
 // for one ack wait more.
 func (m *manual) returned(d transport.Delivery, err error) {
 	r := m.run
-	wait := r.keepOpen(m.work)
 	r.mu.Lock()
+	wait := r.book.ackWait
 	r.book.returned(m.work, time.Now())
 	dying := m.work.state == dying
 	r.unlock()

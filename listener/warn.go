@@ -31,7 +31,7 @@ type watch struct {
 // worry returns when to warn of a running event, and of what.
 func (b *book) worry(w *work) (at time.Time, of warnings) {
 	if !b.keeps && w.warned&warnedAckWait == 0 {
-		at, of = w.received.Add(b.ackWait*warnAt/100), warnedAckWait
+		at, of = w.received.Add(b.ackWait/100*warnAt), warnedAckWait
 	}
 	if b.timeout > 0 && w.warned&warnedTimeout == 0 {
 		if late := w.begun.Add(b.timeout).Add(deaf); of == 0 || late.Before(at) {

@@ -103,6 +103,30 @@ func TestMeasuredGoals(t *testing.T) {
 	}
 }
 
+// TestVerdict: what is nearer to its limit than raw to itself is not for sure.
+func TestVerdict(t *testing.T) {
+	costs := func(time float64) []sample { return []sample{{time: time}} }
+	r := results{"w": {us: costs(92), raw: costs(100), rawAgain: costs(110)}, "quiet": {us: costs(92), raw: costs(100)}}
+	for name, test := range map[string]struct {
+		workload string
+		figure   figure
+		limit    float64
+		verdict  string
+	}{
+		"met":              {"w", timeRatio, 1.2, "met"},
+		"just met":         {"w", timeRatio, 1, "met, by less than the noise (10 %)"},
+		"just missed":      {"w", timeRatio, 0.9, "**not met**, by less than the noise (10 %): why"},
+		"missed":           {"w", timeRatio, 0.5, "**not met**: why"},
+		"no noise is told": {"quiet", timeRatio, 0.9, "**not met**: why"},
+		"no ratio":         {"w", allocations, 0, "met"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := goal{workload: test.workload, entrant: us, of: raw, figure: test.figure, limit: test.limit, reason: "why"}
+			assert.Equal(t, test.verdict, g.verdict(r))
+		})
+	}
+}
+
 func TestPayloadSizes(t *testing.T) {
 	for _, size := range sizes {
 		data, err := plainJSON{}.Encode(newTicket(size.bytes))

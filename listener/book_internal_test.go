@@ -497,6 +497,8 @@ func TestDoneIsBounded(t *testing.T) {
 	d.add(identity{sequence: 1, stored: 1}, name{})
 	require.True(t, d.has(identity{sequence: 1, stored: 1}), "sequences begin anew where a store was lost")
 	require.False(t, d.has(identity{sequence: 2, stored: 1}))
+	d.add(identity{sequence: 1}, name{}) // of the lost store, handled late
+	require.True(t, d.has(identity{sequence: 1, stored: 1}))
 	require.Equal(t, 2*size, newDone(size).size)
 }
 

@@ -20,7 +20,7 @@ type done struct {
 }
 
 type generation struct {
-	ids   map[uint64]int64 // sequences, and when each was stored: the last time, where a store was lost
+	ids   map[identity]struct{}
 	names map[name]struct{}
 	top   uint64 // the highest sequence in ids: what comes in order is beyond it
 }
@@ -28,14 +28,14 @@ type generation struct {
 // newDone remembers twice as many as may be in flight, and at least as many as a
 // thousand events a second make in the time in which acknowledgements that were
 // lost come to light: an outage, and the ack wait behind it; and at most twice that
-// many. It then takes about 1 MB, three times that where events have names; it grows
+// many. It then takes about 1 MB, twice that where events have names; it grows
 // as events come.
 func newDone(maxInFlight int) done {
 	return done{size: max(16_384, 2*maxInFlight), young: newGeneration(), old: newGeneration()}
 }
 
 func newGeneration() generation {
-	return generation{ids: make(map[uint64]int64), names: make(map[name]struct{})}
+	return generation{ids: make(map[identity]struct{}), names: make(map[name]struct{})}
 }
 
 // add remembers an event that was acknowledged; by its name, too, unless that is
@@ -47,7 +47,7 @@ func (d *done) add(id identity, n name) {
 		clear(d.young.names)
 		d.young.top = 0
 	}
-	d.young.ids[id.sequence] = id.stored
+	d.young.ids[id] = struct{}{}
 	d.young.top = max(d.young.top, id.sequence)
 	if n != (name{}) {
 		d.young.names[n] = struct{}{}
@@ -60,8 +60,8 @@ func (g *generation) has(id identity) bool {
 	if id.sequence > g.top {
 		return false
 	}
-	stored, ok := g.ids[id.sequence]
-	return ok && stored == id.stored
+	_, ok := g.ids[id]
+	return ok
 }
 
 func (d *done) named(n name) bool {

@@ -28,7 +28,7 @@ type generation struct {
 // newDone remembers twice as many as may be in flight, and at least as many as a
 // thousand events a second make in the time in which acknowledgements that were
 // lost come to light: an outage, and the ack wait behind it; and at most twice that
-// many. It then takes about 1 MB, twice that where events have names; it grows
+// many. It then takes about 1.7 MB, twice that where events have names; it grows
 // as events come.
 func newDone(maxInFlight int) done {
 	return done{size: max(16_384, 2*maxInFlight), young: newGeneration(), old: newGeneration()}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 )
@@ -57,6 +58,7 @@ var calls = []bounded{
 	}},
 	{"Pending.Wait", 0, func(ctx context.Context, h *hole) { _ = h.pending.Wait(ctx) }},
 	{"Listener.DeleteDurable", 0, func(ctx context.Context, h *hole) { _ = h.idle[0].DeleteDurable(ctx) }},
+	{"deadletter.Redrive", 0, func(ctx context.Context, h *hole) { _, _ = deadletter.Redrive(ctx, h.client, group, subject) }},
 	{"Listener.Listen", leaving, func(ctx context.Context, h *hole) { _ = h.idle[1].Listen(ctx) }},
 	{"Listener.Listen, begun before", leaving, func(ctx context.Context, h *hole) { h.begun(ctx) }},
 	{"listener.Run", leaving, func(ctx context.Context, h *hole) { _ = listener.Run(ctx, h.idle[2]) }},

@@ -94,7 +94,7 @@ func TestNodeReadsWhatGoPublishes(t *testing.T) {
 				n++
 			}
 		}
-		awaitSettled(t, srv, subject, uint64(n), 0)
+		awaitSettled(t, srv, subject, uint64(n))
 	}
 	l.leave(t)
 
@@ -115,7 +115,7 @@ func TestGoReadsWhatNodePublishes(t *testing.T) {
 		t.Run(string(subject), func(t *testing.T) {
 			t.Parallel()
 			c := connect(t, srv, strings.ReplaceAll(string(subject), ":", "-"))
-			kind.receive(t, c, func(n int) { awaitSettled(t, srv, subject, uint64(n), 0) })
+			kind.receive(t, c, func(n int) { awaitSettled(t, srv, subject, uint64(n)) })
 		})
 	}
 }

@@ -166,7 +166,7 @@ func TestGroup(t *testing.T) {
 			// is one.
 			settle := func(got *collection[handled], first, last int) {
 				got.await(t, last-first+1)
-				awaitSettled(t, srv, subject, uint64(last), 0)
+				awaitSettled(t, srv, subject, uint64(last))
 			}
 
 			var before collection[handled]
@@ -245,7 +245,7 @@ func TestRefusedEventGoesToTheOtherKind(t *testing.T) {
 			joined := members(t, srv, &refused, &got)
 			publishFromGo(t, connect(t, srv, "go-publisher"), tickets(1, last))
 			got.await(t, last)
-			awaitSettled(t, srv, subject, last, 0)
+			awaitSettled(t, srv, subject, last)
 			leave(t, joined)
 
 			requireHandledByTheOther(t, refused.list(), got.list(), last)

@@ -194,9 +194,9 @@ func subscriptions(t *testing.T, srv *devserver.Server, subject subjects.Subject
 	return channel.Subscriptions
 }
 
-// awaitSettled waits until the server has delivered all events up to last, and
-// pending of them are not acknowledged. With none pending, none can come again.
-func awaitSettled(t *testing.T, srv *devserver.Server, subject subjects.Subject, last uint64, pending int) {
+// awaitSettled waits until the server has delivered all events up to last, and all are
+// acknowledged: none can come again.
+func awaitSettled(t *testing.T, srv *devserver.Server, subject subjects.Subject, last uint64) {
 	t.Helper()
 	eventually(t, "acknowledged", func() (any, bool) {
 		all := subscriptions(t, srv, subject)
@@ -206,6 +206,6 @@ func awaitSettled(t *testing.T, srv *devserver.Server, subject subjects.Subject,
 			sent = max(sent, s.LastSent)
 			open += s.Pending
 		}
-		return all, sent == last && open == pending
+		return all, sent == last && open == 0
 	})
 }

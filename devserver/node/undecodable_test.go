@@ -41,7 +41,7 @@ func TestUndecodablePayloadsStopNothing(t *testing.T) {
 	got.await(t, 40)
 	require.Equal(t, 20, publishFromNode(t, srv, nil, requests(tickets(41, 60))...))
 	got.await(t, 60)
-	awaitSettled(t, srv, subject, uint64(len(bad)+60), 0)
+	awaitSettled(t, srv, subject, uint64(len(bad)+60))
 	inGo.leave(t)
 	requireOnce(t, got.list(), 1, 60)
 
@@ -51,7 +51,12 @@ func TestUndecodablePayloadsStopNothing(t *testing.T) {
 	inNode.leave(t)
 	left := make(map[string]bool)
 	for _, a := range letters.list() {
-		var letter struct{ Subject, Group, Reason, Data string }
+		var letter struct {
+			Subject string `json:"subject"`
+			Group   string `json:"group"`
+			Reason  string `json:"reason"`
+			Data    string `json:"data"`
+		}
 		require.NoError(t, json.Unmarshal(a.Raw, &letter))
 		require.Equal(t, []string{string(subject), group, "undecodable"}, []string{letter.Subject, letter.Group, letter.Reason})
 		data, err := base64.StdEncoding.DecodeString(letter.Data)

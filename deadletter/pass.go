@@ -67,7 +67,7 @@ type pass struct {
 	left    map[identity]transport.Settler // what is left alone and was given back, see leave
 	events  map[string]*event              // by ID of the dead letter
 	flying  int
-	result  Result
+	tally   *tally
 	first   error // why the first of those failed that did
 
 	ackWait time.Duration // that the server applies
@@ -120,7 +120,7 @@ func (p *pass) work(ctx context.Context) {
 
 // full reports whether all that the limit allows is put back, or on its way.
 func (p *pass) full() bool {
-	return p.options.limit > 0 && p.result.Redriven+p.flying >= p.options.limit
+	return p.options.limit > 0 && p.tally.far().Redriven+p.flying >= p.options.limit
 }
 
 // end is when there is nothing more to come, if nothing comes until then. What a
@@ -173,7 +173,7 @@ func (p *pass) take(ctx context.Context, d transport.Delivery) {
 		l.event = e
 		e.letters = append(e.letters, l)
 		if e.fate != open {
-			p.count(e.fate, true)
+			p.tally.count(e.fate, true)
 			p.settle(l)
 		}
 		return
@@ -185,12 +185,27 @@ func (p *pass) take(ctx context.Context, d transport.Delivery) {
 		return
 	case dead.Group != p.group || dead.Original != p.subject: // of names with other dots in them
 		p.conclude(l.event, kept, nil)
-	case p.options.where != nil && !p.options.where(dead):
-		p.conclude(l.event, kept, nil)
 	default:
-		p.putBack(ctx, l.event, dead)
+		switch wanted, err := p.wanted(dead); {
+		case err != nil:
+			p.conclude(l.event, failed, err)
+		case wanted:
+			p.putBack(ctx, l.event, dead)
+		default:
+			p.conclude(l.event, kept, nil)
+		}
 	}
 	p.events[dead.ID] = l.event
+}
+
+// wanted asks the caller's filter. A panic of it concerns its letter alone.
+func (p *pass) wanted(dead events.DeadLetter) (is bool, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the function of option Where panicked: %v", v)
+		}
+	}()
+	return p.options.where == nil || p.options.where(dead), nil
 }
 
 // decode reads a dead letter.
@@ -276,22 +291,8 @@ func (p *pass) conclude(e *event, f fate, err error) {
 		}
 	}
 	for i, l := range e.letters {
-		p.count(f, i > 0)
+		p.tally.count(f, i > 0)
 		p.settle(l)
-	}
-}
-
-// count enters a dead letter in the result.
-func (p *pass) count(f fate, again bool) {
-	switch {
-	case f == stored && again:
-		p.result.Duplicates++
-	case f == stored:
-		p.result.Redriven++
-	case f == kept:
-		p.result.Kept++
-	case f == failed:
-		p.result.Failed++
 	}
 }
 
@@ -354,5 +355,5 @@ func (p *pass) failure() error {
 	if p.first == nil {
 		return nil
 	}
-	return fmt.Errorf("%d of %d could not be put back, the first since: %w", p.result.Failed, len(p.letters), p.first)
+	return fmt.Errorf("%d of %d could not be put back, the first since: %w", p.tally.far().Failed, len(p.letters), p.first)
 }

@@ -60,8 +60,9 @@ type Result struct {
 // each time, until the server notices that it is dead. (It notices at once when the
 // next one connects with the same client ID.) There, each 10,000 that the channel
 // has ever held make the ack wait 1 s longer. It ends earlier at [Limit], and when
-// there never was a dead letter. When ctx is done, it ends with what it has; it has no timeout
-// of its own, and waits for a server that is away. Client.Close ends it like ctx.
+// there never was a dead letter. When ctx is done, it ends with what it has, and takes
+// leave of the server by itself; it has no timeout of its own, and waits for a server
+// that is away. Client.Close ends it like ctx.
 // Over NATS Streaming the server sends all there are at once, so that they should
 // have room in memory.
 //
@@ -87,7 +88,6 @@ func Redrive(ctx context.Context, c *client.Client, group string, subject subjec
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	over := make(chan struct{})
-	defer close(over)
 	member := &session.Member{Drain: func(closing context.Context) error {
 		stop(transport.ErrClosed)
 		select {
@@ -100,8 +100,13 @@ func Redrive(ctx context.Context, c *client.Client, group string, subject subjec
 	if err := s.Enter(member); err != nil {
 		return Result{}, err
 	}
-	defer s.Leave(member)
-	return redrive(ctx, s, group, subject, o)
+	var so tally
+	err = await.Soon(ctx, func(ctx context.Context) error { // and not from here on: nats.go may hold up its calls
+		defer s.Leave(member)
+		defer close(over)
+		return redrive(ctx, s, group, subject, o, &so)
+	})
+	return so.far(), err
 }
 
 func valid(c *client.Client, group string, subject subjects.Subject) error {
@@ -121,14 +126,14 @@ func valid(c *client.Client, group string, subject subjects.Subject) error {
 	return nil
 }
 
-func redrive(ctx context.Context, s *session.Session, group string, subject subjects.Subject, o options) (Result, error) {
+func redrive(ctx context.Context, s *session.Session, group string, subject subjects.Subject, o options, so *tally) error {
 	letters := string(events.DeadLetterSubject(group, subject))
 	last, found, err := newest(ctx, s.Conn, letters)
 	if err != nil || !found {
-		return Result{}, err
+		return err
 	}
 	p := &pass{
-		session: s, options: o, group: group, subject: subject, last: last.Sequence,
+		session: s, options: o, tally: so, group: group, subject: subject, last: last.Sequence,
 		log:     s.Log.With(slog.String("subject", string(subject)), slog.String("group", group)),
 		letters: make(map[identity]*letter), left: make(map[identity]transport.Settler), events: make(map[string]*event),
 		desk: newDesk(),
@@ -145,7 +150,7 @@ func redrive(ctx context.Context, s *session.Session, group string, subject subj
 	}
 	sub, err := s.Conn.Subscribe(ctx, config, p.desk.deliver)
 	if err != nil {
-		return Result{}, err
+		return err
 	}
 	err = p.run(ctx, sub)
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
@@ -155,5 +160,5 @@ func redrive(ctx context.Context, s *session.Session, group string, subject subj
 		p.release()
 		return sub.Close(ctx)
 	})
-	return p.result, errors.Join(err, p.failure(), left)
+	return errors.Join(err, p.failure(), left)
 }

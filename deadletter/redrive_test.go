@@ -380,6 +380,23 @@ func TestLimit(t *testing.T) {
 	})
 }
 
+// TestWherePanics: that concerns the one letter, which stays.
+func TestWherePanics(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.buryAll(3)
+		got, err := b.redrive(deadletter.Where(func(dead events.DeadLetter) bool {
+			if dead.Sequence == 2 {
+				panic("no")
+			}
+			return true
+		}))
+		require.ErrorContains(b, err, "1 of 3 could not be put back, the first since: the function of option Where panicked: no")
+		require.Equal(b, deadletter.Result{Redriven: 2, Failed: 1}, got)
+		b.expect(deadletter.Result{Redriven: 1})
+	})
+}
+
 // TestRefused: what the broker does not store is not acknowledged.
 func TestRefused(t *testing.T) {
 	t.Parallel()

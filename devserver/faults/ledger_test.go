@@ -30,7 +30,18 @@ type entry struct {
 type runs struct{ n, times int }
 
 // outage is a fault while it lasts. One that leaves nothing to undo ends as it begins.
-type outage struct{ begun, ended time.Time }
+type outage struct {
+	begun  time.Time
+	lifted time.Time // when its end began: what is about to start may serve before the test knows; zero: at its end
+	ended  time.Time
+}
+
+func (o outage) until() time.Time {
+	if o.lifted.IsZero() {
+		return o.ended
+	}
+	return o.lifted
+}
 
 func newLedger() *ledger {
 	return &ledger{messages: make(map[message]int), runs: make(map[message]runs)}
@@ -122,6 +133,13 @@ func (l *ledger) strike() {
 	l.faults = append(l.faults, outage{begun: time.Now()})
 }
 
+// lift marks that it is about to end.
+func (l *ledger) lift() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.faults[len(l.faults)-1].lifted = time.Now()
+}
+
 // over marks its end, from which on the time is taken.
 func (l *ledger) over() {
 	l.mu.Lock()
@@ -176,7 +194,7 @@ func (l *ledger) during() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, at := range l.handlers {
-		if slices.ContainsFunc(l.faults, func(o outage) bool { return at.After(o.begun.Add(onTheWay)) && at.Before(o.ended) }) {
+		if slices.ContainsFunc(l.faults, func(o outage) bool { return at.After(o.begun.Add(onTheWay)) && at.Before(o.until()) }) {
 			n++
 		}
 	}

@@ -17,6 +17,7 @@ func killServer(t *testing.T, c *scene) {
 		c.ledger.strike()
 		c.server.kill()
 		time.Sleep(span(time.Second, 300*time.Millisecond))
+		c.ledger.lift()
 		c.server.start(t)
 		c.over()
 	}
@@ -28,6 +29,7 @@ func stopServer(t *testing.T, c *scene) {
 	c.ledger.strike()
 	c.server.kill()
 	time.Sleep(span(10*time.Second, 2*time.Second))
+	c.ledger.lift()
 	c.server.start(t)
 	c.over()
 }
@@ -40,6 +42,7 @@ func emptyServer(t *testing.T, c *scene) {
 	time.Sleep(span(time.Second, 300*time.Millisecond))
 	c.server.empty(t)
 	c.ledger.lostStore()
+	c.ledger.lift()
 	c.server.start(t)
 	c.over()
 }
@@ -51,6 +54,7 @@ func freeze(whole, scaled time.Duration) func(*testing.T, *scene) {
 		c.ledger.strike()
 		c.server.freeze(t)
 		time.Sleep(span(whole, scaled))
+		c.ledger.lift()
 		c.server.thaw(t)
 		c.over()
 	}
@@ -63,6 +67,7 @@ func cutLink(t *testing.T, c *scene) {
 	c.link.Refuse(true)
 	c.link.Cut()
 	time.Sleep(span(5*time.Second, time.Second))
+	c.ledger.lift()
 	c.link.Refuse(false)
 	c.over()
 }
@@ -84,6 +89,7 @@ func blackHole(t *testing.T, c *scene) {
 	c.ledger.strike()
 	c.link.Stall(true)
 	time.Sleep(span(30*time.Second, 6*time.Second))
+	c.ledger.lift()
 	c.link.Stall(false)
 	c.over()
 }
@@ -104,6 +110,7 @@ func startEarly(t *testing.T, c *scene) {
 	joined := make(chan error, 1)
 	go func() { joined <- c.join() }()
 	time.Sleep(span(3*time.Second, time.Second))
+	c.ledger.lift()
 	c.server.start(t)
 	c.ledger.over()
 	if c.exited = <-joined; c.exited != nil {

@@ -116,6 +116,14 @@ func (JSON) Decode(data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return ErrNotUTF8
 	}
+	if readPlain(data, v) {
+		return nil
+	}
+	return decodeAny(data, v)
+}
+
+// decodeAny lets the library read.
+func decodeAny(data []byte, v any) error {
 	if object := bytes.TrimLeft(data, " \t\r\n"); len(object) == 0 || object[0] != '{' {
 		return ErrNotObject
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
@@ -90,15 +91,78 @@ func TestEventsArePlain(t *testing.T) {
 	}
 }
 
+// FuzzReadPlain: the fast way reads what the library reads, or leaves it to it.
+func FuzzReadPlain(f *testing.F) {
+	whole, err := JSON{}.Encode(&everything{
+		Embedded: Embedded{Count: -5, Small: 7}, Base: base{ID: "5f8a", Kind: "über"}, Text: "a concert", Weight: 1.5e-7,
+		Yes: true, When: time.UnixMilli(1669359025382), Byte: -128, NoTag: math.MaxUint64, Maybe: "m",
+	})
+	require.NoError(f, err)
+	f.Add(whole)
+	for _, payload := range []string{
+		"", "{", "{}", "{}x", "{},", `{"text"}`, `{"text":}`, `{"text":"a"`, `{"text":"a",}`, `{,}`, `{"text":"a";}`, " {}", "null",
+		`{"text":null}`, `{"text":"exactly8"}`, `{"text":"1234567\""}`, `{"text":"\ud800"}`, "{\"text\":\"\x1f\"}", "{\"text\":\"\xff\"}", "{\"text\":\"\x7f\"}",
+		`{"text":"漢字漢字漢字"}`, `{"text":"a"}"`, `{"text":"a","text":"b"}`, `{"text":"a","base":{"id":"b"},"count":9}`, `{"te\u0078t":"a"}`, `{"TEXT":"a"}`,
+		`{"base":{"id":"a"},"base":{"kind":"b"}}`, `{"base":{"id":"a","id":"b"}}`, `{"base":{}}`, `{"base":null}`, `{"base":{"id":"a"}`, `{"empty":{"x":1}}`,
+		`{"x":1,"x":2}`, `{"x":"y","text":"a"}`, `{"x":{}}`, `{"x":[1]}`, `{"x":nul}`, `{"x":true,"y":false,"z":null}`, `{"x":-}`, `{"x":1.}`, `{"":0}`, `{"x":01}`,
+		`{"byte":127}`, `{"byte":128}`, `{"byte":-129}`, `{"byte":-0}`, `{"byte":1.0}`, `{"byte":1e1}`, `{"byte":"1"}`, `{"byte":01}`, `{"small":-1}`, `{"small":-0}`, `{"small":65536}`,
+		`{"count":9223372036854775808}`, `{"NoTag":18446744073709551616}`, `{"weight":-0}`, `{"weight":1e400}`, `{"weight":1e-400}`, `{"weight":1E+2}`, `{"weight":.5}`, `{"weight":1.e1}`,
+		`{"weight":0.1e}`, `{"weight":1e+}`, `{"weight":-1}`, `{"weight":9007199254740993}`, `{"yes":true}`, `{"yes":false}`, `{"yes":truex}`, `{"yes":1}`,
+		`{"when":"2022-11-25T06:57:05.382Z"}`, `{"when":"2022-02-30T06:57:05.382Z"}`, `{"when":"2022-11-25T24:00:00.000Z"}`, `{"when":"2022-11-25T06:57:60.000Z"}`,
+		`{"when":"2022-11-25T06:57:05Z"}`, `{"when":"2022-11-25T06:57:05.382+01:00"}`, `{"when":"2022-11-25 06:57:05.382Z"}`, `{"when":"+002022-11-25T06:57:05.382Z"}`,
+		`{"when":"0000-01-01T00:00:00.000Z"}`, `{"when":""}`, `{"when":"2022-11-25T06:57:05,382Z"}`,
+	} {
+		f.Add([]byte(payload))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if !utf8.Valid(payload) {
+			require.ErrorIs(t, JSON{}.Decode(payload, &everything{}), ErrNotUTF8)
+			return
+		}
+		var want, quick, got everything
+		wantErr := decodeAny(payload, &want)
+		if readPlain(payload, &quick) {
+			require.NoError(t, wantErr)
+			require.Equal(t, want, quick)
+			require.Equal(t, math.Signbit(float64(want.Weight)), math.Signbit(float64(quick.Weight)))
+		}
+		err := JSON{}.Decode(payload, &got)
+		require.Equal(t, wantErr == nil, err == nil, "%v", wantErr)
+		if err == nil {
+			require.Equal(t, want, got)
+		}
+	})
+}
+
+// TestPlainIsReadHere: what JSON.stringify writes for an event is read the fast way, also with
+// fields that are not known, in another order, or left out.
+func TestPlainIsReadHere(t *testing.T) {
+	t.Parallel()
+	for _, payload := range []string{
+		`{"id":"5f8a4c1e9b3d","version":3,"title":"Björk, 東京 <live>","price":49.9,"userId":"5f8a4c1e9b3e"}`,
+		`{"price":50,"id":"5f8a4c1e9b3d","sold":true,"venue":"x","row":-1.5e3,"none":null}`,
+		`{}`,
+	} {
+		var got, want events.TicketCreated
+		require.True(t, readPlain([]byte(payload), &got), payload)
+		require.NoError(t, decodeAny([]byte(payload), &want))
+		require.Equal(t, want, got)
+	}
+}
+
 type (
-	marshals struct{ A string }
-	texts    struct{ A string }
+	marshals   struct{ A string }
+	texts      struct{ A string }
+	unmarshals struct{ A string }
+	readsText  struct{ A string }
 )
 
 func (*marshals) MarshalJSON() ([]byte, error) { return []byte(`{}`), nil }
 func (texts) MarshalText() ([]byte, error)     { return []byte("t"), nil }
+func (*unmarshals) UnmarshalJSON([]byte) error { return nil }
+func (*readsText) UnmarshalText([]byte) error  { return nil }
 
-// TestNotPlain: all that the library may write in another way is left to it.
+// TestNotPlain: all that the library may write or read in another way is left to it.
 func TestNotPlain(t *testing.T) {
 	t.Parallel()
 	type hidden struct{ a string } //nolint:unused // it is the case
@@ -113,6 +177,8 @@ func TestNotPlain(t *testing.T) {
 	for _, v := range []any{
 		marshals{},
 		texts{},
+		unmarshals{},
+		readsText{},
 		nested{},
 		hidden{},
 		twice{},
@@ -150,6 +216,7 @@ func TestNotPlain(t *testing.T) {
 	for _, v := range []any{nil, everything{}, (*everything)(nil)} {
 		_, ok := appendPlain(nil, v)
 		assert.False(t, ok, "%T", v)
+		assert.False(t, readPlain([]byte("{}"), v), "%T", v)
 	}
 }
 
@@ -183,11 +250,15 @@ func BenchmarkEncode(b *testing.B) {
 
 func BenchmarkDecode(b *testing.B) {
 	payload := []byte(`{"id":"5f8a4c1e9b3d","version":3,"title":"A concert in the open air","price":49.9,"userId":"5f8a4c1e9b3e"}`)
-	b.ReportAllocs()
-	for b.Loop() {
-		var event events.TicketCreated
-		if err := (JSON{}).Decode(payload, &event); err != nil {
-			b.Fatal(err)
-		}
+	for name, decode := range map[string]func([]byte, any) error{"plain": JSON{}.Decode, "any": decodeAny} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				var event events.TicketCreated
+				if err := decode(payload, &event); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

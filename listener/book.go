@@ -51,7 +51,7 @@ type book struct {
 
 	active   map[identity]*work // all that is here; what is gone too, where a key waits for it
 	ready    fifo.Queue[*work]  // may run, in order
-	running  map[*work]struct{}
+	running  []*work
 	resting  int // wait for something other than a handler: their key, their time, their dead letter
 	lines    lines
 	asleep   queue
@@ -87,9 +87,8 @@ const (
 func newBook(r rules, ackWait time.Duration) *book {
 	return &book{
 		rules: r, ackWait: ackWait,
-		done:    newDone(r.maxInFlight),
-		active:  make(map[identity]*work),
-		running: make(map[*work]struct{}),
+		done:   newDone(r.maxInFlight),
+		active: make(map[identity]*work),
 	}
 }
 
@@ -234,7 +233,7 @@ func (b *book) twin(w *work) *work {
 	if w.name == (name{}) {
 		return nil
 	}
-	for other := range b.running {
+	for _, other := range b.running {
 		if other.name == w.name {
 			return other
 		}
@@ -250,14 +249,17 @@ func (b *book) begin(w *work, now time.Time) {
 	w.attempt = max(w.attempt, w.delivery.Deliveries-before.unrun)
 	w.begun, w.again, w.warned = now, false, 0
 	b.set(w, running)
-	b.running[w] = struct{}{}
+	w.place = len(b.running)
+	b.running = append(b.running, w)
 }
 
 // returned says that the handler is done with an event: the next may run. With
 // ManualAck that is before or after it is settled; the next of its key waits for
 // both.
 func (b *book) returned(w *work, now time.Time) {
-	delete(b.running, w)
+	last := b.running[len(b.running)-1]
+	b.running[w.place], last.place = last, w.place
+	b.running = slices.Delete(b.running, len(b.running)-1, len(b.running))
 	b.set(w, open)
 	twins := w.twins
 	w.twins = nil
@@ -517,7 +519,7 @@ func (b *book) dropIdle(now time.Time) {
 	for _, w := range idle {
 		b.set(w, arriving)
 	}
-	for w := range b.running {
+	for _, w := range b.running {
 		w.twins = nil
 	}
 	for _, w := range idle {

@@ -80,7 +80,7 @@ func runs1(t *testing.T, b *book, sequence uint64, seconds float64) *work {
 }
 
 func busy(b *book, sequence uint64) *work {
-	for w := range b.running {
+	for _, w := range b.running {
 		if w.id.sequence == sequence {
 			return w
 		}
@@ -500,6 +500,22 @@ func TestDoneIsBounded(t *testing.T) {
 	d.add(identity{sequence: 1}, name{}) // of the lost store, handled late
 	require.True(t, d.has(identity{sequence: 1, stored: 1}))
 	require.Equal(t, 2*size, newDone(size).size)
+}
+
+// TestDoneIsLookedUp: what was never asked for is there all the same.
+func TestDoneIsLookedUp(t *testing.T) {
+	t.Parallel()
+	const n = 40_000
+	d := newDone(16)
+	for n := range uint64(n) {
+		d.add(identity{sequence: n}, name{})
+	}
+	for sequence := uint64(n); sequence > n-16_384; sequence-- {
+		require.True(t, d.has(identity{sequence: sequence - 1}))
+		require.False(t, d.has(identity{sequence: sequence - 1, stored: 1}))
+	}
+	require.False(t, d.has(identity{sequence: n}))
+	require.False(t, d.has(identity{sequence: 0}), "it is forgotten")
 }
 
 // TestBookIdentity: after a server lost its store, a sequence is another event.

@@ -316,7 +316,7 @@ func (r *run) drain(ctx context.Context) error {
 		return nil
 	}
 	sequences := make([]uint64, 0, len(r.book.running))
-	for w := range r.book.running {
+	for _, w := range r.book.running {
 		sequences = append(sequences, w.id.sequence)
 	}
 	return fmt.Errorf("%w: %d handlers still running (sequences %v), %d events not settled, %d dead letters not stored: they come again (%w)",

@@ -70,9 +70,7 @@ func (m *simMember) reconnect() {
 	if m.sim.trap == forgetOnReconnect {
 		running := m.book.running
 		m.book = newBook(m.sim.rules, m.sim.ackWait)
-		for w := range running { // their goroutines go on
-			m.book.running[w] = struct{}{}
-		}
+		m.book.running = running // their goroutines go on
 	}
 	m.unlock()
 	m.sim.server.returns(m, before)

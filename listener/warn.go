@@ -70,7 +70,7 @@ func (r *run) look() {
 		return
 	}
 	now := time.Now()
-	for w := range r.book.running {
+	for _, w := range r.book.running {
 		at, of := r.book.worry(w)
 		if of != 0 && !at.After(now) {
 			w.warned |= of

@@ -22,6 +22,7 @@ type work struct {
 	state    state
 	attempt  int       // of its last run; 0: it has not run
 	begun    time.Time // when that began
+	place    int       // among those that run
 	due      time.Time // asleep: until then; gone: for its key, from then on
 	again    bool      // it was delivered once more since it began to run
 	settled  bool      // nothing is left to be decided, but its handler may still run

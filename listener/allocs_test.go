@@ -27,9 +27,9 @@ func TestAllocations(t *testing.T) {
 		most    float64
 		options []listener.Option
 	}{
-		"streaming": {memory.NATSStreaming(), 5, nil},
-		"jetstream": {memory.JetStream(), 5, nil},
-		"ordered": {memory.NATSStreaming(), 6, []listener.Option{
+		"streaming": {memory.NATSStreaming(), 3, nil},
+		"jetstream": {memory.JetStream(), 3, nil},
+		"ordered": {memory.NATSStreaming(), 3, []listener.Option{
 			listener.Concurrency(16), listener.OrderingKey(func(e events.TicketCreated) string { return e.ID }),
 		}},
 	} {

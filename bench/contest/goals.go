@@ -173,7 +173,8 @@ func goals() []goal {
 		goal{
 			"JetStream `PublishAll`", jsPipe, us, raw, timeRatio, 1, false,
 			"nine headers an event (CloudEvents, message ID, stream) are nearly three times as large as the event, and make raw slower still (see the row *" +
-				rawHeaders + "*). In a profile 22 % of the CPU is nats.go measuring and writing them, 14 % making the map that it wants, before it is collected; and the server reads them. " +
+				rawHeaders + "*). In a profile 22 % of the CPU is nats.go measuring and writing them, 14 % making the map that it wants, before it is collected;" +
+				" and the server reads them. " +
 				"Needed: a way to give nats.go headers as bytes, or fewer of them: a Go map of up to eight is another, cheaper one, and with eight " +
 				"headers this took 0.88 of the CPU",
 		},

@@ -66,6 +66,10 @@ var accidents = []accident{
 // to find a link dead.
 const longest = 6 * time.Second
 
+// offered is how many events a second are to be published: more than 500, so that these
+// are published although publishers wait while there is no server.
+const offered = 600
+
 // TestSoak throws random faults at both transports, one after the other without
 // pause, under load. The same seed draws the same faults.
 func TestSoak(t *testing.T) {
@@ -82,7 +86,7 @@ func TestSoak(t *testing.T) {
 	for _, s := range sides() {
 		t.Run(s.title, func(t *testing.T) {
 			t.Parallel()
-			c := newScene(t, s, perSecond(500))
+			c := newScene(t, s, perSecond(offered))
 			draw := rand.New(rand.NewPCG(from, 0))
 			c.begin(t)
 			happened := 0
@@ -99,7 +103,7 @@ func TestSoak(t *testing.T) {
 			if s.ours() {
 				r.missed = goals.missed(c, end)
 			}
-			t.Logf("%d faults: %s", happened, end)
+			t.Logf("%d faults, %.0f events/s: %s", happened, float64(end.published)/soak.Seconds(), end)
 			faultTable.enter(t, 0, r)
 		})
 	}

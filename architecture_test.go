@@ -96,6 +96,7 @@ func TestArrows(t *testing.T) {
 		"internal/eventlog":  {"transport"},
 		"internal/eventtype": {"events", "subjects", "transport"},
 		"internal/fakeconn":  {"transport"},
+		"internal/seeds":     {},
 		"internal/session":   {"transport", "internal/await"},
 	}
 	for _, p := range list(t) {

@@ -98,7 +98,7 @@ func (d *done) named(n name) bool {
 // the broker lets it be used again when its window has passed.)
 type name [2]uint64
 
-var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+var nameSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
 func nameOf(h transport.Header) name {
 	if h == nil {
@@ -110,5 +110,5 @@ func nameOf(h transport.Header) name {
 	}
 	type pair struct{ source, id string }
 	p := pair{source[0], id[0]}
-	return name{maphash.Comparable(seeds[0], p), maphash.Comparable(seeds[1], p)}
+	return name{maphash.Comparable(nameSeeds[0], p), maphash.Comparable(nameSeeds[1], p)}
 }

@@ -2,6 +2,8 @@ package listener_test
 
 import (
 	"context"
+	"math/rand/v2"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -81,5 +83,54 @@ func TestOrderingKeyWithManualAck(t *testing.T) {
 		require.Equal(t, uint64(3), (<-deliveries).Sequence)
 		b.stop()
 		require.NoError(t, <-b.ended)
+	})
+}
+
+// TestOrderUnderFailures: with 16 workers and one event in twenty failing, each
+// time it is tried, the events of each key are handled once, in order.
+func TestOrderUnderFailures(t *testing.T) {
+	t.Parallel()
+	n := 10_000
+	if asked, err := strconv.Atoi(os.Getenv("EVENTS")); err == nil { // make test-order
+		n = asked
+	}
+	onBoth(t, func(s *bed) {
+		const keys, failing = 100, 0.05
+		var mu sync.Mutex
+		random := rand.New(rand.NewPCG(1, 2))
+		last, handled := map[int]int{}, 0
+		stop := s.listen(func(_ context.Context, e expiration, _ listener.Delivery) error {
+			number, err := strconv.Atoi(e.OrderID)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil || random.Float64() < failing {
+				return errNotToday
+			}
+			if last[number%keys] >= number {
+				s.Errorf("%d was handled after %d", number, last[number%keys])
+			}
+			last[number%keys] = number
+			handled++
+			return nil
+		}, listener.Concurrency(16), listener.OrderingKey(func(e expiration) string {
+			number, _ := strconv.Atoi(e.OrderID)
+			return strconv.Itoa(number % keys)
+		}))
+		for i := range n {
+			s.publish(strconv.Itoa(i + 1))
+		}
+		for range 600 {
+			time.Sleep(time.Second)
+			mu.Lock()
+			all := handled == n
+			mu.Unlock()
+			if all {
+				break
+			}
+		}
+		stop()
+		require.Equal(s, n, handled)
+		require.Empty(s, s.letters())
+		s.close()
 	})
 }

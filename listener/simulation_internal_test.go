@@ -4,15 +4,11 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"runtime"
 	"slices"
-	"strconv"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/sgtickets/common/internal/seeds"
 )
 
 // sim is a simulated server and the listeners of one subject, which all use the
@@ -52,11 +48,8 @@ func (t trap) String() string {
 	return [...]string{"none", "ack before the dead letter is stored", "identity by sequence alone", "a retry lets its key overtake", "forget on reconnect"}[t]
 }
 
-// violation is what must not happen.
-type violation string
-
 func (s *sim) brokenf(format string, args ...any) {
-	panic(violation(fmt.Sprintf("at %v: ", s.now.Sub(start)) + fmt.Sprintf(format, args...)))
+	seeds.Violatef("at %v: %s", s.now.Sub(start), fmt.Sprintf(format, args...))
 }
 
 func (s *sim) sayf(format string, args ...any) {
@@ -190,46 +183,14 @@ func (s *sim) fault() {
 }
 
 // simulate runs one seed, and returns what did not hold.
-func simulate(seed uint64, t trap, tell func(string, ...any)) (broken string) {
-	defer func() {
-		switch v := recover().(type) {
-		case nil:
-		case violation:
-			broken = string(v)
-		default:
-			panic(v)
-		}
-	}()
-	newSim(seed, t, tell).run()
-	return ""
+func simulate(seed uint64, t trap, tell seeds.Tell) (broken string) {
+	return seeds.Play(func() { newSim(seed, t, tell).run() })
 }
 
 // TestSimulation runs many seeds: SEEDS of them, or SEED alone, and tells its story.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	if seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
-		require.Empty(t, simulate(seed, noTrap, t.Logf))
-		return
-	}
-	seeds := uint64(1000)
-	if n, err := strconv.ParseUint(os.Getenv("SEEDS"), 10, 64); err == nil {
-		seeds = n
-	}
-	began := time.Now()
-	workers := uint64(runtime.GOMAXPROCS(0))
-	var running sync.WaitGroup
-	for worker := range workers {
-		running.Go(func() {
-			for seed := worker; seed < seeds; seed += workers {
-				if broken := simulate(seed, noTrap, nil); broken != "" {
-					t.Errorf("SEED=%d: %s", seed, broken)
-					return
-				}
-			}
-		})
-	}
-	running.Wait()
-	t.Logf("%d seeds in %v", seeds, time.Since(began).Round(time.Millisecond))
+	seeds.Run(t, 1000, func(seed uint64, tell seeds.Tell) string { return simulate(seed, noTrap, tell) })
 }
 
 // TestTheSimulationHasTeeth: each mistake is found, and soon.
@@ -238,13 +199,7 @@ func TestTheSimulationHasTeeth(t *testing.T) {
 	for mistake := noTrap + 1; mistake < lastTrap; mistake++ {
 		t.Run(mistake.String(), func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(1000) {
-				if broken := simulate(seed, mistake, nil); broken != "" {
-					t.Logf("found with %d seeds: %s", seed+1, broken)
-					return
-				}
-			}
-			require.Fail(t, "the mistake is not found")
+			seeds.Find(t, 1000, func(seed uint64) string { return simulate(seed, mistake, nil) })
 		})
 	}
 }

@@ -5,16 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"runtime"
 	"slices"
-	"strconv"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/stretchr/testify/require"
-
+	"github.com/sgtickets/common/internal/seeds"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -102,13 +96,10 @@ func (t trap) String() string {
 	}[t]
 }
 
-// violation is the panic that ends a run.
-type violation string
-
 // mustf is called where something holds, or not.
 func (s *sim) mustf(holds bool, format string, args ...any) {
 	if !holds {
-		panic(violation(fmt.Sprintf(format, args...)))
+		seeds.Violatef(format, args...)
 	}
 }
 
@@ -355,48 +346,16 @@ func (s *sim) problem() string {
 }
 
 // simulate runs one seed, and returns what did not hold.
-func simulate(seed uint64, trap trap, log func(string, ...any)) (broken string) {
+func simulate(seed uint64, trap trap, tell seeds.Tell) (broken string) {
 	s := newSim(seed, trap)
-	s.log = log
-	defer func() {
-		switch v := recover().(type) {
-		case nil:
-		case violation:
-			broken = string(v)
-		default:
-			panic(v)
-		}
-	}()
-	s.run()
-	return ""
+	s.log = tell
+	return seeds.Play(s.run)
 }
 
 // TestSimulation runs many seeds: SEEDS of them, or SEED alone, and tells its story.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	if seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
-		require.Empty(t, simulate(seed, noTrap, t.Logf))
-		return
-	}
-	seeds := uint64(2000)
-	if n, err := strconv.ParseUint(os.Getenv("SEEDS"), 10, 64); err == nil {
-		seeds = n
-	}
-	began := time.Now()
-	workers := uint64(runtime.GOMAXPROCS(0))
-	var running sync.WaitGroup
-	for worker := range workers {
-		running.Go(func() {
-			for seed := worker; seed < seeds; seed += workers {
-				if broken := simulate(seed, noTrap, nil); broken != "" {
-					t.Errorf("SEED=%d: %s", seed, broken)
-					return
-				}
-			}
-		})
-	}
-	running.Wait()
-	t.Logf("%d seeds in %v", seeds, time.Since(began).Round(time.Millisecond))
+	seeds.Run(t, 2000, func(seed uint64, tell seeds.Tell) string { return simulate(seed, noTrap, tell) })
 }
 
 // TestTheSimulationHasTeeth: each mistake that is known to lose or double events is
@@ -406,13 +365,7 @@ func TestTheSimulationHasTeeth(t *testing.T) {
 	for mistake := resendOnSilence; mistake <= handleBySequence; mistake++ {
 		t.Run(mistake.String(), func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(2000) {
-				if broken := simulate(seed, mistake, nil); broken != "" {
-					t.Logf("found with %d seeds: %s", seed+1, broken)
-					return
-				}
-			}
-			require.Fail(t, "the mistake is not found")
+			seeds.Find(t, 2000, func(seed uint64) string { return simulate(seed, mistake, nil) })
 		})
 	}
 }

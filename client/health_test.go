@@ -31,7 +31,7 @@ func TestHealthyAsksTheBroker(t *testing.T) {
 		require.NoError(t, c.Healthy(t.Context()))
 		require.Equal(t, 2, pings, "it is no flag")
 
-		c.Session().Degrade("full", nil)
+		c.Session().Degrade(t, "full", nil)
 		require.NoError(t, c.Healthy(t.Context()), "the rest of it works")
 
 		answer = fmt.Errorf("%w: no leader", transport.ErrNoCluster)
@@ -100,10 +100,10 @@ func TestHealthHandler(t *testing.T) {
 		require.Equal(t, "no-store", ok.Header().Get("Cache-Control"))
 		require.Equal(t, `{"state":"connected","since":"`+since+`"}`+"\n", ok.Body.String())
 
-		c.Session().Degrade("full", errors.New("dial nats://user:p@ss@host:4222,token@other: refused"))
+		c.Session().Degrade(t, "full", errors.New("dial nats://user:p@ss@host:4222,token@other: refused"))
 		require.Equal(t, `{"state":"degraded","since":"`+since+`","reasons":[{"reason":"full","error":"dial ***@other: refused","since":"`+since+`"}]}`+"\n",
 			get(http.MethodGet).Body.String())
-		c.Session().Recover("full")
+		c.Session().Recover(t, "full")
 
 		answer = errors.New(`dial "nats://user:secret@host": refused`)
 		sick := get(http.MethodGet)

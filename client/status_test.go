@@ -51,7 +51,7 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 			},
 			{func() { emit(conn, transport.AsyncError) }, client.Status{State: client.Reconnecting, Since: at(1), Err: io.EOF}},
 			{func() { emit(conn, transport.Reconnected) }, client.Status{State: client.Connected, Since: at(3)}},
-			{func() { c.Session().Degrade("full", nil) }, client.Status{
+			{func() { c.Session().Degrade(t, "full", nil) }, client.Status{
 				State: client.Degraded, Since: at(4),
 				Reasons: []client.Reason{{Text: "full", Since: at(4)}},
 			}},
@@ -59,7 +59,7 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 				State: client.Degraded, Since: at(4),
 				Reasons: []client.Reason{{Text: "full", Since: at(4)}, {Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
-			{func() { c.Session().Degrade("full", full) }, client.Status{
+			{func() { c.Session().Degrade(t, "full", full) }, client.Status{
 				State: client.Degraded, Since: at(4),
 				Reasons: []client.Reason{{Text: "full", Err: full, Since: at(4)}, {Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
@@ -67,7 +67,7 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 				State: client.Reconnecting, Since: at(7),
 				Reasons: []client.Reason{{Text: "full", Err: full, Since: at(4)}, {Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
-			{func() { c.Session().Recover("full") }, client.Status{
+			{func() { c.Session().Recover(t, "full") }, client.Status{
 				State: client.Reconnecting, Since: at(7),
 				Reasons: []client.Reason{{Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
@@ -75,7 +75,7 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 				State: client.Degraded, Since: at(9),
 				Reasons: []client.Reason{{Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
-			{func() { c.Session().Recover("what nobody said") }, client.Status{
+			{func() { c.Session().Recover(t, "what nobody said") }, client.Status{
 				State: client.Degraded, Since: at(9),
 				Reasons: []client.Reason{{Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
@@ -155,10 +155,10 @@ func TestLifecycleIsLoggedOnce(t *testing.T) {
 	emit(conn, transport.SlowConsumer)
 	emit(conn, transport.AsyncError)
 	for range 3 {
-		c.Session().Degrade("full", io.ErrShortWrite)
+		c.Session().Degrade(t, "full", io.ErrShortWrite)
 	}
 	for range 3 {
-		c.Session().Recover("full")
+		c.Session().Recover(t, "full")
 	}
 	emit(conn, transport.EventKind(99))
 	require.NoError(t, c.Close(t.Context()))
@@ -195,9 +195,9 @@ func TestStatusIsAsked(t *testing.T) {
 		wg.Go(func() {
 			for range 200 {
 				emit(conn, transport.Disconnected)
-				c.Session().Degrade("full", nil)
+				c.Session().Degrade(t, "full", nil)
 				emit(conn, transport.Reconnected)
-				c.Session().Recover("full")
+				c.Session().Recover(t, "full")
 			}
 		})
 		wg.Go(func() {

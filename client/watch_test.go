@@ -48,9 +48,9 @@ func TestWatch(t *testing.T) {
 		time.Sleep(time.Second)
 		conn.Emit(transport.Event{Kind: transport.Reconnected, Server: "nats://a:4222"})
 		late := c.Watch(t.Context())
-		c.Session().Degrade("full", io.ErrShortWrite)
-		c.Session().Degrade("full", io.ErrShortWrite)
-		c.Session().Recover("full")
+		c.Session().Degrade(t, "full", io.ErrShortWrite)
+		c.Session().Degrade(t, "full", io.ErrShortWrite)
+		c.Session().Recover(t, "full")
 		time.Sleep(time.Second)
 		require.NoError(t, c.Close(t.Context()))
 		for range cap(all) {

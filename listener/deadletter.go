@@ -214,13 +214,13 @@ func (r *run) lettersUnwell(err error) {
 		return // nobody would take it back
 	}
 	r.unwell.letters = true
-	r.core.session.Degrade(r.core.lettersReason(), err)
+	r.core.session.Degrade(r, r.core.lettersReason(), err)
 }
 
 func (r *run) lettersWell() {
 	if r.unwell.letters {
 		r.unwell.letters = false
-		r.core.session.Recover(r.core.lettersReason())
+		r.core.session.Recover(r, r.core.lettersReason())
 	}
 }
 
@@ -237,11 +237,11 @@ func (r *run) checkStuck() {
 		if r.core.options.noDeadLetters {
 			remedy = r.core.remedy
 		}
-		r.core.session.Degrade(r.core.stuckReason(), fmt.Errorf(
+		r.core.session.Degrade(r, r.core.stuckReason(), fmt.Errorf(
 			"%d events can't be handled, or wait for one of their key that can't, and stay unacknowledged: %s, or raise MaxInFlight (%d) for the time being",
 			n, remedy, r.book.maxInFlight))
 	case !is && r.unwell.stuck:
-		r.core.session.Recover(r.core.stuckReason())
+		r.core.session.Recover(r, r.core.stuckReason())
 	default:
 		return
 	}
@@ -253,7 +253,7 @@ func (r *run) wellAgain() {
 	r.lettersWell()
 	if r.unwell.stuck {
 		r.unwell.stuck = false
-		r.core.session.Recover(r.core.stuckReason())
+		r.core.session.Recover(r, r.core.stuckReason())
 	}
 }
 

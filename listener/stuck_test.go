@@ -44,6 +44,34 @@ func TestNoDeadLetters(t *testing.T) {
 	})
 }
 
+// TestTwoOfAGroupAreStuck: of two listeners with the same name, which share the client, one that
+// ends says nothing of the other.
+func TestTwoOfAGroupAreStuck(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(s *bed) {
+		var mended atomic.Bool
+		h := func(context.Context, expiration, listener.Delivery) error {
+			if mended.Load() {
+				return nil
+			}
+			return listener.Reject(errNotToday)
+		}
+		stop := s.listen(h, listener.NoDeadLetters(), listener.MaxInFlight(1))
+		stopOther := s.listen(h, listener.NoDeadLetters(), listener.MaxInFlight(1))
+		s.publish("o1", "o2")
+		time.Sleep(12 * time.Second)
+		require.Equal(s, client.Degraded, s.client.Status().State)
+		stop()
+		require.Equal(s, client.Degraded, s.client.Status().State)
+		mended.Store(true)
+		time.Sleep(12 * time.Second)
+		require.Equal(s, client.Connected, s.client.Status().State)
+		stopOther()
+		require.Zero(s, s.open())
+		s.close()
+	})
+}
+
 // TestAttemptsThatTakeAllPlaces: over NATS Streaming, events that fail keep their places
 // at the server until they are handled or given up. Who owns the client is told.
 func TestAttemptsThatTakeAllPlaces(t *testing.T) {

@@ -34,6 +34,9 @@ type Session struct {
 	mu      sync.Mutex
 	closing bool
 	members map[*Member]struct{}
+
+	telling sync.Mutex
+	ailing  map[string]map[any]struct{} // by reason: of whom it holds
 }
 
 // Defaults is what the client's options say of all its listeners and publishers:
@@ -48,18 +51,32 @@ func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, no
 		Window:  NewWindow(window),
 		notify:  notify,
 		members: make(map[*Member]struct{}),
+		ailing:  make(map[string]map[any]struct{}),
 	}
 }
 
 // Degrade makes the client degraded: it works, but not all of it. reason says what
-// does not, and stands for it until Recover; err, unless it is nil, says why.
-// Saying it again only renews err.
-func (s *Session) Degrade(reason string, err error) {
+// does not, and stands for it until each of those who gave it has taken it back; err,
+// unless it is nil, says why. Saying it again only renews err.
+func (s *Session) Degrade(by any, reason string, err error) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	if s.ailing[reason] == nil {
+		s.ailing[reason] = make(map[any]struct{}, 1)
+	}
+	s.ailing[reason][by] = struct{}{}
 	s.notify(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
 }
 
-// Recover ends what reason stands for, if it holds.
-func (s *Session) Recover(reason string) {
+// Recover takes reason back. It ends what it stands for, unless it holds of others.
+func (s *Session) Recover(by any, reason string) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	delete(s.ailing[reason], by)
+	if len(s.ailing[reason]) > 0 {
+		return
+	}
+	delete(s.ailing, reason)
 	s.notify(transport.Event{Kind: transport.Recovered, Time: time.Now(), Reason: reason})
 }
 

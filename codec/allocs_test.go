@@ -24,7 +24,7 @@ func TestAllocations(t *testing.T) {
 		op   func() error
 	}{
 		"append": {0, func() (err error) { buf, err = codec.JSON{}.AppendEncode(buf[:0], &event); return err }},
-		"decode": {0, func() error { back = events.TicketCreated{}; return codec.JSON{}.Decode(payload, &back) }}, // its texts come again
+		"decode": {1, func() error { back = events.TicketCreated{}; return codec.JSON{}.Decode(payload, &back) }}, // its texts
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.LessOrEqual(t, testing.AllocsPerRun(1000, func() {

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -152,15 +153,30 @@ func TestPlainIsReadHere(t *testing.T) {
 	}
 }
 
+// TestShortTexts: short ones share memory, long ones do not, and each is what it was.
+func TestShortTexts(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a concert, ", 10)
+	want := events.TicketCreated{ID: strings.Repeat("i", shortText), Title: long, UserID: strings.Repeat("u", shortText+1)}
+	payload, err := JSON{}.Encode(&want)
+	require.NoError(t, err)
+	var got, other events.TicketCreated
+	require.True(t, readPlain(payload, &got))
+	require.Equal(t, want, got)
+	require.True(t, readPlain([]byte(`{"id":"","title":"t","userId":"u"}`), &other))
+	require.Equal(t, events.TicketCreated{Title: "t", UserID: "u"}, other)
+	require.Equal(t, want, got, "what was read before is not touched")
+}
+
 type (
 	marshals   struct{ A string }
-	texts      struct{ A string }
+	textual    struct{ A string }
 	unmarshals struct{ A string }
 	readsText  struct{ A string }
 )
 
 func (*marshals) MarshalJSON() ([]byte, error) { return []byte(`{}`), nil }
-func (texts) MarshalText() ([]byte, error)     { return []byte("t"), nil }
+func (textual) MarshalText() ([]byte, error)   { return []byte("t"), nil }
 func (*unmarshals) UnmarshalJSON([]byte) error { return nil }
 func (*readsText) UnmarshalText([]byte) error  { return nil }
 
@@ -169,7 +185,7 @@ func TestNotPlain(t *testing.T) {
 	t.Parallel()
 	type hidden struct{ a string } //nolint:unused // it is the case
 	type nested struct {
-		T texts `json:"t"`
+		T textual `json:"t"`
 	}
 	type twice struct {
 		Embedded
@@ -178,7 +194,7 @@ func TestNotPlain(t *testing.T) {
 	}
 	for _, v := range []any{
 		marshals{},
-		texts{},
+		textual{},
 		unmarshals{},
 		readsText{},
 		nested{},
@@ -251,13 +267,16 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	payload := []byte(`{"id":"5f8a4c1e9b3d","version":3,"title":"A concert in the open air","price":49.9,"userId":"5f8a4c1e9b3e"}`)
+	payloads := make([][]byte, 1024) // no two have an ID in common, which a decoder may remember
+	for i := range payloads {
+		payloads[i] = fmt.Appendf(nil, `{"id":"5f8a4c1e%04x","version":3,"title":"Concert %04d in the open air","price":49.9,"userId":"6f8a4c1e%04x"}`, i, i, i)
+	}
 	for name, decode := range map[string]func([]byte, any) error{"plain": JSON{}.Decode, "any": decodeAny} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			for b.Loop() {
+			for i := 0; b.Loop(); i++ {
 				var event events.TicketCreated
-				if err := decode(payload, &event); err != nil {
+				if err := decode(payloads[i%len(payloads)], &event); err != nil {
 					b.Fatal(err)
 				}
 			}

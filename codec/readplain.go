@@ -19,15 +19,15 @@ func readPlain(data []byte, v any) (ok bool) {
 	if plan == nil || len(data) == 0 {
 		return false
 	}
-	w, _ := wordLists.Get().(*words)
-	rest, ok := plan.read(data, event, w)
-	wordLists.Put(w)
+	t := textsFor(plan, len(data))
+	rest, ok := plan.read(data, event, t)
+	t.done()
 	return ok && len(rest) == 0
 }
 
 // read sets the struct from the object that data begins with, as JSON.stringify writes
 // it: without white space and names that come twice.
-func (p plan) read(data []byte, v reflect.Value, w *words) (rest []byte, ok bool) {
+func (p plan) read(data []byte, v reflect.Value, t *texts) (rest []byte, ok bool) {
 	data, ok = cut(data, "{")
 	if !ok || len(p) > maxRead {
 		return nil, false
@@ -47,7 +47,7 @@ func (p plan) read(data []byte, v reflect.Value, w *words) (rest []byte, ok bool
 			ok = seen&(1<<next) == 0
 			seen |= 1 << next
 			if ok {
-				data, ok = s.read(data, v.FieldByIndex(s.index), w)
+				data, ok = s.read(data, v.FieldByIndex(s.index), t)
 			}
 		}
 		if !ok {
@@ -83,12 +83,12 @@ func (p plan) readName(data []byte, next int) (rest []byte, step int, ok bool) {
 }
 
 // read sets a field from the value that data begins with.
-func (s *step) read(data []byte, v reflect.Value, w *words) (rest []byte, ok bool) {
+func (s *step) read(data []byte, v reflect.Value, t *texts) (rest []byte, ok bool) {
 	switch s.kind {
 	case reflect.String:
 		text, rest, ok := readText(data)
 		if ok {
-			v.SetString(w.word(text))
+			v.SetString(t.text(text))
 		}
 		return rest, ok
 	case reflect.Bool:
@@ -127,7 +127,7 @@ func (s *step) read(data []byte, v reflect.Value, w *words) (rest []byte, ok boo
 	if s.time {
 		return readTime(data, v)
 	}
-	return s.inner.read(data, v, w)
+	return s.inner.read(data, v, t)
 }
 
 // readTime reads what toISOString writes, but for years that have more than four

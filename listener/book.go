@@ -508,12 +508,7 @@ func (b *book) dropIdle(now time.Time) {
 			idle = append(idle, w)
 		}
 	}
-	slices.SortFunc(idle, func(v, w *work) int {
-		if v.id.before(w.id) {
-			return -1
-		}
-		return 1
-	})
+	sortByID(idle)
 	b.ready = fifo.Queue[*work]{}
 	b.asleep = queue{}
 	for _, w := range idle {

@@ -60,6 +60,7 @@ func (b *book) kept(then time.Time) []*work {
 			all = append(all, w)
 		}
 	}
+	sortByID(all)
 	return all
 }
 

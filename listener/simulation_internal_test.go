@@ -193,6 +193,12 @@ func TestSimulation(t *testing.T) {
 	seeds.Run(t, 1000, func(seed uint64, tell seeds.Tell) string { return simulate(seed, noTrap, tell) })
 }
 
+// TestSeedsReplay: a seed is a story that can be told again.
+func TestSeedsReplay(t *testing.T) {
+	t.Parallel()
+	seeds.Replay(t, 100, func(seed uint64, tell seeds.Tell) string { return simulate(seed, noTrap, tell) })
+}
+
 // TestTheSimulationHasTeeth: each mistake is found, and soon.
 func TestTheSimulationHasTeeth(t *testing.T) {
 	t.Parallel()

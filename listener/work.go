@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sgtickets/common/transport"
@@ -65,6 +66,20 @@ func (i identity) before(other identity) bool {
 		return i.stored < other.stored
 	}
 	return i.sequence < other.sequence
+}
+
+// sortByID puts works in the order in which their events were stored.
+func sortByID(all []*work) {
+	slices.SortFunc(all, func(v, w *work) int {
+		switch {
+		case v.id == w.id:
+			return 0
+		case v.id.before(w.id):
+			return -1
+		default:
+			return 1
+		}
+	})
 }
 
 // unrun tells whether no handler saw its latest delivery.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -78,4 +79,18 @@ func Find(t T, n uint64, play func(seed uint64) (broken string)) {
 		}
 	}
 	t.Errorf("the mistake is not found with %d seeds", n)
+}
+
+// Replay plays each of the seeds below n twice: both times the story must be the same.
+func Replay(t T, n uint64, play func(seed uint64, tell Tell) (broken string)) {
+	for seed := range n {
+		var stories [2]strings.Builder
+		for i := range stories {
+			play(seed, func(format string, args ...any) { fmt.Fprintf(&stories[i], format+"\n", args...) })
+		}
+		if stories[0].String() != stories[1].String() {
+			t.Errorf("SEED=%d is not the same story twice", seed)
+			return
+		}
+	}
 }

@@ -71,6 +71,16 @@ func TestFind(t *testing.T) {
 	require.Equal(t, []string{"the mistake is not found with 3 seeds"}, r.errors)
 }
 
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	var r recorder
+	seeds.Replay(&r, 10, fourth)
+	require.Empty(t, r.errors)
+	told := 0
+	seeds.Replay(&r, 10, func(_ uint64, tell seeds.Tell) string { told++; tell("%t", told == 6); return "" })
+	require.Equal(t, []string{"SEED=2 is not the same story twice"}, r.errors)
+}
+
 // TestOtherPanics are mistakes of the simulation itself.
 func TestOtherPanics(t *testing.T) {
 	t.Parallel()

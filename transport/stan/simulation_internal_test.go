@@ -358,6 +358,12 @@ func TestSimulation(t *testing.T) {
 	seeds.Run(t, 2000, func(seed uint64, tell seeds.Tell) string { return simulate(seed, noTrap, tell) })
 }
 
+// TestSeedsReplay: a seed is a story that can be told again.
+func TestSeedsReplay(t *testing.T) {
+	t.Parallel()
+	seeds.Replay(t, 100, func(seed uint64, tell seeds.Tell) string { return simulate(seed, noTrap, tell) })
+}
+
 // TestTheSimulationHasTeeth: each mistake that is known to lose or double events is
 // found, and soon.
 func TestTheSimulationHasTeeth(t *testing.T) {

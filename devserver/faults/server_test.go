@@ -58,7 +58,7 @@ func (s *server) launch() error {
 	// The heartbeats of the deployed server, or such that what takes them to happen
 	// happens in seconds.
 	beat := span(5*time.Second, time.Second).String()
-	s.cmd = exec.Command(program, "-p", s.port, "-m", "0", "-mc", "0", "-dir", s.dir, "-hbi", beat, "-hbt", beat, "-hbf", "2")
+	s.cmd = exec.Command(program, "-p", s.port, "-m", "0", "-mc", "0", "-mm", "0", "-dir", s.dir, "-hbi", beat, "-hbt", beat, "-hbf", "2")
 	s.cmd.SysProcAttr = apart
 	s.stderr.Reset()
 	s.cmd.Stderr = &s.stderr

@@ -79,6 +79,7 @@ func parse(args []string, stderr io.Writer) (opts []devserver.Option, store stri
 		timeout  = flags.Duration("hbt", 5*time.Second, "how `long` to wait for a client's answer to a heartbeat")
 		fails    = flags.Int("hbf", 2, "`number` of unanswered heartbeats in a row after which one more makes the server forget the client")
 		channels = flags.Int("mc", 100, "`number` of channels at most; 0 for no limit")
+		messages = flags.Int("mm", 1_000_000, "`number` of events that a channel keeps, the newest; 0 for no limit")
 		debug    = flags.Bool("SD", false, "log to standard error, what the streaming server does for each client included")
 		user     = flags.String("user", "", "`name` that clients must give (default: anyone may connect)")
 		password = flags.String("pass", "", "`password` that clients must give")
@@ -99,6 +100,7 @@ func parse(args []string, stderr io.Writer) (opts []devserver.Option, store stri
 		devserver.Port(anyFree(*port)),
 		devserver.Heartbeats(*interval, *timeout, *fails),
 		devserver.MaxChannels(*channels),
+		devserver.MaxMessages(*messages),
 	}
 	if *monitor != 0 {
 		opts = append(opts, devserver.MonitorPort(anyFree(*monitor)))

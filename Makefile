@@ -20,7 +20,7 @@ test-conformance test-faults soak: .SHELLFLAGS := -o pipefail -c
 help: ## what there is to run
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
-demo: ## the ticketing story on an embedded server that is stopped in the middle: nothing is lost
+demo: ## the ticketing story on a server of its own that is killed in the middle: nothing is lost
 	@cd devserver && GOWORK=off go build -o ../bin/demo ./cmd/demo
 	@bin/demo
 
@@ -77,7 +77,7 @@ simulate: ## 20,000 seeds of the simulations of NATS Streaming and of listeners 
 	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan ./listener
 
 fuzz: ## a minute for each fuzz test
-	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./codec:FuzzPlain ./codec:FuzzReadPlain ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive; do \
+	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./codec:FuzzPlain ./codec:FuzzReadPlain ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive ./transport/jetstream:FuzzOrigin ./transport/jetstream:FuzzConsumerName; do \
 		GOWORK=off go test $${p%%:*} -run '^$$' -fuzz "^$${p##*:}$$" -fuzztime 60s || exit 1; done
 
 lint: ## the linters, on all modules, and that they are tidy

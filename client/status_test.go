@@ -97,6 +97,22 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 	})
 }
 
+// TestReasonOfTwo: a reason that two listeners give holds until both have taken it back, with
+// the error of one whom it holds of.
+func TestReasonOfTwo(t *testing.T) {
+	t.Parallel()
+	c := on(t, &fakeconn.Conn{})
+	s, one, two := c.Session(), errors.New("of one"), errors.New("of two")
+	s.Degrade(1, "stuck", one)
+	s.Degrade(2, "stuck", two)
+	s.Recover(2, "stuck")
+	require.Len(t, c.Status().Reasons, 1)
+	require.Equal(t, one, c.Status().Reasons[0].Err)
+	s.Recover(1, "stuck")
+	require.Equal(t, client.Connected, c.Status().State)
+	require.NoError(t, c.Close(t.Context()))
+}
+
 // TestStatusOfAConnectionThatIsLostForGood is Closed as soon as Done is. Why stands
 // in the log already: the transport has said so.
 func TestStatusOfAConnectionThatIsLostForGood(t *testing.T) {

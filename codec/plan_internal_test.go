@@ -81,7 +81,7 @@ func FuzzPlain(f *testing.F) {
 	})
 }
 
-// TestEventsArePlain: the catalogue's events are written the fast way.
+// TestEventsArePlain: the catalogue's events are written and read the fast way.
 func TestEventsArePlain(t *testing.T) {
 	t.Parallel()
 	for _, e := range events.Catalogue() {
@@ -89,6 +89,9 @@ func TestEventsArePlain(t *testing.T) {
 			continue // it has bytes and a map
 		}
 		requireSame(t, reflect.New(reflect.TypeOf(e)).Interface())
+		payload, err := JSON{}.Encode(reflect.New(reflect.TypeOf(e)).Interface())
+		require.NoError(t, err)
+		require.True(t, readPlain(payload, reflect.New(reflect.TypeOf(e)).Interface()), "%s", payload)
 	}
 }
 

@@ -96,8 +96,10 @@ func (s *step) read(data []byte, v reflect.Value, t *texts) (rest []byte, ok boo
 			v.SetBool(true)
 			return rest, true
 		}
-		v.SetBool(false)
-		return cut(data, "false")
+		if rest, ok = cut(data, "false"); ok {
+			v.SetBool(false)
+		}
+		return rest, ok
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		number, rest, ok := readNumber(data)
 		i, err := strconv.ParseInt(string(number), 10, 64)
@@ -134,15 +136,15 @@ func (s *step) read(data []byte, v reflect.Value, t *texts) (rest []byte, ok boo
 // digits.
 func readTime(data []byte, v reflect.Value) (rest []byte, ok bool) {
 	text, rest, ok := readText(data)
-	if !ok || len(text) != len(toISOString) {
+	if !ok || len(text) != len(bareISO) {
 		return nil, false
 	}
 	for i, c := range text {
-		if want := toISOString[i]; isDigit(want) && !isDigit(c) || !isDigit(want) && c != want {
+		if want := bareISO[i]; isDigit(want) && !isDigit(c) || !isDigit(want) && c != want {
 			return nil, false
 		}
 	}
-	at, err := time.Parse(toISOString, string(text))
+	at, err := time.Parse(bareISO, string(text))
 	if err != nil {
 		return nil, false
 	}

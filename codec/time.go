@@ -9,8 +9,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// toISOString is the form of a Date in JSON.stringify.
-const toISOString = `"2006-01-02T15:04:05.000Z"`
+// toISOString is the form of a Date in JSON.stringify; bareISO is what it quotes.
+const (
+	bareISO     = "2006-01-02T15:04:05.000Z"
+	toISOString = `"` + bareISO + `"`
+)
 
 func writeTime(enc *jsontext.Encoder, t time.Time) error {
 	t = t.UTC()

@@ -186,7 +186,7 @@ func (p *pass) take(ctx context.Context, d transport.Delivery) {
 	case dead.Group != p.group || dead.Original != p.subject: // of names with other dots in them
 		p.conclude(l.event, kept, nil)
 	default:
-		switch wanted, err := p.wanted(dead); {
+		switch wanted, err := p.wanted(ctx, dead); {
 		case err != nil:
 			p.conclude(l.event, failed, err)
 		case wanted:
@@ -198,14 +198,24 @@ func (p *pass) take(ctx context.Context, d transport.Delivery) {
 	p.events[dead.ID] = l.event
 }
 
-// wanted asks the caller's filter. A panic of it concerns its letter alone.
-func (p *pass) wanted(dead events.DeadLetter) (is bool, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("the function of option Where panicked: %v", v)
-		}
-	}()
-	return p.options.where == nil || p.options.where(dead), nil
+// wanted asks the caller's filter, in a goroutine of its own. A panic of it, or that it
+// ends that goroutine, concerns its letter alone.
+func (p *pass) wanted(ctx context.Context, dead events.DeadLetter) (bool, error) {
+	if p.options.where == nil {
+		return true, nil
+	}
+	is, err := await.Do(context.WithoutCancel(ctx), func() (is bool, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("it panicked: %v", v)
+			}
+		}()
+		return p.options.where(dead), nil
+	}, nil)
+	if err != nil {
+		err = fmt.Errorf("the function of option Where: %w", err)
+	}
+	return is, err
 }
 
 // decode reads a dead letter.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -391,7 +392,24 @@ func TestWherePanics(t *testing.T) {
 			}
 			return true
 		}))
-		require.ErrorContains(b, err, "1 of 3 could not be put back, the first since: the function of option Where panicked: no")
+		require.ErrorContains(b, err, "1 of 3 could not be put back, the first since: the function of option Where: it panicked: no")
+		require.Equal(b, deadletter.Result{Redriven: 2, Failed: 1}, got)
+		b.expect(deadletter.Result{Redriven: 1})
+	})
+}
+
+// TestWhereExits, as a test's FailNow does in it: likewise.
+func TestWhereExits(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *bench) {
+		b.buryAll(3)
+		got, err := b.redrive(deadletter.Where(func(dead events.DeadLetter) bool {
+			if dead.Sequence == 2 {
+				runtime.Goexit()
+			}
+			return true
+		}))
+		require.ErrorContains(b, err, "the function of option Where: it called runtime.Goexit")
 		require.Equal(b, deadletter.Result{Redriven: 2, Failed: 1}, got)
 		b.expect(deadletter.Result{Redriven: 1})
 	})

@@ -5,7 +5,6 @@ package listener_test
 import (
 	"context"
 	"log/slog"
-	"math"
 	"runtime"
 	"testing"
 
@@ -27,9 +26,9 @@ func TestAllocations(t *testing.T) {
 		most    float64
 		options []listener.Option
 	}{
-		"streaming": {memory.NATSStreaming(), 3, nil},
-		"jetstream": {memory.JetStream(), 3, nil},
-		"ordered": {memory.NATSStreaming(), 3, []listener.Option{
+		"streaming": {memory.NATSStreaming(), 4, nil},
+		"jetstream": {memory.JetStream(), 4, nil},
+		"ordered": {memory.NATSStreaming(), 4, []listener.Option{
 			listener.Concurrency(16), listener.OrderingKey(func(e events.TicketCreated) string { return e.ID }),
 		}},
 	} {
@@ -63,8 +62,8 @@ func TestAllocations(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			stop()
 			require.NoError(t, <-ended)
-			// What is allocated once, and where tables grow, is a small part of one.
-			require.LessOrEqual(t, math.Floor(float64(after.Mallocs-before.Mallocs)/n), test.most)
+			const once = 0.2 // what is allocated once, and where tables grow
+			require.LessOrEqual(t, float64(after.Mallocs-before.Mallocs)/n, test.most+once)
 		})
 	}
 }

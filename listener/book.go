@@ -130,6 +130,9 @@ func (b *book) arrive(w *work, now time.Time) {
 			b.set(here, over)
 		}
 		b.take(w, now)
+		if here != nil && here.keyed && !w.keyed { // it can't be read any more: nobody takes its old place
+			b.unqueue(here, now)
+		}
 	}
 }
 
@@ -353,12 +356,8 @@ func (b *book) stepAside(w *work, now time.Time) {
 	if !w.keyed {
 		return
 	}
-	l := b.lines.byKey[w.key]
-	b.lines.leave(w)
+	b.unqueue(w, now)
 	w.keyed, w.aside = false, true
-	if l != nil {
-		b.advance(l, now)
-	}
 }
 
 // later puts an event off until it is due, because of err: here, if it can be held as
@@ -442,9 +441,13 @@ func (b *book) remove(w *work, now time.Time) {
 	if b.active[w.id] == w {
 		delete(b.active, w.id)
 	}
-	if !w.keyed {
-		return
+	if w.keyed {
+		b.unqueue(w, now)
 	}
+}
+
+// unqueue takes an event out of its line, and lets the next of it proceed.
+func (b *book) unqueue(w *work, now time.Time) {
 	l := b.lines.byKey[w.key]
 	b.lines.leave(w)
 	if l != nil {

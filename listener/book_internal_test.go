@@ -502,6 +502,42 @@ func TestDoneIsBounded(t *testing.T) {
 	require.Equal(t, 2*size, newDone(size).size)
 }
 
+// TestGoneComesBackUnreadable: an event whose line waits for it can't be read when it comes again,
+// as one that is valid for a time only. The line goes on.
+func TestGoneComesBackUnreadable(t *testing.T) {
+	t.Parallel()
+	b := newBook(streaming(2), ackWait)
+	arrive(b, keyed(1, 0, "a"), keyed(2, 0, "a"))
+	fail(b, runs1(t, b, 1, 0), RetryAfter(4900*time.Millisecond, errToday), 0.1) // which does not fit: it comes again
+	decided(b)
+	w := arrived(1, 5)
+	f := unreadable(ErrInvalidEvent)
+	w.failed = &f
+	arrive(b, w, keyed(2, 5, "a"))
+	require.Equal(t, []uint64{2}, runs(b, 5))
+	b.buried(w, at(5.1))
+	handle(b, busy(b, 2), 5.2)
+	require.Empty(t, b.lines.byKey)
+}
+
+// TestLineUsedAgain: a line that is used for another key holds nothing of the one before.
+func TestLineUsedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBook(streaming(2), ackWait)
+	arrive(b, keyed(1, 0, "a"))
+	one := runs1(t, b, 1, 0)
+	b.handled(one, at(0)) // with ManualAck: its handler goes on
+	for i := range 2*b.done.size + 1 {
+		b.done.add(identity{uint64(10 + i), 5}, name{})
+	}
+	arrive(b, keyed(1, 60, "a")) // its acknowledgement was lost, and forgotten here
+	b.interrupt(at(61))
+	b.wake(at(121))
+	b.returned(one, at(122))
+	arrive(b, keyed(70_000, 123, "b"))
+	require.Equal(t, []uint64{70_000}, runs(b, 123))
+}
+
 // TestDoneIsLookedUp: what was never asked for is there all the same.
 func TestDoneIsLookedUp(t *testing.T) {
 	t.Parallel()

@@ -65,6 +65,7 @@ func (l *lines) leave(w *work) {
 	}
 	if len(ln.queue) == 0 {
 		delete(l.byKey, w.key)
+		ln.busy = nil
 		if len(l.spare) < spareLines {
 			l.spare = append(l.spare, ln)
 		}

@@ -93,7 +93,7 @@ func (m *simMember) carry(e *simEvent, deliveries int) {
 		if s.trap == identityBySequence {
 			w.id.stored = 0
 		}
-		if e.bad {
+		if e.lapsed(s.now) {
 			f := unreadable(ErrUndecodable)
 			w.failed = &f
 		} else {
@@ -336,7 +336,7 @@ func (m *simMember) checkOrder(e *simEvent) {
 		if earlier == e {
 			return
 		}
-		if earlier.key != e.key || earlier.bad || earlier.handled || earlier.letter {
+		if earlier.key != e.key || earlier.lapsed(s.now) || earlier.handled || earlier.letter {
 			continue
 		}
 		p := s.server.pending[earlier]

@@ -11,12 +11,14 @@ import (
 type simEvent struct {
 	id      identity
 	key     string
-	bad     bool // it can't be decoded
-	handled bool // a handler was done with it
-	letter  bool // its dead letter is stored
+	lapses  time.Time // from then on it can't be read, as what is not valid any more; zero: never
+	handled bool      // a handler was done with it
+	letter  bool      // its dead letter is stored
 	acked   bool
 	lost    bool // with the store
 }
+
+func (e *simEvent) lapsed(now time.Time) bool { return !e.lapses.IsZero() && !now.Before(e.lapses) }
 
 // simServer is one channel and one group, as NATS Streaming or JetStream has them.
 type simServer struct {
@@ -39,7 +41,10 @@ type simPending struct {
 func (v *simServer) publish() {
 	e := &simEvent{
 		id:  identity{uint64(len(v.log)) + 1, v.sim.now.UnixNano()},
-		key: string(rune('a' + v.sim.IntN(4))), bad: v.sim.maybe(5),
+		key: string(rune('a' + v.sim.IntN(4))),
+	}
+	if v.sim.maybe(10) {
+		e.lapses = v.sim.now.Add(max(v.sim.between(-3*v.sim.ackWait, 3*v.sim.ackWait), 0)) // every other never was
 	}
 	v.log = append(v.log, e)
 	v.dispatch()

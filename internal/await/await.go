@@ -7,6 +7,9 @@ import (
 	"fmt"
 )
 
+// errExited: a call of the caller's own, such as a function of an option, ended its goroutine.
+var errExited = errors.New("it called runtime.Goexit")
+
 // Do runs call in a goroutine of its own and returns its result, or an error that
 // matches ctx's and its cause as soon as ctx is done. In the latter case the call goes on by itself, and
 // late, unless it is nil, gets its result if it succeeds after all: to close
@@ -18,14 +21,17 @@ func Do[T any](ctx context.Context, call func() (T, error), late func(T)) (T, er
 	}
 	done := make(chan result)
 	go func() {
-		v, err := call()
-		select {
-		case done <- result{v, err}:
-		case <-ctx.Done():
-			if err == nil && late != nil {
-				late(v)
+		r := result{err: errExited}
+		defer func() {
+			select {
+			case done <- r:
+			case <-ctx.Done():
+				if r.err == nil && late != nil {
+					late(r.value)
+				}
 			}
-		}
+		}()
+		r.value, r.err = call()
 	}()
 	select {
 	case r := <-done:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,13 @@ import (
 
 	"github.com/sgtickets/common/internal/await"
 )
+
+// TestDoExits: what ends its goroutine, as a test's FailNow does, is waited for no longer.
+func TestDoExits(t *testing.T) {
+	t.Parallel()
+	_, err := await.Do(t.Context(), func() (int, error) { runtime.Goexit(); return 0, nil }, func(int) { t.Error("it has no result") })
+	require.ErrorContains(t, err, "runtime.Goexit")
+}
 
 func TestDo(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,7 @@ type Session struct {
 	members map[*Member]struct{}
 
 	telling sync.Mutex
-	ailing  map[string]map[any]struct{} // by reason: of whom it holds
+	ailing  map[string]map[any]error // by reason and of whom it holds: why
 }
 
 // Defaults is what the client's options say of all its listeners and publishers:
@@ -51,7 +51,7 @@ func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, no
 		Window:  NewWindow(window),
 		notify:  notify,
 		members: make(map[*Member]struct{}),
-		ailing:  make(map[string]map[any]struct{}),
+		ailing:  make(map[string]map[any]error),
 	}
 }
 
@@ -62,9 +62,9 @@ func (s *Session) Degrade(by any, reason string, err error) {
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	if s.ailing[reason] == nil {
-		s.ailing[reason] = make(map[any]struct{}, 1)
+		s.ailing[reason] = make(map[any]error, 1)
 	}
-	s.ailing[reason][by] = struct{}{}
+	s.ailing[reason][by] = err
 	s.notify(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
 }
 
@@ -73,7 +73,8 @@ func (s *Session) Recover(by any, reason string) {
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	delete(s.ailing[reason], by)
-	if len(s.ailing[reason]) > 0 {
+	for _, err := range s.ailing[reason] {
+		s.notify(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
 		return
 	}
 	delete(s.ailing, reason)

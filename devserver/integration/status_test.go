@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
@@ -190,4 +192,54 @@ func TestJetStreamDegradedWithoutAConsumer(t *testing.T) {
 	_ = bound.end(t) // the server may have nobody to confirm it
 	events.until(t, transport.Recovered)
 	require.Equal(t, client.Connected, c.Status().State)
+}
+
+// TestServersDiscovered: a member of the cluster joins that the client did not know.
+func TestServersDiscovered(t *testing.T) {
+	t.Parallel()
+	cluster, err := devserver.StartJetStreamCluster()
+	require.NoError(t, err)
+	t.Cleanup(cluster.Shutdown)
+	ctx := deadline(t)
+	require.NoError(t, cluster.WaitReady(ctx))
+	require.NoError(t, cluster.Kill(2)) // so that the client has never heard of it
+	require.NoError(t, cluster.WaitReady(ctx))
+	first, _, _ := strings.Cut(cluster.URL(), ",") // of node 0
+	require.Eventually(t, func() bool {
+		nc, err := nats.Connect(first)
+		if err != nil {
+			return false
+		}
+		defer nc.Close()
+		return len(nc.Servers()) == 2
+	}, patience, 10*time.Millisecond, "node 0 tells of two")
+	c, err := client.Build(ctx, cluster.ClusterID(), "discoverer", first, quiet(), client.JetStream())
+	require.NoError(t, err)
+	w := watch(t, c)
+	require.NoError(t, cluster.Restart(2))
+	e, _ := w.until(t, transport.ServersDiscovered)
+	require.Contains(t, e.Server, "nats://")
+	require.NoError(t, c.Close(ctx))
+}
+
+// TestLameDuck: the server says that it is about to shut down.
+func TestLameDuck(t *testing.T) {
+	t.Parallel()
+	s, err := natsserver.NewServer(&natsserver.Options{
+		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, NoSigs: true, JetStream: true, StoreDir: t.TempDir(),
+		LameDuckDuration: time.Second, LameDuckGracePeriod: 100 * time.Millisecond,
+	})
+	require.NoError(t, err)
+	s.Start()
+	ctx := deadline(t)
+	c, err := client.Build(ctx, "ticketing", "duck-watcher", s.ClientURL(), quiet(), client.JetStream())
+	require.NoError(t, err)
+	w := watch(t, c)
+	go s.LameDuckShutdown()
+	e, _ := w.until(t, transport.LameDuck)
+	require.Equal(t, s.ClientURL(), e.Server)
+	_, before := w.until(t, transport.Disconnected)
+	require.Empty(t, before)
+	s.WaitForShutdown()
+	_ = c.Close(ctx) // there is nobody to be told
 }

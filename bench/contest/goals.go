@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // goal is a figure to be reached.
@@ -53,10 +54,24 @@ var (
 // connection allocate now and then, too.
 const slack = 0.2
 
+// base is what others are compared to: of raw it is its rounds and those of raw once more,
+// so that it is not one slow round that decides.
+func (r results) base(workload, entrant string) []sample {
+	samples := r[workload][entrant]
+	if entrant == raw {
+		samples = slices.Concat(samples, r[workload][rawAgain])
+	}
+	return samples
+}
+
+// ran reports whether both took part.
+func (g goal) ran(r results) bool {
+	return len(r[g.workload][g.entrant]) > 0 && len(r[g.workload][g.of]) > 0
+}
+
 // measured returns the goal's figure, and whether it is reached.
 func (g goal) measured(r results) (value float64, met bool) {
-	mine, other := r[g.workload][g.entrant], r[g.workload][g.of]
-	value = g.figure.of(mine, other)
+	value = g.figure.of(r[g.workload][g.entrant], r.base(g.workload, g.of))
 	limit := g.limit
 	if g.figure.unit == allocations.unit || g.figure.unit == allocsMore.unit {
 		limit += slack
@@ -85,7 +100,7 @@ func (g goal) verdict(r results) string {
 	if met {
 		verdict = "met"
 	}
-	if noise := g.noise(r); math.Abs(value-g.limit) <= noise*value && math.Abs(value-g.limit) > 0.005 {
+	if noise := g.noise(r); noise > 0 && math.Abs(value-g.limit) <= noise*value {
 		verdict += fmt.Sprintf(", by less than the noise (%.0f %%)", 100*noise)
 	}
 	if !met && g.reason != "" {
@@ -175,10 +190,11 @@ func goals() []goal {
 			"nine headers an event (CloudEvents, message ID, stream) are nearly three times as large as the event, and make raw slower still (see the row *" +
 				rawHeaders + "*). In a profile 22 % of the CPU is nats.go measuring and writing them, 14 % making the map that it wants, before it is collected;" +
 				" and the server reads them. " +
-				"Needed: a way to give nats.go headers as bytes, or fewer of them: a Go map of up to eight is another, cheaper one, and with eight " +
-				"headers this took 0.88 of the CPU",
+				"Needed: a way to give nats.go headers as bytes, or fewer of them",
 		},
 		goal{"JetStream `PublishAll`", jsPipe, us, raw, allocsMore, 0, false, ""},
+		goal{"JetStream `PublishAsync`", jsPipe, usAsync, raw, timeRatio, 1, false, "as with PublishAll"},
+		goal{"JetStream `PublishAsync`", jsPipe, usAsync, raw, allocsMore, 0, false, ""},
 		goal{
 			"JetStream listener", jsRecv, us, raw, timeRatio, 0.8, false,
 			"nats.go makes a map of each message's nine headers before anyone sees it: 24 % of the CPU in a profile, where decoding the event is 8 %, and what " +

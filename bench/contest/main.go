@@ -32,6 +32,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		rounds    = flags.Int("rounds", 9, "`number` of rounds of each workload")
 		scale     = flags.Float64("scale", 1, "`factor` for the numbers of events in a round")
 		only      = flags.String("only", "", "workloads whose name matches the `pattern` alone")
+		entrants  = flags.String("entrant", "", "entrants whose name matches the `pattern` alone")
+		profile   = flags.String("profile", "", "`folder` to write a CPU profile of each round's measured part to")
 		devserver = flags.String("devserver", "../devserver", "`folder` of the module devserver, to build the server in")
 		report    = flags.String("report", "", "`file` to write the report to (default: standard output)")
 		plot      = flags.String("plot", "", "`file` to write the plot to")
@@ -43,12 +45,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	among, err := regexp.Compile(*entrants)
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "contest")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	s := settings{server: filepath.Join(dir, "server"), rounds: *rounds, scale: *scale}
+	s := settings{server: filepath.Join(dir, "server"), rounds: *rounds, scale: *scale, entrants: among, profile: *profile}
 	if err := buildServer(ctx, s.server, *devserver); err != nil {
 		return err
 	}

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"runtime"
+	"runtime/pprof"
 	"syscall"
 	"time"
 )
@@ -19,11 +22,15 @@ type meter struct {
 	cpu    time.Duration
 	memory runtime.MemStats
 	taken  sample
+
+	profiles string   // folder for a CPU profile; empty: none
+	file     *os.File // of the one that is taken
 }
 
 // start begins to measure. What the rounds before have left is collected first.
 func (m *meter) start() {
 	runtime.GC()
+	m.profile()
 	runtime.ReadMemStats(&m.memory)
 	m.cpu = cpuTime()
 	m.began = time.Now()
@@ -33,6 +40,7 @@ func (m *meter) start() {
 func (m *meter) stop(events int) {
 	elapsed := time.Since(m.began)
 	cpu := cpuTime() - m.cpu
+	m.endProfile()
 	var now runtime.MemStats
 	runtime.ReadMemStats(&now)
 	n := float64(events)
@@ -40,6 +48,32 @@ func (m *meter) stop(events int) {
 	m.taken.cpu = float64(cpu) / n
 	m.taken.allocs = float64(now.Mallocs-m.memory.Mallocs) / n
 	m.taken.bytes = float64(now.TotalAlloc-m.memory.TotalAlloc) / n
+}
+
+// profile begins a CPU profile, where one is wanted.
+func (m *meter) profile() {
+	if m.profiles == "" {
+		return
+	}
+	f, err := os.CreateTemp(m.profiles, "cpu-*.pprof")
+	if err == nil {
+		m.file = f
+		err = pprof.StartCPUProfile(f)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "no profile:", err)
+	}
+}
+
+func (m *meter) endProfile() {
+	if m.file == nil {
+		return
+	}
+	pprof.StopCPUProfile()
+	if err := m.file.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, "no profile:", err)
+	}
+	m.file = nil
 }
 
 // note keeps what else was measured.

@@ -51,6 +51,15 @@ func connectOursAsync(ctx context.Context, url string) (link, error) {
 	return l, err
 }
 
+// connectOursJetStreamAsync is that over JetStream.
+func connectOursJetStreamAsync(ctx context.Context, url string) (link, error) {
+	l, err := connectOursJetStream(ctx, url)
+	if o, ok := l.(*ours); ok {
+		o.async = true
+	}
+	return l, err
+}
+
 // connectOursPlain is ours with encoding/json as codec.
 func connectOursPlain(ctx context.Context, url string) (link, error) {
 	l, err := connectOurs(ctx, url)
@@ -160,14 +169,14 @@ func listenUntil(ctx context.Context, li *listener.Listener[ticket], got *receiv
 }
 
 // fill publishes n events to the subject.
-func (l *ours) fill(ctx context.Context, n int, e ticket) error {
+func (l *ours) fill(ctx context.Context, n int, e tickets) error {
 	current.Store(l.subject)
 	p, err := publisher.New[ticket](l.client)
 	if err != nil {
 		return err
 	}
 	filler := ours{publisher: p}
-	return filler.pipeline(ctx, n, func(int) ticket { return e })
+	return filler.pipeline(ctx, n, e.at)
 }
 
 func (l *ours) close() { _ = l.client.Close(context.Background()) }

@@ -28,12 +28,14 @@ func (o outcome) writeReport(w io.Writer, plot string) error {
 		o.began.Format("2006-01-02 15:04"), o.took.Round(time.Second), runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, cpuModel(), o.load)
 	fmt.Fprintf(b, "The server is another process, a new one for each workload. Medians of %d rounds in which the contestants take turns; a ratio is one of\n"+
 		"medians. CPU, allocations and bytes are the client process's. *Raw* is stan.go, or nats.go/jetstream, with encoding/json, as a competent\n"+
-		"user writes it; *%s* is the same code under another name, so that its distance from 1 is noise: what is met or missed by less may be\n"+
-		"the other in the next run. At most %d events are in flight.\n\n",
+		"user writes it; *%s* is the same code under another name: ratios are to the rounds of both, and the distance of the two is noise: what\n"+
+		"is met or missed by less may be the other in the next run. At most %d events are in flight. *Holds*: what receiving adds to the\n"+
+		"process, when all events are handled. The reasons' shares of the CPU are of profiles:\n"+
+		"`go run ./contest -only '<workload>' -entrant '^ours$' -profile <folder>`, then `go tool pprof -top -cum <folder>/*`.\n\n",
 		o.settings.rounds, rawAgain, inFlight)
 	fmt.Fprintf(b, "![time per event, raw = 1](%s)\n\n## Goals\n\n", plot)
 	o.goals(b)
-	fmt.Fprint(b, "\n## All figures\n\nPer event; in brackets the ratio to the entrant that has 1.\n")
+	fmt.Fprint(b, "\n## All figures\n\nPer event; in brackets the ratio to raw, both of it, or else to the entrant that has 1.\n")
 	for _, name := range o.order {
 		o.workload(b, name)
 	}
@@ -43,7 +45,7 @@ func (o outcome) writeReport(w io.Writer, plot string) error {
 func (o outcome) goals(b io.Writer) {
 	fmt.Fprint(b, "| | goal | measured | |\n| --- | --- | --- | --- |\n")
 	for _, g := range goals() {
-		if _, ran := o.results[g.workload]; !ran {
+		if !g.ran(o.results) {
 			continue
 		}
 		value, _ := g.measured(o.results)
@@ -66,17 +68,23 @@ func digits(v float64) string {
 func (o outcome) workload(b io.Writer, name string) {
 	fmt.Fprintf(b, "\n### %s\n\n| | time | CPU | allocations | bytes |\n| --- | --- | --- | --- | --- |\n", name)
 	for _, e := range o.entrants[name] {
-		mine, other := o.results[name][e.name], o.results[name][e.of]
+		mine, other := o.results[name][e.name], o.results.base(name, e.of)
 		both := func(value func(sample) float64, write func(float64) string) string {
 			v := median(mine, value)
+			if len(other) == 0 { // it was left out
+				return write(v)
+			}
 			return fmt.Sprintf("%s (%s)", write(v), digits(v/median(other, value)))
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", e.name,
 			both(timeOf, micro), both(cpuOf, micro), both(allocsOf, digits), both(bytesOf, digits))
-		for _, extra := range []string{p50} {
+		for _, extra := range []string{p50, p99} {
 			if v := median(mine, extraOf(extra)); v > 0 {
 				fmt.Fprintf(b, "| %s, %s | %s | | | |\n", e.name, extra, both(extraOf(extra), micro))
 			}
+		}
+		if n := median(mine, extraOf(routines)); n > 0 {
+			fmt.Fprintf(b, "| %s, holds | %s goroutines, %s KiB | | | |\n", e.name, digits(n), digits(median(mine, extraOf(memory))/1024))
 		}
 	}
 }

@@ -36,6 +36,7 @@ const (
 	rawTenK, rawMillion = "raw, 10,000", "raw, 1,000,000"
 
 	p50      = "p50" // figures beside those of every sample
+	p99      = "p99"
 	routines = "goroutines"
 	memory   = "memory"
 )
@@ -59,15 +60,15 @@ func looping(name string, file bool, n int) workload {
 		if err != nil {
 			return nil, err
 		}
-		e := newTicket(sizes[0].bytes)
+		e := newTickets(sizes[0].bytes)
 		n := l.events(n)
 		const faster = 40
 		return []entrant{
 			{loop, loop, func(m *meter) error {
 				m.start()
 				defer m.stop(n)
-				for range n {
-					if err := k.publish(l.ctx, e); err != nil {
+				for i := range n {
+					if err := k.publish(l.ctx, e.at(i)); err != nil {
 						return err
 					}
 				}
@@ -76,7 +77,7 @@ func looping(name string, file bool, n int) workload {
 			{us, loop, func(m *meter) error {
 				m.start()
 				defer m.stop(n * faster)
-				return k.pipeline(l.ctx, n*faster, func(int) ticket { return e })
+				return k.pipeline(l.ctx, n*faster, e.at)
 			}},
 		}, nil
 	}}
@@ -87,9 +88,9 @@ const keys = 64
 
 // slowHandlers are what takes a listener's time in earnest.
 func slowHandlers(l *lab) ([]entrant, error) {
-	e := newTicket(sizes[0].bytes)
+	tickets := newTickets(sizes[0].bytes)
 	event := func(i int) ticket {
-		e := e
+		e := tickets.at(i)
 		e.Version, e.UserID = int64(i), strconv.Itoa(i%keys)
 		return e
 	}
@@ -195,7 +196,7 @@ func latencies(l *lab) ([]entrant, error) {
 
 func measureLatency(l *lab, m *meter, k link) error {
 	n := max(l.events(1000), 100)
-	e := newTicket(sizes[0].bytes)
+	tickets := newTickets(sizes[0].bytes)
 	sent, took := make([]time.Time, n), make([]float64, 0, n)
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -213,6 +214,7 @@ func measureLatency(l *lab, m *meter, k link) error {
 	defer tick.Stop()
 	for i := range n {
 		<-tick.C
+		e := tickets.at(i)
 		e.Version = int64(i)
 		sent[i] = time.Now()
 		if err := k.publish(l.ctx, e); err != nil {
@@ -224,12 +226,13 @@ func measureLatency(l *lab, m *meter, k link) error {
 	}
 	slices.Sort(took)
 	m.note(p50, took[len(took)/2])
+	m.note(p99, took[len(took)*99/100])
 	return nil
 }
 
 // fanningOut listens to the same number of events, on one subject or on a hundred.
 func fanningOut(l *lab) ([]entrant, error) {
-	e := newTicket(sizes[0].bytes)
+	e := newTickets(sizes[0].bytes)
 	round := func(listeners, n int) (func(*meter) error, error) {
 		first, err := l.open(contestant{name: us, connect: connectOursStan})
 		if err != nil {
@@ -295,13 +298,13 @@ func replaying(l *lab) ([]entrant, error) {
 		{tenK, rawTenK, 10_000, 10},
 		{million, rawMillion, 1_000_000, 1},
 	} {
-		e, n := newTicket(sizes[0].bytes), l.events(channel.n)
+		e, n := newTickets(sizes[0].bytes), l.events(channel.n)
 		for _, c := range []contestant{{name: channel.ours, connect: connectOursStan}, {name: channel.raw, connect: connectRawStan}} {
 			k, err := l.open(c)
 			if err != nil {
 				return nil, err
 			}
-			if err := k.pipeline(l.ctx, n, func(int) ticket { return e }); err != nil {
+			if err := k.pipeline(l.ctx, n, e.at); err != nil {
 				return nil, err
 			}
 			entrants = append(entrants, entrant{c.name, tenK, mean(channel.times, func(m *meter) error {

@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+)
 
 // Names of entrants, as the goals have them.
 const (
@@ -31,6 +34,7 @@ var transports = []struct {
 		{rawAgain, 1, connectRawJetStream},
 		{rawHeaders, 1, connectRawHeaders},
 		{us, 1, connectOursJetStream},
+		{usAsync, 1, connectOursJetStreamAsync},
 		{millName, 5, connectMillJetStream},
 	}},
 }
@@ -40,7 +44,7 @@ func throughput() []workload {
 	all := make([]workload, 0, 3*len(sizes)*len(transports))
 	for _, t := range transports {
 		for i, size := range sizes {
-			e := newTicket(size.bytes)
+			e := newTickets(size.bytes)
 			all = append(all,
 				publishing(fmt.Sprintf("%s: Publish, %s", t.name, size.name), e, []int{2000, 1800, 1000}[i], t.contestants),
 				pipelining(fmt.Sprintf("%s: pipelined, %s", t.name, size.name), e, []int{30_000, 20_000, 3000}[i], t.contestants),
@@ -86,13 +90,13 @@ func each(l *lab, contestants []contestant, n int, ready func(link, int) error, 
 func nothing(link, int) error { return nil }
 
 // publishing waits for each event to be stored.
-func publishing(name string, e ticket, n int, contestants []contestant) workload {
+func publishing(name string, e tickets, n int, contestants []contestant) workload {
 	return workload{name: name, prepare: func(l *lab) ([]entrant, error) {
 		return each(l, among(contestants, usAsync, usPlain), n, nothing, func(m *meter, k link, n int) error {
 			m.start()
 			defer m.stop(n)
-			for range n {
-				if err := k.publish(l.ctx, e); err != nil {
+			for i := range n {
+				if err := k.publish(l.ctx, e.at(i)); err != nil {
 					return err
 				}
 			}
@@ -102,24 +106,27 @@ func publishing(name string, e ticket, n int, contestants []contestant) workload
 }
 
 // pipelining waits for all of them to be.
-func pipelining(name string, e ticket, n int, contestants []contestant) workload {
+func pipelining(name string, e tickets, n int, contestants []contestant) workload {
 	return workload{name: name, prepare: func(l *lab) ([]entrant, error) {
 		return each(l, among(contestants, usPlain), n, nothing, func(m *meter, k link, n int) error {
 			m.start()
 			defer m.stop(n)
-			return k.pipeline(l.ctx, n, func(int) ticket { return e })
+			return k.pipeline(l.ctx, n, e.at)
 		})
 	}}
 }
 
 // receiving handles what is stored.
-func receiving(name string, e ticket, n int, contestants []contestant) workload {
+func receiving(name string, e tickets, n int, contestants []contestant) workload {
 	return workload{name: name, prepare: func(l *lab) ([]entrant, error) {
-		fill := func(k link, n int) error { return k.pipeline(l.ctx, n, func(int) ticket { return e }) }
+		fill := func(k link, n int) error { return k.pipeline(l.ctx, n, e.at) }
 		return each(l, among(contestants, usAsync), n, fill, func(m *meter, k link, n int) error {
-			return k.receive(l.ctx, reception{
-				n: n, begin: m.start, handle: func(ticket) {}, done: func() { m.stop(n) },
-			})
+			before, goroutines := inUse(), runtime.NumGoroutine()
+			return k.receive(l.ctx, reception{n: n, begin: m.start, handle: func(ticket) {}, done: func() {
+				m.stop(n)
+				m.note(routines, float64(runtime.NumGoroutine()-goroutines))
+				m.note(memory, inUse()-before)
+			}})
 		})
 	}}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 )
 
@@ -49,6 +50,9 @@ type settings struct {
 	server string  // program
 	rounds int     // of each workload
 	scale  float64 // of the numbers of events in a round
+
+	entrants *regexp.Regexp // who takes part
+	profile  string         // folder for profiles; empty: none
 }
 
 // results are the samples of each entrant of each workload.
@@ -79,6 +83,7 @@ func (s settings) run(ctx context.Context, w workload) (map[string][]sample, []e
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", w.name, err)
 	}
+	entrants = slices.DeleteFunc(entrants, func(e entrant) bool { return !s.entrants.MatchString(e.name) })
 	taken := make(map[string][]sample)
 	rounds := s.rounds
 	if w.rounds > 0 {
@@ -87,7 +92,7 @@ func (s settings) run(ctx context.Context, w workload) (map[string][]sample, []e
 	for round := range rounds + 1 { // the first is to warm up
 		for i := range entrants {
 			e := entrants[(i+round)%len(entrants)] // who goes first is another one each time
-			var m meter
+			m := meter{profiles: s.profile}
 			if err := e.round(&m); err != nil {
 				return nil, nil, fmt.Errorf("%s: %s: %w", w.name, e.name, err)
 			}

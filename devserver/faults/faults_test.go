@@ -90,7 +90,7 @@ func TestFaults(t *testing.T) {
 				if c.exited == nil {
 					end = c.end(t)
 				}
-				r := result{account: end, row: f.name, goal: f.goal, side: s, exited: c.exited}
+				r := result{account: end, row: f.name, goal: f.goal, side: s, exited: c.exited, exitedAfter: c.exitedAfter}
 				if s.ours() {
 					r.missed = f.missed(c, end)
 				}

@@ -108,7 +108,12 @@ func startEarly(t *testing.T, c *scene) {
 	c.ledger.strike()
 	c.server.kill()
 	joined := make(chan error, 1)
-	go func() { joined <- c.join() }()
+	began := time.Now()
+	go func() {
+		err := c.join()
+		c.exitedAfter = time.Since(began)
+		joined <- err
+	}()
 	time.Sleep(span(3*time.Second, time.Second))
 	c.ledger.lift()
 	c.server.start(t)

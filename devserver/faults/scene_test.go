@@ -24,16 +24,17 @@ const patience = 20 * time.Second
 // scene is a service, its server, and the link between them. Events flow all the
 // time: the service publishes them, and handles them, or others do.
 type scene struct {
-	side   side
-	setup  setup          // of its listeners
-	server *server        // not in memory
-	link   *proxy.Proxy   // not in memory
-	broker *memory.Broker // in memory alone
-	ledger *ledger
-	mended atomic.Bool   // so that no handler fails any more
-	says   *logBuffer    // what its services log
-	pace   time.Duration // between two publishes
-	exited error         // of a service that did not wait for its server
+	side        side
+	setup       setup          // of its listeners
+	server      *server        // not in memory
+	link        *proxy.Proxy   // not in memory
+	broker      *memory.Broker // in memory alone
+	ledger      *ledger
+	mended      atomic.Bool   // so that no handler fails any more
+	says        *logBuffer    // what its services log
+	pace        time.Duration // between two publishes
+	exited      error         // of a service that did not wait for its server
+	exitedAfter time.Duration
 
 	junk    [][]byte      // payloads that are no events
 	crashes int           // of services

@@ -16,10 +16,11 @@ import (
 type result struct {
 	account
 
-	row, goal string
-	side      side
-	exited    error
-	missed    []string
+	row, goal   string
+	side        side
+	exited      error
+	exitedAfter time.Duration
+	missed      []string
 }
 
 // account is what it tells: in short, and each figure.
@@ -103,7 +104,7 @@ func cell(row []result, s side) string {
 		switch {
 		case r.side.name != s.name:
 		case r.exited != nil && !s.ours():
-			return "exits"
+			return fmt.Sprintf("exits after %.2f s", r.exitedAfter.Seconds())
 		case len(r.missed) > 0:
 			return "**missed:** " + strings.Join(r.missed, "; ")
 		default:

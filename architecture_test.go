@@ -72,7 +72,7 @@ func TestArrows(t *testing.T) {
 		"transport/internal/natsconn": {"transport", "internal/await", "internal/backoff", "internal/eventlog"},
 		"transport/stan": {
 			"transport", "transport/internal/natsconn", "transport/internal/lifecycle",
-			"subjects", "internal/await", "internal/eventlog", "internal/fifo",
+			"transport/internal/inflight", "subjects", "internal/await", "internal/eventlog", "internal/fifo",
 		},
 		"transport/internal/lifecycle": {},
 		"transport/internal/inflight":  {"transport", "internal/await"},
@@ -80,7 +80,7 @@ func TestArrows(t *testing.T) {
 			"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "transport/internal/inflight",
 			"subjects", "internal/await",
 		},
-		"transport/memory":        {"transport"},
+		"transport/memory":        {"transport", "transport/internal/inflight"},
 		"transport/transporttest": {"transport"},
 		"client":                  {"transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff", "internal/eventlog"},
 		"publisher":               {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/fifo", "internal/session", "internal/eventtype"},

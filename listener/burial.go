@@ -60,17 +60,6 @@ func (b *book) unburied(w *work, now time.Time) {
 	b.later(w, now.Add(b.burial(w.burials)), now, nil)
 }
 
-// dying returns how many dead letters are on their way.
-func (b *book) dying() int {
-	n := 0
-	for _, w := range b.active {
-		if w.state == dying {
-			n++
-		}
-	}
-	return n
-}
-
 // stuckHere counts what can't be handled and keeps its place all the same, and what
 // waits for such a one in the line of its key.
 func (b *book) stuckHere(now time.Time) int {

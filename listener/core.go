@@ -101,21 +101,17 @@ func (c *core) listen(ctx context.Context) (err error) {
 	}
 	defer c.session.Leave(member)
 
-	if err := c.checkDeadLetters(ctx); err != nil {
-		return err
-	}
 	r := newRun(ctx, c)
 	defer r.cancel()
-	config := c.subscribeConfig()
-	config.Room = r.room
-	config.Interrupted = r.interrupted
-	sub, err := c.session.Conn.Subscribe(ctx, config, r.deliver)
+	sub, err := c.subscribe(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = nil // no need for one any more
 		}
 		// The server may have taken it all the same, and delivered.
-		return errors.Join(err, c.drain(draining, r))
+		draining, cancel := context.WithTimeout(draining, c.options.drainTimeout)
+		defer cancel()
+		return errors.Join(err, r.drain(draining))
 	}
 	r.appliesAckWait(sub.AckWait())
 	close(c.ready)
@@ -133,32 +129,51 @@ func (c *core) listen(ctx context.Context) (err error) {
 	return errors.Join(lost, c.leave(draining, r, sub))
 }
 
-// leaveTimeout is how long the server may take to confirm the end of a
-// subscription: a little more than the transport waits for it.
-const leaveTimeout = 2500 * time.Millisecond
-
-// stopTimeout is how long ending the intake may hold up the drain.
-const stopTimeout = 100 * time.Millisecond
-
-// leave drains the run and closes the subscription. That has a time of its own,
-// since a server that is not told goes on delivering to the member that has left.
-func (c *core) leave(ctx context.Context, r *run, sub transport.Subscription) error {
-	// nats.go may hold Stop up while it dials. The book takes nothing in either, and
-	// Close stops once more.
-	stopping, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
-	_, _ = await.Do(stopping, func() (struct{}, error) { sub.Stop(); return struct{}{}, nil }, nil)
-	unfinished := c.drain(ctx, r)
-	ctx, cancel = context.WithTimeout(ctx, leaveTimeout)
-	defer cancel()
-	err := await.Soon(ctx, sub.Close)
-	c.log.Info("listening ended")
-	return errors.Join(unfinished, err)
+// subscribe returns with ctx. What the server takes later is closed again.
+func (c *core) subscribe(ctx context.Context, r *run) (transport.Subscription, error) {
+	config := c.subscribeConfig()
+	config.Room = r.room
+	config.Interrupted = r.interrupted
+	return await.DoSoon(ctx, func(ctx context.Context) (transport.Subscription, error) {
+		if err := c.checkDeadLetters(ctx); err != nil {
+			return nil, err
+		}
+		return c.session.Conn.Subscribe(ctx, config, r.deliver)
+	}, func(late transport.Subscription) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+		defer cancel()
+		_ = late.Close(ctx) // its client may have ended, too
+	})
 }
 
-// drain drains a run, within the drain timeout.
-func (c *core) drain(ctx context.Context, r *run) error {
-	ctx, cancel := context.WithTimeout(ctx, c.options.drainTimeout)
+const (
+	// leaveTimeout is how long the server may take to confirm the end of a
+	// subscription: a little more than the transport waits for it.
+	leaveTimeout = 2500 * time.Millisecond
+
+	// farewell is what it has of that when the drain has used up its time: the server is
+	// told, whether it confirms that or not.
+	farewell = 50 * time.Millisecond
+
+	// stopTimeout is how long ending the intake may hold up the drain.
+	stopTimeout = 100 * time.Millisecond
+)
+
+// leave drains the run and closes the subscription, both within the drain timeout. The
+// server is told in any case, since it would go on delivering to the member that has left.
+func (c *core) leave(ctx context.Context, r *run, sub transport.Subscription) error {
+	deadline := time.Now().Add(c.options.drainTimeout)
+	draining, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	return r.drain(ctx)
+	// nats.go may hold Stop up while it dials. The book takes nothing in either, and
+	// Close stops once more.
+	stopping, cancel := context.WithTimeout(draining, stopTimeout)
+	defer cancel()
+	_, _ = await.Do(stopping, func() (struct{}, error) { sub.Stop(); return struct{}{}, nil }, nil)
+	unfinished := r.drain(draining)
+	leaving, cancel := context.WithTimeout(ctx, min(leaveTimeout, max(farewell, time.Until(deadline))))
+	defer cancel()
+	err := await.Soon(leaving, sub.Close)
+	c.log.Info("listening ended")
+	return errors.Join(unfinished, err)
 }

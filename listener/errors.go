@@ -21,7 +21,9 @@ var (
 	ErrUndecodable = errors.New("undecodable")
 	// ErrInvalidEvent means that the event's own Validate refuses it.
 	ErrInvalidEvent = errors.New("invalid event")
-	// ErrUnfinished means that handlers were still running when the drain's time was up.
+	// ErrUnfinished means that the drain's time was up before the listener was done: the
+	// error names the handlers that were still running, the events that were not settled
+	// and the dead letters that were not stored, by sequence, the first 20 of each.
 	ErrUnfinished = errors.New("unfinished")
 	// ErrSubscriptionClosed means that it is too late to settle; the event comes again.
 	ErrSubscriptionClosed = transport.ErrSubscriptionClosed

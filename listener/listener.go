@@ -166,11 +166,12 @@ func recovered(doing string, err *error) { //nolint:gocritic // it sets the resu
 // It returns an [*Error] that matches [ErrListening] if the listener listens
 // already, [ErrClosed] if the client is closed before it begins,
 // [ErrConnectionLost] when the connection is over, and [ErrUnfinished] when
-// handlers were still running at the end of the drain. Otherwise it says why the
+// handlers were still running at the end of the drain, or events were not settled: it
+// names their sequences. Otherwise it says why the
 // server did not take the subscription, that the stream takes no dead letters
 // ([NoDeadLetters] is the way without), or that it did not confirm its end, for
-// which it has 2.5 s after the drain, or that DeleteDurable is under way. Once it has
-// returned, Listen may be called again.
+// which it has what is left of the DrainTimeout, 2.5 s at most; or that DeleteDurable is
+// under way. Once it has returned, Listen may be called again.
 func (l *Listener[T]) Listen(ctx context.Context) error {
 	if err := l.made(); err != nil {
 		return err

@@ -315,12 +315,7 @@ func (r *run) drain(ctx context.Context) error {
 	if r.workers == 0 && r.open == 0 && r.chores == 0 {
 		return nil
 	}
-	sequences := make([]uint64, 0, len(r.book.running))
-	for _, w := range r.book.running {
-		sequences = append(sequences, w.id.sequence)
-	}
-	return fmt.Errorf("%w: %d handlers still running (sequences %v), %d events not settled, %d dead letters not stored: they come again (%w)",
-		ErrUnfinished, len(sequences), sequences, r.open, r.book.dying(), await.Ended(ctx))
+	return fmt.Errorf("%w: %s: what is not acknowledged comes again (%w)", ErrUnfinished, r.unfinished(), await.Ended(ctx))
 }
 
 // signal tells the drain when there is nothing left to wait for.

@@ -5,6 +5,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -127,6 +128,17 @@ func (s *Session) Close(ctx context.Context) error {
 	}
 	wg.Wait()
 	s.Window.Close()
-	errs = append(errs, await.Soon(ctx, s.Conn.Close))
-	return errors.Join(errs...)
+	answered, err := await.DoSoon(ctx, func(ctx context.Context) (bool, error) { return true, s.Conn.Close(ctx) }, nil)
+	if !answered {
+		err = fmt.Errorf("the connection is not closed yet%s: %w", s.unconfirmed(), err)
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// unconfirmed says how many publishes are open, where the connection can't.
+func (s *Session) unconfirmed() string {
+	if n := s.Window.InFlight(); n > 0 {
+		return fmt.Sprintf(", and %d publishes not confirmed", n)
+	}
+	return ""
 }

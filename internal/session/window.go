@@ -114,5 +114,12 @@ func (w *Window) free() {
 	}
 }
 
+// InFlight is how many have a place.
+func (w *Window) InFlight() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.places) - w.kept
+}
+
 // Close lets nobody in any more.
 func (w *Window) Close() { w.once.Do(func() { close(w.closed) }) }

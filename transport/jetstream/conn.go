@@ -192,7 +192,7 @@ func (c *conn) Close(ctx context.Context) error {
 		return nil
 	}
 	c.publishes.Close(transport.ErrClosed)
-	errs := []error{c.publishes.Drain(ctx)}
+	errs := []error{c.publishes.Drain(ctx, func(p *publish) string { return p.message.Subject })}
 	for _, s := range c.subscriptions() {
 		errs = append(errs, s.Close(ctx))
 	}

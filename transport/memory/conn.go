@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/inflight"
 )
 
 // conn implements transport.Conn. The broker's lock guards it.
@@ -220,7 +221,13 @@ func (c *conn) flush(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%d publishes not confirmed: %w", n, context.Cause(ctx))
+			var left inflight.Left
+			c.broker.mu.Lock()
+			for _, k := range c.waiting {
+				left.Add(k.message.Subject)
+			}
+			c.broker.mu.Unlock()
+			return fmt.Errorf("%v: %w", &left, context.Cause(ctx))
 		}
 	}
 }

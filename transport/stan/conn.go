@@ -14,6 +14,7 @@ import (
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/eventlog"
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/inflight"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
@@ -369,7 +370,13 @@ func (c *conn) drain(ctx context.Context) error {
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%d publishes not confirmed: %w", n, await.Ended(ctx))
+			var left inflight.Left
+			c.mu.Lock()
+			for _, l := range c.machine.outbox.letters {
+				left.Add(l.subject)
+			}
+			c.mu.Unlock()
+			return fmt.Errorf("%v: %w", &left, await.Ended(ctx))
 		}
 	}
 }

@@ -103,8 +103,9 @@ func (p *Publishes[T]) SettleAll(outcome func(*T) error) {
 	}
 }
 
-// Drain waits for those under way, until ctx is done.
-func (p *Publishes[T]) Drain(ctx context.Context) error {
+// Drain waits for those under way, until ctx is done. Then it says how many are left,
+// and of which subjects.
+func (p *Publishes[T]) Drain(ctx context.Context, subject func(*T) string) error {
 	p.mu.Lock()
 	if len(p.waiting) == 0 {
 		p.mu.Unlock()
@@ -119,9 +120,12 @@ func (p *Publishes[T]) Drain(ctx context.Context) error {
 	case <-empty:
 		return nil
 	case <-ctx.Done():
+		var left Left
 		p.mu.Lock()
-		n := len(p.waiting)
+		for _, e := range p.waiting {
+			left.Add(subject(e.value))
+		}
 		p.mu.Unlock()
-		return fmt.Errorf("%d publishes not confirmed: %w", n, await.Ended(ctx))
+		return fmt.Errorf("%v: %w", &left, await.Ended(ctx))
 	}
 }

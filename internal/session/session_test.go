@@ -1,0 +1,62 @@
+package session_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/transport"
+)
+
+// stuck is a connection whose Close takes as long as it wants.
+type stuck struct {
+	transport.Conn
+
+	closes func(context.Context) error
+}
+
+func (s stuck) Close(ctx context.Context) error { return s.closes(ctx) }
+
+// TestCloseCountsWhatIsOpen: a connection that can't say in time what was not confirmed,
+// since nats.go makes it wait, does not hide it.
+func TestCloseCountsWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	inTime := func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }
+	late := func(context.Context) error { time.Sleep(time.Minute); return nil }
+	const soon = time.Second + 25*time.Millisecond
+	for name, c := range map[string]struct {
+		closes  func(context.Context) error
+		publish int
+		says    string
+		took    time.Duration
+	}{
+		"in time":            {inTime, 2, "context deadline exceeded", time.Second},
+		"late":               {late, 2, "the connection is not closed yet, and 2 publishes not confirmed: context deadline exceeded", soon},
+		"late, none is open": {late, 0, "the connection is not closed yet: context deadline exceeded", soon},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := session.New(stuck{closes: c.closes}, slog.New(slog.DiscardHandler), 10, false, nil)
+				for range c.publish {
+					entered, err := s.Window.TryEnter()
+					require.NoError(t, err)
+					require.True(t, entered)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				began := time.Now()
+				err := s.Close(ctx)
+				require.EqualError(t, err, c.says)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.Equal(t, c.took, time.Since(began))
+				time.Sleep(time.Minute) // so that nothing is left
+			})
+		})
+	}
+}

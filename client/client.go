@@ -45,7 +45,8 @@ func (c *Client) Session() *session.Session { return c.session }
 // acknowledgements and publishes in flight are sent and confirmed; then the
 // connection is closed and the server forgets the client. Durables are kept.
 //
-// When ctx is done it goes on without waiting, and returns what was unfinished.
+// When ctx is done it goes on without waiting, for 0.1 s at most, and returns what was
+// unfinished: events by subject and sequence, publishes by subject.
 // Closing again waits for the first call and returns its error, or returns
 // ctx's when that is done first.
 func (c *Client) Close(ctx context.Context) error {

@@ -29,7 +29,7 @@ import (
 var (
 	full = flag.Bool("full", false, "the faults at their real length, raw stan.go beside the library")
 	only = flag.String("transport", "", "streaming, jetstream or raw alone")
-	rate = flag.Int("rate", 0, "events a second (default 50; 500 in the soak)")
+	rate = flag.Int("rate", 0, "events a second (default 50; 600 in the soak)")
 	soak = flag.Duration("soak", 0, "how long to throw random faults at both transports")
 	seed = flag.Uint64("seed", 0, "of the soak's random faults (default: any)")
 )

@@ -168,7 +168,7 @@ func (c *scene) hire(t *testing.T) worker {
 	t.Helper()
 	const clientID = "listener"
 	if c.broker == nil {
-		return c.start(t, clientID)
+		return c.start(t, clientID, 0)
 	}
 	m, err := c.connect(clientID)
 	require.NoError(t, err)

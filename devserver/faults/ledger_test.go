@@ -48,17 +48,36 @@ func newLedger() *ledger {
 }
 
 // next is the number of an event that is about to be published.
-func (l *ledger) next(e beat) int {
+func (l *ledger) next(odd bool) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events = append(l.events, entry{begun: time.Now(), odd: e != beat{}})
+	l.events = append(l.events, entry{begun: time.Now(), odd: odd})
 	return len(l.events)
 }
 
-func (l *ledger) published(n int, err error) {
+// reserve gives numbers away for events that another process publishes, and tells of. Not
+// all need be used.
+func (l *ledger) reserve(n int) (first int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events[n-1].ended, l.events[n-1].outcome = time.Now(), outcomeOf(err)
+	l.events = append(l.events, make([]entry, n)...)
+	return len(l.events) - n + 1
+}
+
+// publishing says that such an event is about to be published.
+func (l *ledger) publishing(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events[n-1].begun = time.Now()
+}
+
+// unused tells whether it is of a number that was reserved, and of no event.
+func (e entry) unused() bool { return e.begun.IsZero() && e.copies == 0 }
+
+func (l *ledger) published(n int, o outcome) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events[n-1].ended, l.events[n-1].outcome = time.Now(), o
 }
 
 func (l *ledger) began(n int, m message) {
@@ -204,7 +223,12 @@ func (l *ledger) during() (n int) {
 // gap is the longest time between two handlers, while events were published.
 func (l *ledger) gap() (longest time.Duration) {
 	slices.SortFunc(l.handlers, time.Time.Compare) // processes tell of theirs one after another
-	last := l.events[len(l.events)-1].begun
+	var last time.Time
+	for _, e := range l.events {
+		if e.begun.After(last) {
+			last = e.begun
+		}
+	}
 	for i, at := range l.handlers {
 		next := last
 		if i+1 < len(l.handlers) {
@@ -236,7 +260,7 @@ func (l *ledger) pending() (publishes, events int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range l.events {
-		if e.outcome == pending {
+		if e.outcome == pending && !e.unused() {
 			publishes++
 		}
 		if e.copies > 0 && e.handled.IsZero() && !e.odd {
@@ -269,8 +293,12 @@ type figures struct {
 func (l *ledger) balance() figures {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := figures{published: len(l.events), again: l.again}
+	f := figures{again: l.again}
 	for _, e := range l.events {
+		if e.unused() {
+			continue
+		}
+		f.published++
 		switch e.outcome {
 		case pending:
 			f.open++

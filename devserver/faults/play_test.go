@@ -135,7 +135,7 @@ func killListener(clientID, successor string) func(*testing.T, *scene) {
 		c.ledger.strike()
 		first.kill()
 		time.Sleep(span(time.Second, 300*time.Millisecond))
-		c.start(t, successor)
+		c.start(t, successor, 0)
 		c.over()
 	}
 }
@@ -146,7 +146,7 @@ func replace(t *testing.T, c *scene) {
 	t.Helper()
 	older := c.listenAside(t, "listener")
 	older.signal(t, syscall.SIGSTOP)
-	successor := c.start(t, "listener")
+	successor := c.start(t, "listener", 0)
 	successor.awaitReady(t)
 	c.flow()
 	older.signal(t, syscall.SIGTERM) // before it learns what has happened
@@ -159,7 +159,7 @@ func replace(t *testing.T, c *scene) {
 // listenAside has the service publish, and a process of its own listen.
 func (c *scene) listenAside(t *testing.T, clientID string) *child {
 	t.Helper()
-	listener := c.start(t, clientID)
+	listener := c.start(t, clientID, 0)
 	c.beginBeside(t, listener)
 	return listener
 }

@@ -146,15 +146,17 @@ func (c *scene) publish() {
 	})
 }
 
-// put has the service publish an event.
-func (c *scene) put(e beat) (n int) {
-	e.N = c.ledger.next(e)
+// put has the service publish an event, which is odd unless it does nothing particular.
+func (c *scene) put(e beat) (n int) { return c.post(e, e != beat{}) }
+
+func (c *scene) post(e beat, odd bool) (n int) {
+	e.N = c.ledger.next(odd)
 	c.publishes.Go(func() {
 		err := c.member.publish(e)
 		if err != nil {
 			fmt.Fprintf(c.says, "publish %d: %v\n", e.N, err)
 		}
-		c.ledger.published(e.N, err)
+		c.ledger.published(e.N, outcomeOf(err))
 	})
 	return e.N
 }

@@ -41,6 +41,8 @@ type beat struct {
 const (
 	panics = "panics"
 	fails  = "fails" // until it is mended
+
+	publishes = "publishes" // in a service that publishes at all
 )
 
 func (beat) Subject() subjects.Subject { return subject }

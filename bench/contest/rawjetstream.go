@@ -91,6 +91,10 @@ func (l *rawJetStream) publish(ctx context.Context, e ticket) error {
 	return err
 }
 
+// patient: with a full window, wait for longer than the 200 ms after which a publish is
+// refused, lest a machine that is busy end the contest.
+var patient = []jetstream.PublishOpt{jetstream.WithStallWait(10 * time.Second)}
+
 func (l *rawJetStream) pipeline(ctx context.Context, n int, event func(int) ticket) error {
 	for i := range n {
 		data, err := json.Marshal(event(i))
@@ -98,9 +102,9 @@ func (l *rawJetStream) pipeline(ctx context.Context, n int, event func(int) tick
 			return err
 		}
 		if l.headers {
-			_, err = l.js.PublishMsgAsync(l.withHeaders(data))
+			_, err = l.js.PublishMsgAsync(l.withHeaders(data), patient...)
 		} else {
-			_, err = l.js.PublishAsync(l.subject, data)
+			_, err = l.js.PublishAsync(l.subject, data, patient...)
 		}
 		if err != nil {
 			return err

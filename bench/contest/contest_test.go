@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -24,9 +27,7 @@ func TestContestants(t *testing.T) {
 					require.NoError(t, err)
 					defer k.close()
 					const single, all = 3, inFlight + 100
-					event := func(i int) ticket {
-						return newTicket(sizes[0].bytes, i)
-					}
+					event := newTickets(sizes[0].bytes).at
 					for i := range single {
 						require.NoError(t, k.publish(t.Context(), event(i)))
 					}
@@ -59,18 +60,49 @@ func TestContest(t *testing.T) {
 	plot := t.TempDir() + "/plot.svg"
 	require.NoError(t, run(t.Context(), []string{
 		"-rounds", "1", "-scale", "0.01", "-devserver", "../../devserver", "-plot", plot,
-		"-only", "Streaming: Publish, 120 B|16 workers|100 subjects|idle",
+		"-only", "Streaming: Publish, 120 B|Streaming: receive, 120 B|16 workers|from Publish|100 subjects|idle",
 	}, &report, &progress))
 	for _, want := range []string{
 		"| `Publish`, 120 B | <= 10 allocations | ",
 		"| watermill | ",
 		"| 100 subjects and listeners against one | ",
 		"| idle listener | <= 2 goroutines | ",
+		"| ours, p99 | ",
+		"| raw, holds | ",
+		"| ours, holds | ",
 	} {
 		assert.Contains(t, report.String(), want)
 	}
 	assert.NotContains(t, report.String(), "NaN")
-	assert.Equal(t, 4, strings.Count(progress.String(), "\n"), "one line for each workload")
+	assert.Equal(t, 6, strings.Count(progress.String(), "\n"), "one line for each workload")
+}
+
+// TestProfiles: some entrants alone, and a profile of each of their rounds.
+func TestProfiles(t *testing.T) {
+	var report, progress bytes.Buffer
+	folder := t.TempDir() + "/profiles"
+	require.NoError(t, run(t.Context(), []string{
+		"-rounds", "2", "-scale", "0.01", "-devserver", "../../devserver",
+		"-only", "Streaming: Publish, 120 B", "-entrant", "^(raw|ours)$", "-profile", folder,
+	}, &report, &progress))
+	assert.Contains(t, report.String(), "\n| ours | ")
+	assert.NotContains(t, report.String(), "\n| watermill | ")
+	profiles, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Len(t, profiles, 4)
+	for _, p := range profiles {
+		info, err := p.Info()
+		require.NoError(t, err)
+		assert.Positive(t, info.Size())
+	}
+}
+
+// TestNobody: what would measure nothing says so.
+func TestNobody(t *testing.T) {
+	var report, progress bytes.Buffer
+	err := run(t.Context(), []string{"-devserver", "../../devserver", "-only", "Publsh", "-entrant", "ours"}, &report, &progress)
+	require.ErrorContains(t, err, `-only "Publsh" and -entrant "ours"`)
+	assert.Empty(t, report.String())
 }
 
 func TestMeasuredGoals(t *testing.T) {
@@ -125,6 +157,34 @@ func TestVerdict(t *testing.T) {
 			assert.Equal(t, test.verdict, g.verdict(r))
 		})
 	}
+}
+
+// TestBars: the plot shows what the tables do.
+func TestBars(t *testing.T) {
+	costs := func(time float64) []sample { return []sample{{time: time}} }
+	o := outcome{order: []string{"w"}, results: results{"w": {us: costs(84), raw: costs(100), rawAgain: costs(110)}}}
+	assert.Equal(t, []bars{{workload: "w", entrants: []bar{{us, 0.8}}}}, o.bars())
+}
+
+// TestNoServer: no contestant fails but by an error.
+func TestNoServer(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, transport := range transports {
+		for _, c := range transport.contestants {
+			_, err := c.connect(ctx, "nats://127.0.0.1:1")
+			require.Error(t, err, "%s, %s", transport.name, c.name)
+		}
+	}
+}
+
+// TestTicketsHoldLittle: a heap of large events would spare all who are measured the
+// garbage collector.
+func TestTicketsHoldLittle(t *testing.T) {
+	before := inUse()
+	all := newTickets(16 << 10)
+	assert.Less(t, inUse()-before, float64(1<<20))
+	runtime.KeepAlive(all)
 }
 
 func TestPayloadSizes(t *testing.T) {

@@ -49,6 +49,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if *profile != "" {
+		if err := os.MkdirAll(*profile, 0o750); err != nil {
+			return fmt.Errorf("-profile: %w", err)
+		}
+	}
 	dir, err := os.MkdirTemp("", "contest")
 	if err != nil {
 		return err
@@ -68,9 +73,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
+		if len(entrants) == 0 {
+			continue
+		}
 		o.order = append(o.order, w.name)
 		o.entrants[w.name], o.results[w.name] = entrants, taken
 		fmt.Fprintf(stderr, "%s (%v)\n", w.name, time.Since(began).Round(100*time.Millisecond))
+	}
+	if len(o.order) == 0 {
+		return fmt.Errorf("no entrant of a workload matches -only %q and -entrant %q: names are those in RESULTS.md", *only, *entrants)
 	}
 	o.took = time.Since(o.began)
 	return o.write(*report, *plot, stdout)

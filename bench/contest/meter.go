@@ -40,9 +40,9 @@ func (m *meter) start() {
 func (m *meter) stop(events int) {
 	elapsed := time.Since(m.began)
 	cpu := cpuTime() - m.cpu
-	m.endProfile()
 	var now runtime.MemStats
 	runtime.ReadMemStats(&now)
+	m.endProfile()
 	n := float64(events)
 	m.taken.time = float64(elapsed) / n
 	m.taken.cpu = float64(cpu) / n

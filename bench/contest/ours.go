@@ -39,7 +39,11 @@ func connectOurs(ctx context.Context, url string, opts ...client.Option) (*ours,
 func connectOursStan(ctx context.Context, url string) (link, error) { return connectOurs(ctx, url) }
 
 func connectOursJetStream(ctx context.Context, url string) (link, error) {
-	return connectOurs(ctx, url, client.JetStream(jetstream.OnlySubjects(streamSubjects...), jetstream.MemoryStorage()))
+	return connectOurs(ctx, url, overJetStream())
+}
+
+func overJetStream() client.Option {
+	return client.JetStream(jetstream.OnlySubjects(streamSubjects...), jetstream.MemoryStorage())
 }
 
 // connectOursAsync is ours with PublishAsync.
@@ -53,9 +57,9 @@ func connectOursAsync(ctx context.Context, url string) (link, error) {
 
 // connectOursJetStreamAsync is that over JetStream.
 func connectOursJetStreamAsync(ctx context.Context, url string) (link, error) {
-	l, err := connectOursJetStream(ctx, url)
-	if o, ok := l.(*ours); ok {
-		o.async = true
+	l, err := connectOurs(ctx, url, overJetStream())
+	if err == nil {
+		l.async = true
 	}
 	return l, err
 }

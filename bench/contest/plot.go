@@ -29,7 +29,7 @@ func (o outcome) bars() []bars {
 		group := bars{workload: name}
 		for _, entrant := range []string{us, millName} {
 			if mine := byName[entrant]; len(mine) > 0 {
-				group.entrants = append(group.entrants, bar{entrant, timeRatio.of(mine, byName[raw])})
+				group.entrants = append(group.entrants, bar{entrant, timeRatio.of(mine, o.results.base(name, raw))})
 			}
 		}
 		all = append(all, group)

@@ -28,10 +28,10 @@ func (o outcome) writeReport(w io.Writer, plot string) error {
 		o.began.Format("2006-01-02 15:04"), o.took.Round(time.Second), runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, cpuModel(), o.load)
 	fmt.Fprintf(b, "The server is another process, a new one for each workload. Medians of %d rounds in which the contestants take turns; a ratio is one of\n"+
 		"medians. CPU, allocations and bytes are the client process's. *Raw* is stan.go, or nats.go/jetstream, with encoding/json, as a competent\n"+
-		"user writes it; *%s* is the same code under another name: ratios are to the rounds of both, and the distance of the two is noise: what\n"+
+		"user writes it; *%s* is the same code under another name: ratios and the plot are to the rounds of both, and the distance of the two is noise: what\n"+
 		"is met or missed by less may be the other in the next run. At most %d events are in flight. *Holds*: what receiving adds to the\n"+
-		"process, when all events are handled. The reasons' shares of the CPU are of profiles:\n"+
-		"`go run ./contest -only '<workload>' -entrant '^ours$' -profile <folder>`, then `go tool pprof -top -cum <folder>/*`.\n\n",
+		"process, when all events are handled. The reasons' shares of the CPU are of profiles, in bench/:\n"+
+		"`go run ./contest -only '<workload>' -entrant '^<entrant>$' -profile <folder>`, then `go tool pprof -top -cum <folder>/*`.\n\n",
 		o.settings.rounds, rawAgain, inFlight)
 	fmt.Fprintf(b, "![time per event, raw = 1](%s)\n\n## Goals\n\n", plot)
 	o.goals(b)
@@ -83,8 +83,8 @@ func (o outcome) workload(b io.Writer, name string) {
 				fmt.Fprintf(b, "| %s, %s | %s | | | |\n", e.name, extra, both(extraOf(extra), micro))
 			}
 		}
-		if n := median(mine, extraOf(routines)); n > 0 {
-			fmt.Fprintf(b, "| %s, holds | %s goroutines, %s KiB | | | |\n", e.name, digits(n), digits(median(mine, extraOf(memory))/1024))
+		if held := median(mine, extraOf(memory)); held != 0 {
+			fmt.Fprintf(b, "| %s, holds | %s goroutines, %s KiB | | | |\n", e.name, digits(median(mine, extraOf(routines))), digits(held/1024))
 		}
 	}
 }

@@ -44,11 +44,10 @@ func throughput() []workload {
 	all := make([]workload, 0, 3*len(sizes)*len(transports))
 	for _, t := range transports {
 		for i, size := range sizes {
-			e := newTickets(size.bytes)
 			all = append(all,
-				publishing(fmt.Sprintf("%s: Publish, %s", t.name, size.name), e, []int{2000, 1800, 1000}[i], t.contestants),
-				pipelining(fmt.Sprintf("%s: pipelined, %s", t.name, size.name), e, []int{30_000, 20_000, 3000}[i], t.contestants),
-				receiving(fmt.Sprintf("%s: receive, %s", t.name, size.name), e, []int{30_000, 20_000, 3000}[i], t.contestants),
+				publishing(fmt.Sprintf("%s: Publish, %s", t.name, size.name), size.bytes, []int{2000, 1800, 1000}[i], t.contestants),
+				pipelining(fmt.Sprintf("%s: pipelined, %s", t.name, size.name), size.bytes, []int{30_000, 20_000, 3000}[i], t.contestants),
+				receiving(fmt.Sprintf("%s: receive, %s", t.name, size.name), size.bytes, []int{30_000, 20_000, 3000}[i], t.contestants),
 			)
 		}
 	}
@@ -90,8 +89,9 @@ func each(l *lab, contestants []contestant, n int, ready func(link, int) error, 
 func nothing(link, int) error { return nil }
 
 // publishing waits for each event to be stored.
-func publishing(name string, e tickets, n int, contestants []contestant) workload {
+func publishing(name string, size, n int, contestants []contestant) workload {
 	return workload{name: name, prepare: func(l *lab) ([]entrant, error) {
+		e := newTickets(size)
 		return each(l, among(contestants, usAsync, usPlain), n, nothing, func(m *meter, k link, n int) error {
 			m.start()
 			defer m.stop(n)
@@ -106,8 +106,9 @@ func publishing(name string, e tickets, n int, contestants []contestant) workloa
 }
 
 // pipelining waits for all of them to be.
-func pipelining(name string, e tickets, n int, contestants []contestant) workload {
+func pipelining(name string, size, n int, contestants []contestant) workload {
 	return workload{name: name, prepare: func(l *lab) ([]entrant, error) {
+		e := newTickets(size)
 		return each(l, among(contestants, usPlain), n, nothing, func(m *meter, k link, n int) error {
 			m.start()
 			defer m.stop(n)
@@ -117,8 +118,9 @@ func pipelining(name string, e tickets, n int, contestants []contestant) workloa
 }
 
 // receiving handles what is stored.
-func receiving(name string, e tickets, n int, contestants []contestant) workload {
+func receiving(name string, size, n int, contestants []contestant) workload {
 	return workload{name: name, prepare: func(l *lab) ([]entrant, error) {
+		e := newTickets(size)
 		fill := func(k link, n int) error { return k.pipeline(l.ctx, n, e.at) }
 		return each(l, among(contestants, usAsync), n, fill, func(m *meter, k link, n int) error {
 			before, goroutines := inUse(), runtime.NumGoroutine()

@@ -92,7 +92,10 @@ func (s settings) run(ctx context.Context, w workload) (map[string][]sample, []e
 	for round := range rounds + 1 { // the first is to warm up
 		for i := range entrants {
 			e := entrants[(i+round)%len(entrants)] // who goes first is another one each time
-			m := meter{profiles: s.profile}
+			var m meter
+			if round > 0 {
+				m.profiles = s.profile
+			}
 			if err := e.round(&m); err != nil {
 				return nil, nil, fmt.Errorf("%s: %s: %w", w.name, e.name, err)
 			}

@@ -37,11 +37,12 @@ type hole struct {
 	closing    *client.Client
 	unfinished *publisher.Publisher[beat] // of closing, with a publish in flight
 	busy       *client.Client             // with a handler that hangs
+	left       struct{ publish, handler, hanging error }
 	wide       *publisher.Publisher[beat]
-	narrow     *publisher.Publisher[beat] // of a client whose window is full
-	pending    *publisher.Pending         // that fills it
-	begun      func(context.Context)      // the end of a Listen that began before the hole
-	hanging    func(context.Context)      // the same, with a handler that hangs
+	narrow     *publisher.Publisher[beat]  // of a client whose window is full
+	pending    *publisher.Pending          // that fills it
+	begun      func(context.Context) error // the end of a Listen that began before the hole
+	hanging    func(context.Context) error // the same, with a handler that hangs
 	idle       []*listener.Listener[beat]
 }
 
@@ -57,8 +58,8 @@ var calls = []bounded{
 	{"client.Build", 0, func(ctx context.Context, h *hole) { _, _ = h.build(ctx, "late") }},
 	{"client.FromEnv", 0, func(ctx context.Context, h *hole) { _, _ = h.fromEnv(ctx) }},
 	{"client.Client.Healthy", 0, func(ctx context.Context, h *hole) { _ = h.client.Healthy(ctx) }},
-	{"client.Client.Close", 0, func(ctx context.Context, h *hole) { _ = h.closing.Close(ctx) }},
-	{"client.Client.Close, a handler hangs", 0, func(ctx context.Context, h *hole) { _ = h.busy.Close(ctx) }},
+	{"client.Client.Close", 0, func(ctx context.Context, h *hole) { h.left.publish = h.closing.Close(ctx) }},
+	{"client.Client.Close, a handler hangs", 0, func(ctx context.Context, h *hole) { h.left.handler = h.busy.Close(ctx) }},
 	{"client.Client.Watch", 0, func(ctx context.Context, h *hole) {
 		h.client.Watch(ctx)(func(client.Event) bool { return true })
 	}},
@@ -71,8 +72,8 @@ var calls = []bounded{
 	{"listener.Listener.DeleteDurable", 0, func(ctx context.Context, h *hole) { _ = h.idle[0].DeleteDurable(ctx) }},
 	{"deadletter.Redrive", 0, func(ctx context.Context, h *hole) { _, _ = deadletter.Redrive(ctx, h.client, group, subject) }},
 	{"listener.Listener.Listen", drain, func(ctx context.Context, h *hole) { _ = h.idle[1].Listen(ctx) }},
-	{"listener.Listener.Listen, begun before", drain, func(ctx context.Context, h *hole) { h.begun(ctx) }},
-	{"listener.Listener.Listen, a handler hangs", drain, func(ctx context.Context, h *hole) { h.hanging(ctx) }},
+	{"listener.Listener.Listen, begun before", drain, func(ctx context.Context, h *hole) { _ = h.begun(ctx) }},
+	{"listener.Listener.Listen, a handler hangs", drain, func(ctx context.Context, h *hole) { h.left.hanging = h.hanging(ctx) }},
 	{"listener.Run", drain, func(ctx context.Context, h *hole) { _ = listener.Run(ctx, h.idle[2]) }},
 }
 
@@ -111,6 +112,11 @@ func TestDeadlines(t *testing.T) {
 				}
 				wg.Wait()
 				c.link.Stall(false)
+				// Whether the connection could say so itself or not.
+				require.ErrorContains(t, h.left.publish, "1 publishes not confirmed")
+				require.ErrorContains(t, h.left.handler, "1 handlers still running (sequence 1)")
+				require.ErrorContains(t, h.left.hanging, "1 handlers still running (sequence 1)")
+				t.Logf("left: %v; %v; %v", h.left.publish, h.left.handler, h.left.hanging)
 			})
 		}
 	}
@@ -161,19 +167,21 @@ func newHole(t *testing.T, c *scene) *hole {
 		return l
 	}
 	// begin returns the end of a Listen.
-	begin := func(l *listener.Listener[beat]) func(context.Context) {
+	begin := func(l *listener.Listener[beat]) func(context.Context) error {
 		listening, stop := context.WithCancel(context.Background())
 		ready, ended := l.Ready(), make(chan struct{})
+		var err error
 		go func() {
 			defer close(ended)
-			_ = l.Listen(listening)
+			err = l.Listen(listening)
 		}()
 		t.Cleanup(func() { stop(); <-ended })
 		<-ready
-		return func(ctx context.Context) {
+		return func(ctx context.Context) error {
 			<-ctx.Done()
 			stop()
 			<-ended
+			return err
 		}
 	}
 	h.client, h.closing, h.busy = connect("client"), connect("closing"), connect("busy")

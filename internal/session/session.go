@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sgtickets/common/internal/await"
@@ -128,17 +129,28 @@ func (s *Session) Close(ctx context.Context) error {
 	}
 	wg.Wait()
 	s.Window.Close()
-	answered, err := await.DoSoon(ctx, func(ctx context.Context) (bool, error) { return true, s.Conn.Close(ctx) }, nil)
-	if !answered {
-		err = fmt.Errorf("the connection is not closed yet%s: %w", s.unconfirmed(), err)
-	}
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, s.closeConn(ctx))...)
 }
 
-// unconfirmed says how many publishes are open, where the connection can't.
-func (s *Session) unconfirmed() string {
-	if n := s.Window.InFlight(); n > 0 {
-		return fmt.Sprintf(", and %d publishes not confirmed", n)
+// closeConn closes the connection. Where that can't say in time what was not confirmed,
+// since nats.go makes it wait, this does: what is open is counted before the connection
+// knows that the time is up, for then it gives up what is left.
+func (s *Session) closeConn(ctx context.Context) error {
+	closing, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	var open atomic.Int64
+	stop := context.AfterFunc(ctx, func() {
+		open.Store(int64(s.Window.InFlight()))
+		cut(await.Ended(ctx))
+	})
+	defer stop()
+	answered, err := await.DoSoon(ctx, func(context.Context) (bool, error) { return true, s.Conn.Close(closing) }, nil)
+	if answered {
+		return err
 	}
-	return ""
+	what := "the connection is not closed yet"
+	if n := open.Load(); n > 0 {
+		what += fmt.Sprintf(", and %d publishes not confirmed", n)
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }

@@ -17,20 +17,28 @@ import (
 type stuck struct {
 	transport.Conn
 
-	closes func(context.Context) error
+	closes func(context.Context, *session.Window) error
+	window **session.Window
 }
 
-func (s stuck) Close(ctx context.Context) error { return s.closes(ctx) }
+func (s stuck) Close(ctx context.Context) error { return s.closes(ctx, *s.window) }
 
 // TestCloseCountsWhatIsOpen: a connection that can't say in time what was not confirmed,
 // since nats.go makes it wait, does not hide it.
 func TestCloseCountsWhatIsOpen(t *testing.T) {
 	t.Parallel()
-	inTime := func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }
-	late := func(context.Context) error { time.Sleep(time.Minute); return nil }
+	inTime := func(ctx context.Context, _ *session.Window) error { <-ctx.Done(); return context.Cause(ctx) }
+	late := func(ctx context.Context, w *session.Window) error {
+		<-ctx.Done()
+		for range w.InFlight() { // it gives up what is left
+			w.Leave()
+		}
+		time.Sleep(time.Minute)
+		return nil
+	}
 	const soon = time.Second + 25*time.Millisecond
 	for name, c := range map[string]struct {
-		closes  func(context.Context) error
+		closes  func(context.Context, *session.Window) error
 		publish int
 		says    string
 		took    time.Duration
@@ -42,7 +50,9 @@ func TestCloseCountsWhatIsOpen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := session.New(stuck{closes: c.closes}, slog.New(slog.DiscardHandler), 10, false, nil)
+				var window *session.Window
+				s := session.New(stuck{closes: c.closes, window: &window}, slog.New(slog.DiscardHandler), 10, false, nil)
+				window = s.Window
 				for range c.publish {
 					entered, err := s.Window.TryEnter()
 					require.NoError(t, err)

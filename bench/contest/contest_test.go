@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -185,6 +188,23 @@ func TestTicketsHoldLittle(t *testing.T) {
 	all := newTickets(16 << 10)
 	assert.Less(t, inUse()-before, float64(1<<20))
 	runtime.KeepAlive(all)
+}
+
+// TestSettled: what ends a little later is waited for, what stays is not for long.
+func TestSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fewest := settled(math.MaxInt)
+		end := make(chan struct{})
+		go func() { <-end }()
+		began := time.Now()
+		assert.Equal(t, fewest, settled(fewest))
+		assert.Equal(t, 100*time.Millisecond, time.Since(began))
+		assert.Greater(t, runtime.NumGoroutine(), fewest)
+
+		time.AfterFunc(10*time.Millisecond, func() { close(end) })
+		assert.Equal(t, fewest, settled(fewest))
+		assert.Equal(t, fewest, runtime.NumGoroutine())
+	})
 }
 
 func TestPayloadSizes(t *testing.T) {

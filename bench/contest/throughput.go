@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"runtime"
+	"time"
 )
 
 // Names of entrants, as the goals have them.
@@ -122,8 +124,10 @@ func receiving(name string, size, n int, contestants []contestant) workload {
 	return workload{name: name, prepare: func(l *lab) ([]entrant, error) {
 		e := newTickets(size)
 		fill := func(k link, n int) error { return k.pipeline(l.ctx, n, e.at) }
+		goroutines := math.MaxInt // when nobody receives
 		return each(l, among(contestants, usAsync), n, fill, func(m *meter, k link, n int) error {
-			before, goroutines := inUse(), runtime.NumGoroutine()
+			goroutines = settled(goroutines)
+			before := inUse()
 			return k.receive(l.ctx, reception{n: n, begin: m.start, handle: func(ticket) {}, done: func() {
 				m.stop(n)
 				m.note(routines, float64(runtime.NumGoroutine()-goroutines))
@@ -131,4 +135,14 @@ func receiving(name string, size, n int, contestants []contestant) workload {
 			}})
 		})
 	}}
+}
+
+// settled waits until there are no more goroutines than the fewest so far, and returns how
+// many there are: those of a connection that was closed end a little later, and would count as the
+// next one's. Who keeps some is not waited for long.
+func settled(fewest int) int {
+	for began := time.Now(); runtime.NumGoroutine() > fewest && time.Since(began) < 100*time.Millisecond; {
+		time.Sleep(time.Millisecond)
+	}
+	return min(fewest, runtime.NumGoroutine())
 }

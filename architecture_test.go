@@ -82,14 +82,15 @@ func TestArrows(t *testing.T) {
 		},
 		"transport/memory":        {"transport", "transport/internal/inflight"},
 		"transport/transporttest": {"transport"},
-		"client":                  {"transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff", "internal/eventlog"},
-		"publisher":               {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/fifo", "internal/session", "internal/eventtype"},
+		"client":                  {"observe", "internal/access", "transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff", "internal/eventlog"},
+		"publisher":               {"observe", "internal/access", "client", "codec", "events", "subjects", "transport", "internal/await", "internal/fifo", "internal/session", "internal/eventtype"},
 		"listener": {
+			"observe", "internal/access",
 			"client", "codec", "events", "subjects", "transport",
 			"internal/await", "internal/backoff", "internal/fifo", "internal/session", "internal/eventtype",
 		},
-		"deadletter":         {"client", "codec", "events", "subjects", "transport", "internal/await", "internal/session"},
-		"eventtest":          {"client", "codec", "events", "listener", "transport", "transport/memory", "internal/eventtype", "internal/session"},
+		"deadletter":         {"observe", "internal/access", "client", "codec", "events", "subjects", "transport", "internal/await", "internal/session"},
+		"eventtest":          {"observe", "internal/access", "client", "codec", "events", "listener", "transport", "transport/memory", "internal/eventtype", "internal/session"},
 		"internal/await":     {},
 		"internal/fifo":      {},
 		"internal/backoff":   {},
@@ -97,7 +98,9 @@ func TestArrows(t *testing.T) {
 		"internal/eventtype": {"events", "subjects", "transport"},
 		"internal/fakeconn":  {"transport"},
 		"internal/seeds":     {},
-		"internal/session":   {"transport", "internal/await"},
+		"internal/session":   {"transport", "internal/await", "observe"},
+		"internal/access":    {"internal/session"},
+		"observe":            {"subjects"},
 	}
 	for _, p := range list(t) {
 		name, below := strings.CutPrefix(p.ImportPath, module+"/")

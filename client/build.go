@@ -54,7 +54,7 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
 	}
 	shared := session.New(conn, o.logger, o.window, ids.generated, m.notify)
-	shared.Defaults, shared.LoggedPayload = o.defaults, o.payloads
+	shared.Defaults, shared.LoggedPayload, shared.Observers = o.defaults, o.payloads, o.observers
 	return &Client{
 		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared,
 	}, nil
@@ -67,7 +67,7 @@ func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, 
 	var last error
 	for attempt := 1; ; attempt++ {
 		if ctx.Err() != nil {
-			return nil, nil, gaveUp(await.Ended(ctx), last, attempt-1)
+			return nil, nil, gaveUp(await.Cause(ctx), last, attempt-1)
 		}
 		m := newMonitor(cfg.Logger, cfg.ClientID)
 		cfg.Notify = m.notify

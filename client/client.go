@@ -36,10 +36,6 @@ func (c *Client) Done() <-chan struct{} { return c.session.Conn.Done() }
 // else an error that matches [ErrConnectionLost].
 func (c *Client) Err() error { return c.session.Conn.Err() }
 
-// Session is for the other packages of this module. It is not part of the
-// module's promise to its importers, who can't name its type.
-func (c *Client) Session() *session.Session { return c.session }
-
 // Close drains the client: the listeners take no more events and their running
 // handlers finish, which may still publish, each within its DrainTimeout;
 // acknowledgements and publishes in flight are sent and confirmed; then the
@@ -60,6 +56,6 @@ func (c *Client) Close(ctx context.Context) error {
 	case <-c.closed:
 		return c.closeErr
 	case <-ctx.Done():
-		return await.Ended(ctx)
+		return await.Cause(ctx)
 	}
 }

@@ -26,7 +26,7 @@ func (c *Client) Healthy(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, healthTimeout)
 		defer cancel()
 	}
-	err := await.Soon(ctx, c.session.Conn.Ping)
+	err := await.WithGrace(ctx, c.session.Conn.Ping)
 	if err == nil {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/sgtickets/common/internal/access"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -31,7 +32,7 @@ func TestHealthyAsksTheBroker(t *testing.T) {
 		require.NoError(t, c.Healthy(t.Context()))
 		require.Equal(t, 2, pings, "it is no flag")
 
-		c.Session().Degrade(t, "full", nil)
+		access.Session(c).Degrade(t, "full", nil)
 		require.NoError(t, c.Healthy(t.Context()), "the rest of it works")
 
 		answer = fmt.Errorf("%w: no leader", transport.ErrNoCluster)
@@ -100,10 +101,10 @@ func TestHealthHandler(t *testing.T) {
 		require.Equal(t, "no-store", ok.Header().Get("Cache-Control"))
 		require.Equal(t, `{"state":"connected","since":"`+since+`"}`+"\n", ok.Body.String())
 
-		c.Session().Degrade(t, "full", errors.New("dial nats://user:p@ss@host:4222,token@other: refused"))
+		access.Session(c).Degrade(t, "full", errors.New("dial nats://user:p@ss@host:4222,token@other: refused"))
 		require.Equal(t, `{"state":"degraded","since":"`+since+`","reasons":[{"reason":"full","error":"dial ***@other: refused","since":"`+since+`"}]}`+"\n",
 			get(http.MethodGet).Body.String())
-		c.Session().Recover(t, "full")
+		access.Session(c).Recover(t, "full")
 
 		answer = errors.New(`dial "nats://user:secret@host": refused`)
 		sick := get(http.MethodGet)

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 	"github.com/sgtickets/common/transport/stan"
@@ -23,6 +24,7 @@ type options struct {
 	nats      []nats.Option
 	transport transport.Dialer
 	defaults  session.Defaults
+	observers []observe.Observer
 	payloads  int // bytes of each in the log
 
 	jetStream        bool
@@ -138,9 +140,15 @@ func Transport(dial transport.Dialer) Option {
 	}
 }
 
-// Defaults is for the other packages of this module: see listener.Defaults and
-// publisher.Defaults. Like [Client.Session] it is not part of the module's promise
-// to its importers, who can't name its type.
-func Defaults(set func(*session.Defaults) error) Option {
-	return func(o *options) error { return set(&o.defaults) }
+// Observe tells o what becomes of the events of all listeners and publishers of the
+// client, beside the observers that those have by options of their own. Given several
+// times, all are told, in that order.
+func Observe(o observe.Observer) Option {
+	return func(opts *options) error {
+		if o == nil {
+			return fmt.Errorf("%w option Observe: nil", transport.ErrInvalid)
+		}
+		opts.observers = append(opts.observers, o)
+		return nil
+	}
 }

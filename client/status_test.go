@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"github.com/sgtickets/common/internal/access"
 	"io"
 	"log/slog"
 	"strings"
@@ -51,7 +52,7 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 			},
 			{func() { emit(conn, transport.AsyncError) }, client.Status{State: client.Reconnecting, Since: at(1), Err: io.EOF}},
 			{func() { emit(conn, transport.Reconnected) }, client.Status{State: client.Connected, Since: at(3)}},
-			{func() { c.Session().Degrade(t, "full", nil) }, client.Status{
+			{func() { access.Session(c).Degrade(t, "full", nil) }, client.Status{
 				State: client.Degraded, Since: at(4),
 				Reasons: []client.Reason{{Text: "full", Since: at(4)}},
 			}},
@@ -59,7 +60,7 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 				State: client.Degraded, Since: at(4),
 				Reasons: []client.Reason{{Text: "full", Since: at(4)}, {Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
-			{func() { c.Session().Degrade(t, "full", full) }, client.Status{
+			{func() { access.Session(c).Degrade(t, "full", full) }, client.Status{
 				State: client.Degraded, Since: at(4),
 				Reasons: []client.Reason{{Text: "full", Err: full, Since: at(4)}, {Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
@@ -67,7 +68,7 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 				State: client.Reconnecting, Since: at(7),
 				Reasons: []client.Reason{{Text: "full", Err: full, Since: at(4)}, {Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
-			{func() { c.Session().Recover(t, "full") }, client.Status{
+			{func() { access.Session(c).Recover(t, "full") }, client.Status{
 				State: client.Reconnecting, Since: at(7),
 				Reasons: []client.Reason{{Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
@@ -75,7 +76,7 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 				State: client.Degraded, Since: at(9),
 				Reasons: []client.Reason{{Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
-			{func() { c.Session().Recover(t, "what nobody said") }, client.Status{
+			{func() { access.Session(c).Recover(t, "what nobody said") }, client.Status{
 				State: client.Degraded, Since: at(9),
 				Reasons: []client.Reason{{Text: "no consumer", Err: gone, Since: at(5)}},
 			}},
@@ -102,7 +103,7 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 func TestReasonOfTwo(t *testing.T) {
 	t.Parallel()
 	c := on(t, &fakeconn.Conn{})
-	s, one, two := c.Session(), errors.New("of one"), errors.New("of two")
+	s, one, two := access.Session(c), errors.New("of one"), errors.New("of two")
 	s.Degrade(1, "stuck", one)
 	s.Degrade(2, "stuck", two)
 	s.Recover(2, "stuck")
@@ -171,10 +172,10 @@ func TestLifecycleIsLoggedOnce(t *testing.T) {
 	emit(conn, transport.SlowConsumer)
 	emit(conn, transport.AsyncError)
 	for range 3 {
-		c.Session().Degrade(t, "full", io.ErrShortWrite)
+		access.Session(c).Degrade(t, "full", io.ErrShortWrite)
 	}
 	for range 3 {
-		c.Session().Recover(t, "full")
+		access.Session(c).Recover(t, "full")
 	}
 	emit(conn, transport.EventKind(99))
 	require.NoError(t, c.Close(t.Context()))
@@ -211,9 +212,9 @@ func TestStatusIsAsked(t *testing.T) {
 		wg.Go(func() {
 			for range 200 {
 				emit(conn, transport.Disconnected)
-				c.Session().Degrade(t, "full", nil)
+				access.Session(c).Degrade(t, "full", nil)
 				emit(conn, transport.Reconnected)
-				c.Session().Recover(t, "full")
+				access.Session(c).Recover(t, "full")
 			}
 		})
 		wg.Go(func() {

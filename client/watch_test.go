@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"github.com/sgtickets/common/internal/access"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -48,9 +49,9 @@ func TestWatch(t *testing.T) {
 		time.Sleep(time.Second)
 		conn.Emit(transport.Event{Kind: transport.Reconnected, Server: "nats://a:4222"})
 		late := c.Watch(t.Context())
-		c.Session().Degrade(t, "full", io.ErrShortWrite)
-		c.Session().Degrade(t, "full", io.ErrShortWrite)
-		c.Session().Recover(t, "full")
+		access.Session(c).Degrade(t, "full", io.ErrShortWrite)
+		access.Session(c).Degrade(t, "full", io.ErrShortWrite)
+		access.Session(c).Recover(t, "full")
 		time.Sleep(time.Second)
 		require.NoError(t, c.Close(t.Context()))
 		for range cap(all) {

@@ -3,6 +3,7 @@ package deadletter_test
 import (
 	"context"
 	"fmt"
+	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"time"
 
@@ -46,7 +47,7 @@ func leaveDeadLetter(c *client.Client, data string) {
 		fmt.Println(err)
 	}
 	stored := make(chan error)
-	go c.Session().Conn.Publish(transport.Message{Subject: string(d.Subject()), Data: payload},
+	go access.Session(c).Conn.Publish(transport.Message{Subject: string(d.Subject()), Data: payload},
 		transport.ReceiptFunc(func(err error) { stored <- err }))
 	if err := <-stored; err != nil {
 		fmt.Println(err)

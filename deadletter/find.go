@@ -37,7 +37,7 @@ func find(ctx context.Context, conn transport.Conn, subject string, from transpo
 	defer func() {
 		leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 		defer cancel()
-		_ = await.Soon(leaving, sub.Close) // nothing is lost when the server counts it for a while
+		_ = await.WithGrace(leaving, sub.Close) // nothing is lost when the server counts it for a while
 	}()
 	for {
 		wait := time.NewTimer(findTimeout)
@@ -54,7 +54,7 @@ func find(ctx context.Context, conn transport.Conn, subject string, from transpo
 			return d, false, sub.Err()
 		case <-ctx.Done():
 			wait.Stop()
-			return d, false, await.Ended(ctx)
+			return d, false, await.Cause(ctx)
 		}
 	}
 }
@@ -85,5 +85,5 @@ func original(ctx context.Context, conn transport.Conn, dead events.DeadLetter) 
 func alive(ctx context.Context, conn transport.Conn) bool {
 	ctx, cancel := context.WithTimeout(ctx, quiet)
 	defer cancel()
-	return await.Soon(ctx, conn.Ping) == nil
+	return await.WithGrace(ctx, conn.Ping) == nil
 }

@@ -93,7 +93,7 @@ func (p *pass) run(ctx context.Context, sub transport.Subscription) error {
 			return sub.Err()
 		case <-ctx.Done():
 			p.land()
-			return await.Ended(ctx)
+			return await.Cause(ctx)
 		}
 	}
 }

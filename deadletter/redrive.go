@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"math"
 	"time"
@@ -84,25 +85,25 @@ func Redrive(ctx context.Context, c *client.Client, group string, subject subjec
 	if err := valid(c, group, subject); err != nil {
 		return Result{}, err
 	}
-	s := c.Session()
+	s := access.Session(c)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	over := make(chan struct{})
-	member := &session.Member{Drain: func(closing context.Context) error {
+	member := &session.Drainer{Drain: func(closing context.Context) error {
 		stop(transport.ErrClosed)
 		select {
 		case <-over:
 			return nil
 		case <-closing.Done():
-			return await.Ended(closing)
+			return await.Cause(closing)
 		}
 	}}
-	if err := s.Enter(member); err != nil {
+	if err := s.AddDrainer(member); err != nil {
 		return Result{}, err
 	}
 	var so tally
-	err = await.Soon(ctx, func(ctx context.Context) error { // and not from here on: nats.go may hold up its calls
-		defer s.Leave(member)
+	err = await.WithGrace(ctx, func(ctx context.Context) error { // and not from here on: nats.go may hold up its calls
+		defer s.RemoveDrainer(member)
 		defer close(over)
 		return redrive(ctx, s, group, subject, o, &so)
 	})
@@ -155,7 +156,7 @@ func redrive(ctx context.Context, s *session.Session, group string, subject subj
 	err = p.run(ctx, sub)
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
-	left := await.Soon(leaving, func(ctx context.Context) error {
+	left := await.WithGrace(leaving, func(ctx context.Context) error {
 		sub.Stop()
 		p.release()
 		return sub.Close(ctx)

@@ -3,6 +3,7 @@ package deadletter_test
 import (
 	"context"
 	"errors"
+	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -48,7 +49,7 @@ func onBoth(t *testing.T, run func(b *bench)) {
 			synctest.Test(t, func(t *testing.T) {
 				b := &bench{T: t, broker: memory.New(as)}
 				b.client = b.connect("test")
-				b.headers = b.client.Session().Conn.Features().Headers
+				b.headers = access.Session(b.client).Conn.Features().Headers
 				run(b)
 			})
 		})
@@ -70,7 +71,7 @@ func (b *bench) store(subject string, data []byte, header transport.Header) {
 	if b.headers {
 		m.Header = header
 	}
-	b.client.Session().Conn.Publish(m, transport.ReceiptFunc(func(err error) { outcome <- err }))
+	access.Session(b.client).Conn.Publish(m, transport.ReceiptFunc(func(err error) { outcome <- err }))
 	require.NoError(b, <-outcome)
 }
 
@@ -354,7 +355,7 @@ func TestGoesOnAcrossMembers(t *testing.T) {
 	onBoth(t, func(b *bench) {
 		b.buryAll(50)
 		// It holds all of them, and is silent.
-		dead := b.connect("killed").Session().Conn
+		dead := access.Session(b.connect("killed")).Conn
 		sub, err := dead.Subscribe(b.Context(), transport.SubscribeConfig{
 			Subject: letters, Durable: deadletter.Group, Group: deadletter.Group, AckWait: 2 * time.Second, MaxInFlight: 50,
 		}, func(transport.Delivery) {})

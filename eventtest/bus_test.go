@@ -2,6 +2,7 @@ package eventtest_test
 
 import (
 	"context"
+	"github.com/sgtickets/common/internal/access"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,7 +63,7 @@ func TestEndOfTheTestClosesTheClient(t *testing.T) {
 	// The recorder panics on what is logged now, as package testing does.
 	_, err := listener.New(c, "g", func(context.Context, expiration, listener.Delivery) error { return nil })
 	require.NoError(t, err)
-	c.Session().Log.Error("after the end")
+	access.Session(c).Log.Error("after the end")
 }
 
 func TestHandlerThatOutlivesTheTestFailsIt(t *testing.T) {

@@ -1,6 +1,7 @@
 package eventtest
 
 import (
+	"github.com/sgtickets/common/internal/access"
 	"sync"
 	"time"
 
@@ -44,7 +45,7 @@ func (p *parcel) settle(supported bool, note func()) error {
 }
 
 func (p *parcel) features() transport.Features {
-	return p.line.bus.client.Session().Conn.Features()
+	return access.Session(p.line.bus.client).Conn.Features()
 }
 
 // Ack implements transport.Settler.
@@ -67,6 +68,9 @@ func (p *parcel) InProgress() error {
 func (p *parcel) Term(string) error {
 	return p.settle(p.features().Term, func() { p.acked = true })
 }
+
+// Release implements transport.Settler.
+func (*parcel) Release() {}
 
 // Failed implements session.Observer.
 func (p *parcel) Failed(err error) {

@@ -28,10 +28,10 @@ func TestDeadLetterComesFirst(t *testing.T) {
 			conn := &fakeconn.Conn{}
 			conn.OnPublish = func(_ transport.Message, r transport.Receipt) {
 				if len(conn.Published()) < 3 {
-					r.Settle(outcome)
+					r.Done(outcome)
 					return
 				}
-				time.AfterFunc(time.Second, func() { r.Settle(nil) })
+				time.AfterFunc(time.Second, func() { r.Done(nil) })
 			}
 			runs := 0
 			b := listenOn(t, conn, func(context.Context, expiration, listener.Delivery) error {

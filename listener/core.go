@@ -86,20 +86,20 @@ func (c *core) listen(ctx context.Context) (err error) {
 	defer cut(nil)
 	over := make(chan struct{})
 	defer close(over)
-	member := &session.Member{Drain: func(closing context.Context) error {
+	member := &session.Drainer{Drain: func(closing context.Context) error {
 		stop()
 		select {
 		case <-over:
 		case <-closing.Done():
-			cut(await.Ended(closing))
+			cut(await.Cause(closing))
 			<-over
 		}
 		return c.fail(err)
 	}}
-	if err := c.session.Enter(member); err != nil {
+	if err := c.session.AddDrainer(member); err != nil {
 		return err
 	}
-	defer c.session.Leave(member)
+	defer c.session.RemoveDrainer(member)
 
 	r := newRun(ctx, c)
 	defer r.cancel()
@@ -134,7 +134,7 @@ func (c *core) subscribe(ctx context.Context, r *run) (transport.Subscription, e
 	config := c.subscribeConfig()
 	config.Room = r.room
 	config.Interrupted = r.interrupted
-	return await.DoSoon(ctx, func(ctx context.Context) (transport.Subscription, error) {
+	return await.DoWithGrace(ctx, func(ctx context.Context) (transport.Subscription, error) {
 		if err := c.checkDeadLetters(ctx); err != nil {
 			return nil, err
 		}
@@ -173,7 +173,7 @@ func (c *core) leave(ctx context.Context, r *run, sub transport.Subscription) er
 	unfinished := r.drain(draining)
 	leaving, cancel := context.WithTimeout(ctx, min(leaveTimeout, max(farewell, time.Until(deadline))))
 	defer cancel()
-	err := await.Soon(leaving, sub.Close)
+	err := await.WithGrace(leaving, sub.Close)
 	c.log.Info("listening ended")
 	return errors.Join(unfinished, err)
 }

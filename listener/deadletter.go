@@ -57,12 +57,12 @@ func (c *core) mourners() string {
 // checkDeadLetters finds out, as far as can be known beforehand, whether dead
 // letters can be stored.
 func (c *core) checkDeadLetters(ctx context.Context) error {
-	taker, ok := c.session.Conn.(transport.Taker)
+	checker, ok := c.session.Conn.(transport.SubjectChecker)
 	if c.options.noDeadLetters || !ok {
 		return nil
 	}
 	subject := events.DeadLetterSubject(c.mourners(), c.subject)
-	if err := taker.Takes(ctx, string(subject)); errors.Is(err, transport.ErrInvalid) {
+	if err := checker.CheckSubject(ctx, string(subject)); errors.Is(err, transport.ErrInvalid) {
 		return fmt.Errorf("dead letters can't be stored: %w; or give the listener the option NoDeadLetters", err)
 	}
 	return nil // what else is wrong shows in the subscription
@@ -124,7 +124,10 @@ func (r *run) store(letter events.DeadLetter) error {
 		if err != nil {
 			return err
 		}
-		err = r.publish(ctx, transport.Message{Subject: string(letter.Subject()), ID: letter.ID, Data: data})
+		err = r.core.session.Publish(ctx, transport.Message{
+			Subject: string(letter.Subject()), ID: letter.ID, Data: data,
+			Header: transport.Header{"Content-Type": {codec.JSON{}.ContentType()}},
+		})
 		if !errors.Is(err, transport.ErrTooLarge) {
 			return err
 		}
@@ -133,31 +136,6 @@ func (r *run) store(letter events.DeadLetter) error {
 			return err
 		}
 		letter = shorter
-	}
-}
-
-// publish stores a message, or says why not by the time ctx is done.
-func (r *run) publish(ctx context.Context, m transport.Message) error {
-	s := r.core.session
-	features := s.Conn.Features()
-	if !features.Deduplicate {
-		m.ID = ""
-	}
-	if features.Headers {
-		m.Header = transport.Header{"Content-Type": {codec.JSON{}.ContentType()}}
-	}
-	if err := s.Window.Enter(ctx, nil); err != nil {
-		return fmt.Errorf("%w: no place in the window of publishes in flight: %w", transport.ErrNotStored, err)
-	}
-	defer s.Window.Leave()
-	outcome := make(chan error, 1)
-	ticket := s.Conn.Publish(m, transport.ReceiptFunc(func(err error) { outcome <- err }))
-	select {
-	case err := <-outcome:
-		return err
-	case <-ctx.Done():
-		s.Conn.Abandon(ticket)
-		return <-outcome
 	}
 }
 

@@ -2,6 +2,7 @@ package listener
 
 import (
 	"fmt"
+	"github.com/sgtickets/common/internal/access"
 	"slices"
 
 	"github.com/sgtickets/common/client"
@@ -54,7 +55,7 @@ func validDeadLetters(c *client.Client, group string, subject subjects.Subject) 
 		}
 		return nil
 	}
-	if c != nil && !c.Session().Conn.Features().Wildcards {
+	if c != nil && !access.Session(c).Conn.Features().Wildcards {
 		return fmt.Errorf("%w: AllSubjects: this broker has no wildcards; make a listener for each subject, and run them together with Run", transport.ErrUnsupported)
 	}
 	return nil

@@ -3,6 +3,7 @@ package listener_test
 import (
 	"context"
 	"errors"
+	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -38,7 +39,7 @@ func bury(t *testing.T, c *client.Client, group string, subject subjects.Subject
 	data, err := codec.JSON{}.Encode(&d)
 	require.NoError(t, err)
 	outcome := make(chan error, 1)
-	c.Session().Conn.Publish(transport.Message{Subject: string(d.Subject()), Data: data}, transport.ReceiptFunc(func(err error) { outcome <- err }))
+	access.Session(c).Conn.Publish(transport.Message{Subject: string(d.Subject()), Data: data}, transport.ReceiptFunc(func(err error) { outcome <- err }))
 	require.NoError(t, <-outcome)
 	return d
 }

@@ -194,6 +194,6 @@ func TestUnfinished(t *testing.T) {
 			"3 handlers still running (sequences 1, 2, 3), "+
 			"25 events not settled (sequences 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25 and 5 more), "+
 			"1 dead letters not stored (sequence 5): what is not acknowledged comes again (context deadline exceeded)")
-		letter.Settle(transport.ErrOutcomeUnknown)
+		letter.Done(transport.ErrOutcomeUnknown)
 	})
 }

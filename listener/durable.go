@@ -22,5 +22,5 @@ func (c *core) deleteDurable(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	return await.Soon(ctx, func(ctx context.Context) error { return c.session.Conn.DeleteDurable(ctx, c.subscribeConfig()) })
+	return await.WithGrace(ctx, func(ctx context.Context) error { return c.session.Conn.DeleteDurable(ctx, c.subscribeConfig()) })
 }

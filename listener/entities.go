@@ -47,7 +47,7 @@ func (l *locks) take(ctx context.Context, e entity) error {
 		return nil
 	case <-ctx.Done():
 		l.leave(e, k)
-		return fmt.Errorf("another event of %q is still being handled: %w", e.id, await.Ended(ctx))
+		return fmt.Errorf("another event of %q is still being handled: %w", e.id, await.Cause(ctx))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 
+	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -20,7 +21,7 @@ var (
 	// ErrUndecodable means that the payload is not what the event's type says.
 	ErrUndecodable = errors.New("undecodable")
 	// ErrInvalidEvent means that the event's own Validate refuses it.
-	ErrInvalidEvent = errors.New("invalid event")
+	ErrInvalidEvent = events.ErrInvalidEvent
 	// ErrUnfinished means that the drain's time was up before the listener was done: the
 	// error names the handlers that were still running, the events that were not settled
 	// and the dead letters that were not stored, by sequence, the first 20 of each.

@@ -33,7 +33,7 @@ func FuzzPayload(f *testing.F) {
 		if err := (codec.JSON{}).Decode(m.Data, &letter); err == nil && string(letter.Subject()) == m.Subject {
 			letters <- letter
 		}
-		r.Settle(nil)
+		r.Done(nil)
 	}}
 	c, _ := build(f, conn)
 	var handled atomic.Int64

@@ -50,7 +50,7 @@ type expiration = events.ExpirationComplete
 func build(tb testing.TB, conn *fakeconn.Conn) (*client.Client, *lockedBuffer) {
 	tb.Helper()
 	if conn.OnPublish == nil { // dead letters alone are published
-		conn.OnPublish = func(_ transport.Message, r transport.Receipt) { r.Settle(nil) }
+		conn.OnPublish = func(_ transport.Message, r transport.Receipt) { r.Done(nil) }
 	}
 	log := &lockedBuffer{}
 	c, err := client.Build(tb.Context(), "ticketing", "test", "nats://unused",

@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"fmt"
+	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -56,7 +57,7 @@ func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGrou
 	if h == nil {
 		return nil, core.fail(fmt.Errorf("%w handler: nil", client.ErrInvalid))
 	}
-	core.session = c.Session()
+	core.session = access.Session(c)
 	core.log = core.session.Log.With(slog.String("subject", string(subject)), slog.String("group", queueGroup))
 	var err error
 	core.options, err = newOptions(queueGroup, core.session.GeneratedID, core.session.Conn.Features(), slices.Concat(defaults(&core.session.Defaults), opts))

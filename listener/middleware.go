@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"fmt"
+	"github.com/sgtickets/common/internal/access"
 	"slices"
 
 	"github.com/sgtickets/common/client"
@@ -56,7 +57,7 @@ func Use(m ...Middleware) Option {
 //
 //	c, err := client.Build(ctx, cluster, id, url, listener.Defaults(listener.Use(logged)))
 func Defaults(opts ...Option) client.Option {
-	return client.Defaults(func(d *session.Defaults) error {
+	option, _ := access.Defaults(func(d *session.Defaults) error {
 		if len(opts) == 0 {
 			return fmt.Errorf("%w option listener.Defaults: it holds no option", transport.ErrInvalid)
 		}
@@ -65,7 +66,8 @@ func Defaults(opts ...Option) client.Option {
 		}
 		d.Listeners = slices.Concat(defaults(d), opts)
 		return nil
-	})
+	}).(client.Option)
+	return option
 }
 
 // defaults returns the options that all listeners of a client have.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"sync"
 	"testing"
@@ -59,7 +60,7 @@ func (s *bed) publish(orders ...string) {
 }
 
 // gives: the broker takes an event back.
-func (s *bed) gives() bool { return s.client.Session().Conn.Features().Nak }
+func (s *bed) gives() bool { return access.Session(s.client).Conn.Features().Nak }
 
 // listen begins to listen, and returns what ends it.
 func (s *bed) listen(h listener.Handler[expiration], opts ...listener.Option) (stop func()) {
@@ -288,7 +289,7 @@ func TestStoredTwice(t *testing.T) {
 		stored := s.broker.Stored("expiration:complete")[0]
 		outcome := make(chan error, 1)
 		stored.ID = "" // as after the window of deduplication
-		s.client.Session().Conn.Publish(stored, transport.ReceiptFunc(func(err error) { outcome <- err }))
+		access.Session(s.client).Conn.Publish(stored, transport.ReceiptFunc(func(err error) { outcome <- err }))
 		require.NoError(t, <-outcome)
 		time.Sleep(time.Minute)
 		require.Equal(t, 1, runs)

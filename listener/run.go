@@ -315,7 +315,7 @@ func (r *run) drain(ctx context.Context) error {
 	if r.workers == 0 && r.open == 0 && r.chores == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: %s: what is not acknowledged comes again (%w)", ErrUnfinished, r.unfinished(), await.Ended(ctx))
+	return fmt.Errorf("%w: %s: what is not acknowledged comes again (%w)", ErrUnfinished, r.unfinished(), await.Cause(ctx))
 }
 
 // signal tells the drain when there is nothing left to wait for.

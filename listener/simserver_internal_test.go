@@ -247,5 +247,6 @@ func (t *simSettler) say(what string, delay time.Duration) error {
 
 func (t *simSettler) Ack() error                { return t.say("ack", 0) }
 func (t *simSettler) Term(string) error         { return t.say("ack", 0) }
+func (*simSettler) Release()                    {}
 func (t *simSettler) Nak(d time.Duration) error { return t.say("nak", d) }
 func (t *simSettler) InProgress() error         { return t.say("in progress", 0) }

@@ -2,6 +2,7 @@ package listener_test
 
 import (
 	"context"
+	"github.com/sgtickets/common/internal/access"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(s *bed) {
 		const used, deaf, crowd = "handler has used 80 % of the ack wait", "handler goes on after its HandlerTimeout", "more events wait here than can begin within the ack wait"
-		streaming := !s.client.Session().Conn.Features().InProgress
+		streaming := !access.Session(s.client).Conn.Features().InProgress
 		stop := s.listen(func(_ context.Context, e expiration, _ listener.Delivery) error {
 			d, err := time.ParseDuration(e.OrderID)
 			time.Sleep(d)
@@ -54,7 +55,7 @@ func TestSettingsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	h := func(context.Context, expiration, listener.Delivery) error { return nil }
 	onBoth(t, func(s *bed) {
-		streaming := !s.client.Session().Conn.Features().InProgress
+		streaming := !access.Session(s.client).Conn.Features().InProgress
 		_, err := listener.New(s.client, "g", h, listener.HandlerTimeout(5*time.Second))
 		if streaming {
 			require.ErrorIs(s, err, client.ErrInvalid)

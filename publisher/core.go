@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/sgtickets/common/internal/access"
 	"maps"
 	"sync"
 	"time"
@@ -30,7 +31,7 @@ type core struct {
 }
 
 func newCore(cl *client.Client, subject subjects.Subject, o options) *core {
-	s := cl.Session()
+	s := access.Session(cl)
 	c := &core{session: s, subject: subject, options: o}
 	c.meta = newMetadata(s.Conn.Features(), cl.ClusterID(), cl.ClientID(), subject, o.codec.ContentType())
 	c.waiters.New = func() any { return newWaiter(s.Window) }

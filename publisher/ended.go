@@ -12,7 +12,7 @@ import (
 // may be the error of another publish, as where one of a group fails: it is told
 // as text alone, since what it matches is not true of this one.
 func ended(ctx context.Context) error {
-	err := await.Ended(ctx)
+	err := await.Cause(ctx)
 	if saysOutcome(err) {
 		return fmt.Errorf("%w: %v", ctx.Err(), context.Cause(ctx)) //nolint:errorlint // see above
 	}

@@ -3,6 +3,7 @@ package publisher
 import (
 	"errors"
 
+	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -21,7 +22,7 @@ var (
 	// ErrTooLarge means that the payload is over the server's limit.
 	ErrTooLarge = transport.ErrTooLarge
 	// ErrInvalidEvent means that the event's own Validate, or the codec, refuses it.
-	ErrInvalidEvent = errors.New("invalid event")
+	ErrInvalidEvent = events.ErrInvalidEvent
 )
 
 // Error is what every method of this package that publishes returns. It matches,

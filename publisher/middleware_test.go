@@ -96,7 +96,7 @@ func TestMiddlewareIsToldTheOutcome(t *testing.T) {
 		require.ErrorIs(t, pending.Wait(t.Context()), context.DeadlineExceeded, "the timeout")
 		require.Equal(t, []error{pending.Err()}, told[2:])
 
-		conn.OnPublish = func(_ transport.Message, r transport.Receipt) { r.Settle(nil) } // before Publish of the transport returns
+		conn.OnPublish = func(_ transport.Message, r transport.Receipt) { r.Done(nil) } // before Publish of the transport returns
 		stored, err := p.PublishAll(t.Context(), slices.Values([]events.ExpirationComplete{event, event, {}, event}))
 		require.ErrorIs(t, err, publisher.ErrInvalidEvent)
 		require.Equal(t, 2, stored)
@@ -195,7 +195,7 @@ func TestMiddlewareRefusesButCantMakeUpAnOutcome(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				conn := &fakeconn.Conn{OnPublish: func(_ transport.Message, r transport.Receipt) { r.Settle(test.stop) }}
+				conn := &fakeconn.Conn{OnPublish: func(_ transport.Message, r transport.Receipt) { r.Done(test.stop) }}
 				p := expirations(t, conn, publisher.Use(test.wrap))
 				for _, publish := range []func() error{
 					func() error { return p.Publish(t.Context(), event) },
@@ -233,7 +233,7 @@ func TestMiddlewareSetsHeadersWhereTheBrokerHasThem(t *testing.T) {
 				return next(ctx, e, o)
 			}
 		})
-		stored := func(_ transport.Message, r transport.Receipt) { r.Settle(nil) }
+		stored := func(_ transport.Message, r transport.Receipt) { r.Done(nil) }
 		with := &fakeconn.Conn{OnPublish: stored, Declared: transport.Features{Headers: true}}
 		p := expirations(t, with, set)
 		require.NoError(t, p.Publish(t.Context(), event))
@@ -289,7 +289,7 @@ func TestMiddlewareThatCantBeIsRefused(t *testing.T) {
 func TestPanicsOfMiddlewareAreLogged(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	conn := &fakeconn.Conn{OnPublish: func(_ transport.Message, r transport.Receipt) { r.Settle(nil) }}
+	conn := &fakeconn.Conn{OnPublish: func(_ transport.Message, r transport.Receipt) { r.Done(nil) }}
 	p := expirations(t, conn)
 	require.NoError(t, p.Publish(t.Context(), event))
 	p, err := publisher.New[events.ExpirationComplete](connect(t, conn, client.Logger(slog.New(slog.NewTextHandler(&log, nil)))),

@@ -99,8 +99,8 @@ func (p *Pending) blame(cause error) {
 // receipt is a Pending as the transport sees it.
 type receipt Pending
 
-// Settle implements transport.Receipt.
-func (r *receipt) Settle(err error) {
+// Done implements transport.Receipt.
+func (r *receipt) Done(err error) {
 	p, c := (*Pending)(r), r.core
 	c.flying.remove(p)
 	p.mu.Lock()

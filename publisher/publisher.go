@@ -3,6 +3,7 @@ package publisher
 import (
 	"context"
 	"fmt"
+	"github.com/sgtickets/common/internal/access"
 	"iter"
 	"slices"
 	"sync"
@@ -30,7 +31,7 @@ func New[T events.Event](c *client.Client, opts ...Option) (*Publisher[T], error
 	if c == nil {
 		return nil, fmt.Errorf("new publisher of %s: %w client: nil", subject, client.ErrInvalid)
 	}
-	o, err := newOptions(slices.Concat(defaults(&c.Session().Defaults), opts))
+	o, err := newOptions(slices.Concat(defaults(&access.Session(c).Defaults), opts))
 	if err != nil {
 		return nil, fmt.Errorf("new publisher of %s: %w", subject, err)
 	}

@@ -220,7 +220,7 @@ func TestPublishAll(t *testing.T) {
 
 	t.Run("in order, a window at a time", func(t *testing.T) {
 		t.Parallel()
-		conn := &fakeconn.Conn{OnPublish: func(_ transport.Message, r transport.Receipt) { r.Settle(nil) }}
+		conn := &fakeconn.Conn{OnPublish: func(_ transport.Message, r transport.Receipt) { r.Done(nil) }}
 		stored, err := expirations(t, conn).PublishAll(t.Context(), all(5000))
 		require.NoError(t, err)
 		require.Equal(t, 5000, stored)
@@ -243,10 +243,10 @@ func TestPublishAll(t *testing.T) {
 			defer mu.Unlock()
 			n++
 			if n == 8 || n == 9 {
-				r.Settle(refused)
+				r.Done(refused)
 				return
 			}
-			r.Settle(nil)
+			r.Done(nil)
 		}}
 		stored, err := expirations(t, conn).PublishAll(t.Context(), all(100))
 		require.ErrorIs(t, err, publisher.ErrNotStored)
@@ -363,7 +363,7 @@ func TestNewRefuses(t *testing.T) {
 // TestConcurrentPublishers: what they share, buffers and values, does not mix.
 func TestConcurrentPublishers(t *testing.T) {
 	t.Parallel()
-	conn := &fakeconn.Conn{OnPublish: func(_ transport.Message, r transport.Receipt) { go r.Settle(nil) }}
+	conn := &fakeconn.Conn{OnPublish: func(_ transport.Message, r transport.Receipt) { go r.Done(nil) }}
 	p := expirations(t, conn)
 	var wg sync.WaitGroup
 	for w := range 8 {

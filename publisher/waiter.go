@@ -39,8 +39,8 @@ func (w *waiter) giveBack(pool *sync.Pool) {
 	pool.Put(w)
 }
 
-// Settle implements transport.Receipt.
-func (w *waiter) Settle(err error) {
+// Done implements transport.Receipt.
+func (w *waiter) Done(err error) {
 	w.window.Leave()
 	w.settled <- err
 }

@@ -15,8 +15,11 @@ type Dialer func(ctx context.Context, cfg Config) (Conn, error)
 type Config struct {
 	ClusterID string // the streaming server's cluster ID, or the name of the stream
 	ClientID  string
-	URL       string       // of a server, or of several, separated by commas
-	Logger    *slog.Logger // nil: nothing is logged
+	// Subjects are those that the broker is to store, where it has to be told; patterns
+	// where it has them. Empty: what the broker has.
+	Subjects []string
+	URL      string       // of a server, or of several, separated by commas
+	Logger   *slog.Logger // nil: nothing is logged
 
 	// Notify, unless it is nil, is told what happens to the connection, and logs it,
 	// so that the transport does not. It must not block, nor call the connection, and
@@ -29,7 +32,7 @@ type Conn interface {
 	// Features returns what the broker can do. It does not change.
 	Features() Features
 
-	// Publish starts to store m, and does not wait for the broker. r.Settle is
+	// Publish starts to store m, and does not wait for the broker. r.Done is
 	// called exactly once, from any goroutine, possibly before Publish returns:
 	// with nil once the broker has stored m, and otherwise with an error that
 	// matches either ErrNotStored or ErrOutcomeUnknown. m.Data is the caller's again
@@ -69,25 +72,25 @@ type Conn interface {
 	Close(ctx context.Context) error
 }
 
-// Taker is implemented by a Conn whose broker stores some subjects only.
-type Taker interface {
-	// Takes returns nil if the broker stores what is published to the subject, and an
+// SubjectChecker is implemented by a Conn whose broker stores some subjects only.
+type SubjectChecker interface {
+	// CheckSubject returns nil if the broker stores what is published to the subject, and an
 	// error that matches ErrInvalid and says what to do if not. Other errors mean that
 	// it could not be found out.
-	Takes(ctx context.Context, subject string) error
+	CheckSubject(ctx context.Context, subject string) error
 }
 
-// Receipt is told what became of a publish. Settle must not block. It is an
+// Receipt is told what became of a publish. Done must not block. It is an
 // interface and not a function, so that a publish need not allocate one.
 type Receipt interface {
-	Settle(err error)
+	Done(err error)
 }
 
 // ReceiptFunc is a function as a [Receipt].
 type ReceiptFunc func(error)
 
-// Settle calls f.
-func (f ReceiptFunc) Settle(err error) { f(err) }
+// Done calls f.
+func (f ReceiptFunc) Done(err error) { f(err) }
 
 // Ticket names one call of [Conn.Publish] on its Conn.
 type Ticket uint64

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -36,7 +37,7 @@ func TestListsAndPutsBack(t *testing.T) {
 			})
 			data, err := codec.JSON{}.Encode(&d)
 			require.NoError(t, err)
-			c.Session().Conn.Publish(transport.Message{Subject: string(d.Subject()), Data: data}, transport.ReceiptFunc(func(error) {}))
+			access.Session(c).Conn.Publish(transport.Message{Subject: string(d.Subject()), Data: data}, transport.ReceiptFunc(func(error) {}))
 		}
 		const (
 			exhausted = "order:created/1/1795251600000000001/payments exhausted after 3 attempts at 2026-11-21T09:00:00Z: no such ticket\n" +

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"time"
 
@@ -156,7 +157,7 @@ func (o ours) publish(e beat) error {
 
 func (o ours) send(data []byte) error {
 	outcome := make(chan error, 1)
-	o.client.Session().Conn.Publish(transport.Message{Subject: subject, Data: data}, transport.ReceiptFunc(func(err error) { outcome <- err }))
+	access.Session(o.client).Conn.Publish(transport.Message{Subject: subject, Data: data}, transport.ReceiptFunc(func(err error) { outcome <- err }))
 	return <-outcome
 }
 

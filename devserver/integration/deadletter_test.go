@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/sgtickets/common/internal/access"
 	"os"
 	"os/exec"
 	"strconv"
@@ -119,7 +120,7 @@ func (m *morgue) store(t *testing.T, messages []transport.Message) {
 	t.Helper()
 	outcomes := make(chan error, len(messages))
 	for _, message := range messages {
-		m.client.Session().Conn.Publish(message, transport.ReceiptFunc(func(err error) { outcomes <- err }))
+		access.Session(m.client).Conn.Publish(message, transport.ReceiptFunc(func(err error) { outcomes <- err }))
 	}
 	for range messages {
 		require.NoError(t, <-outcomes)
@@ -132,7 +133,7 @@ func (m *morgue) read(t *testing.T, subject string) []transport.Delivery {
 	end := "end-" + rand.Text()
 	m.store(t, []transport.Message{{Subject: subject, Data: []byte(end)}})
 	arrived := make(chan transport.Delivery, 100_000)
-	sub, err := m.client.Session().Conn.Subscribe(deadline(t), transport.SubscribeConfig{
+	sub, err := access.Session(m.client).Conn.Subscribe(deadline(t), transport.SubscribeConfig{
 		Subject: subject, Start: transport.All, AckWait: 30 * time.Second, MaxInFlight: 100_000,
 	}, func(d transport.Delivery) {
 		_ = d.Settler.Ack()

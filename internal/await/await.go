@@ -38,12 +38,12 @@ func Do[T any](ctx context.Context, call func() (T, error), late func(T)) (T, er
 		return r.value, r.err
 	case <-ctx.Done():
 		var zero T
-		return zero, Ended(ctx)
+		return zero, Cause(ctx)
 	}
 }
 
-// Ended returns why ctx is done: an error that matches ctx.Err() and its cause.
-func Ended(ctx context.Context) error {
+// Cause returns why ctx is done: an error that matches ctx.Err() and its cause.
+func Cause(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	switch {
 	case errors.Is(cause, err):

@@ -50,8 +50,8 @@ func TestDo(t *testing.T) {
 	})
 }
 
-// TestEnded: it matches what ended the context and why, and reads once.
-func TestEnded(t *testing.T) {
+// TestCause: it matches what ended the context and why, and reads once.
+func TestCause(t *testing.T) {
 	t.Parallel()
 	expired, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
@@ -59,33 +59,33 @@ func TestEnded(t *testing.T) {
 	for text, cause := range map[string]error{
 		"context canceled":                               nil,
 		"context canceled: the user left":                left,
-		"context deadline exceeded":                      await.Ended(expired),
+		"context deadline exceeded":                      await.Cause(expired),
 		"no answer within 2s: context deadline exceeded": fmt.Errorf("no answer within 2s: %w", context.DeadlineExceeded),
 		"the server went: context canceled":              fmt.Errorf("the server went: %w", context.Canceled),
 	} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(cause)
-		err := await.Ended(ctx)
+		err := await.Cause(ctx)
 		require.EqualError(t, err, text)
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorIs(t, err, context.Cause(ctx))
 	}
 }
 
-// TestSoon: what keeps to its context is waited for, also a moment beyond; what does
+// TestWithGrace: what keeps to its context is waited for, also a moment beyond; what does
 // not is left behind.
-func TestSoon(t *testing.T) {
+func TestWithGrace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		keeps := errors.New("in time")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.Equal(t, keeps, await.Soon(ctx, func(ctx context.Context) error { <-ctx.Done(); return keeps }))
+		require.Equal(t, keeps, await.WithGrace(ctx, func(ctx context.Context) error { <-ctx.Done(); return keeps }))
 
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		started := time.Now()
-		err := await.Soon(ctx, func(context.Context) error { time.Sleep(time.Minute); return nil })
+		err := await.WithGrace(ctx, func(context.Context) error { time.Sleep(time.Minute); return nil })
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 1025*time.Millisecond, time.Since(started))
 		time.Sleep(time.Minute)

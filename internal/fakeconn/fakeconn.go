@@ -84,7 +84,7 @@ func (c *Conn) Settle(t transport.Ticket, err error) {
 	delete(c.receipts, t)
 	c.mu.Unlock()
 	if ok {
-		r.Settle(err)
+		r.Done(err)
 	}
 }
 
@@ -287,6 +287,9 @@ func (s *Settled) InProgress() error { return transport.ErrUnsupported }
 
 // Term implements transport.Settler.
 func (s *Settled) Term(string) error { return transport.ErrUnsupported }
+
+// Release implements transport.Settler.
+func (*Settled) Release() {}
 
 // Acks returns how often it was acknowledged.
 func (s *Settled) Acks() int {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -29,13 +30,15 @@ type Session struct {
 	// before anyone has the session.
 	LoggedPayload int
 
+	// Observers are told of all events of the client. It is set before anyone has the session.
+	Observers []observe.Observer
 	// Defaults is set before anyone has the session.
 	Defaults Defaults
 
 	notify  func(transport.Event)
 	mu      sync.Mutex
 	closing bool
-	members map[*Member]struct{}
+	members map[*Drainer]struct{}
 
 	telling sync.Mutex
 	ailing  map[string]map[any]error // by reason and of whom it holds: why
@@ -52,7 +55,7 @@ func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, no
 		Conn: conn, Log: log, GeneratedID: generatedID,
 		Window:  NewWindow(window),
 		notify:  notify,
-		members: make(map[*Member]struct{}),
+		members: make(map[*Drainer]struct{}),
 		ailing:  make(map[string]map[any]error),
 	}
 }
@@ -83,16 +86,16 @@ func (s *Session) Recover(by any, reason string) {
 	s.notify(transport.Event{Kind: transport.Recovered, Time: time.Now(), Reason: reason})
 }
 
-// Member is something that has to end before the connection does: a listener
+// Drainer is something that has to end before the connection does: a listener
 // that listens.
-type Member struct {
+type Drainer struct {
 	// Drain ends it; it returns when it is over, or when ctx is done.
 	Drain func(ctx context.Context) error
 }
 
-// Enter adds a member, to be drained by Close. After Close has begun it returns
+// AddDrainer adds what has to end, to be drained by Close. After Close has begun it returns
 // transport.ErrClosed.
-func (s *Session) Enter(m *Member) error {
+func (s *Session) AddDrainer(m *Drainer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -102,8 +105,8 @@ func (s *Session) Enter(m *Member) error {
 	return nil
 }
 
-// Leave removes a member that has ended.
-func (s *Session) Leave(m *Member) {
+// RemoveDrainer removes one that has ended.
+func (s *Session) RemoveDrainer(m *Drainer) {
 	s.mu.Lock()
 	delete(s.members, m)
 	s.mu.Unlock()
@@ -116,7 +119,7 @@ func (s *Session) Leave(m *Member) {
 func (s *Session) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
-	members := make([]*Member, 0, len(s.members))
+	members := make([]*Drainer, 0, len(s.members))
 	for m := range s.members {
 		members = append(members, m)
 	}
@@ -141,10 +144,10 @@ func (s *Session) closeConn(ctx context.Context) error {
 	var open atomic.Int64
 	stop := context.AfterFunc(ctx, func() {
 		open.Store(int64(s.Window.InFlight()))
-		cut(await.Ended(ctx))
+		cut(await.Cause(ctx))
 	})
 	defer stop()
-	answered, err := await.DoSoon(ctx, func(context.Context) (bool, error) { return true, s.Conn.Close(closing) }, nil)
+	answered, err := await.DoWithGrace(ctx, func(context.Context) (bool, error) { return true, s.Conn.Close(closing) }, nil)
 	if answered {
 		return err
 	}

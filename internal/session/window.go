@@ -66,7 +66,7 @@ func (w *Window) Enter(ctx context.Context, timeout <-chan time.Time) error {
 	case <-w.closed:
 		return transport.ErrClosed
 	case <-ctx.Done():
-		return await.Ended(ctx)
+		return await.Cause(ctx)
 	case <-timeout:
 		return ErrNoPlace
 	case w.places <- struct{}{}:

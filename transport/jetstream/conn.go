@@ -108,7 +108,7 @@ func request[T any](ctx context.Context, call func(context.Context) (T, error)) 
 	defer cancel()
 	v, err := call(bounded)
 	if err != nil && ctx.Err() != nil {
-		return v, await.Ended(ctx)
+		return v, await.Cause(ctx)
 	}
 	return v, err
 }

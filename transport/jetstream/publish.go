@@ -66,13 +66,13 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 	p := &publish{message: nats.Msg{Subject: m.Subject, Data: m.Data}, id: [1]string{m.ID}, hasID: m.ID != ""}
 	p.message.Header = c.header(m.Header, p)
 	if err := c.refuse(&p.message); err != nil {
-		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+		r.Done(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
 	p.message.Data = append([]byte(nil), m.Data...)
 	t, err := c.publishes.Add(r, p)
 	if err != nil {
-		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+		r.Done(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
 	c.outbox.put(t)

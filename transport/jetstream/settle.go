@@ -38,6 +38,9 @@ func (s *settler) Term(reason string) error {
 	return s.settle(true, []byte("+TERM "+reason))
 }
 
+// Release makes room for another message.
+func (s *settler) Release() { s.sub.settled(s.sequence, false) }
+
 func (s *settler) InProgress() error {
 	if err := s.send(inProgress); err != nil {
 		return err

@@ -90,7 +90,7 @@ func (c *conn) findStream(ctx context.Context) (*js.StreamInfo, error) {
 	case c.finding <- struct{}{}:
 		defer func() { <-c.finding }()
 	case <-ctx.Done():
-		return nil, await.Ended(ctx)
+		return nil, await.Cause(ctx)
 	}
 	get := func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) }
 	stream, err := request(ctx, get)
@@ -134,8 +134,10 @@ func (c *conn) lacks(subject string) error {
 	return fmt.Errorf("%w: stream %q lacks subject %q: %s", transport.ErrInvalid, c.cfg.ClusterID, subject, remedyForSubject(c.cfg.ClusterID, subject))
 }
 
-// Takes implements [transport.Taker].
-func (c *conn) Takes(ctx context.Context, subject string) error { return c.ensureSubject(ctx, subject) }
+// CheckSubject implements [transport.SubjectChecker].
+func (c *conn) CheckSubject(ctx context.Context, subject string) error {
+	return c.ensureSubject(ctx, subject)
+}
 
 // ensureSubject finds out whether the stream takes the subject: the server lets a
 // consumer wait for one that can never come.

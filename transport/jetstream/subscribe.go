@@ -27,7 +27,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, await.Ended(ctx)
+		return nil, await.Cause(ctx)
 	}
 	sub := &subscription{
 		Ending: lifecycle.NewEnding(), conn: c, config: s, place: c.place(s), deliver: deliver,

@@ -44,7 +44,7 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 	settle, err := b.publish(c, m, r, ticket)
 	b.mu.Unlock()
 	if settle {
-		r.Settle(err)
+		r.Done(err)
 	}
 	return ticket
 }
@@ -128,7 +128,7 @@ func (c *conn) settle(t transport.Ticket, err error) {
 	delete(c.waiting, t)
 	c.broker.mu.Unlock()
 	if ok {
-		k.receipt.Settle(err)
+		k.receipt.Done(err)
 	}
 }
 

@@ -168,3 +168,6 @@ func (s *settler) InProgress() error {
 func (s *settler) Term(string) error {
 	return s.settle(s.group.channel.broker.options.features.Term, s.group.done)
 }
+
+// Release implements [transport.Settler]. The broker counts by itself what is in flight.
+func (*settler) Release() {}

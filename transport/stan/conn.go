@@ -253,7 +253,7 @@ func (c *conn) session(ctx context.Context) (wire, error) { //nolint:ireturn // 
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: no session with the streaming server (%v): %w", transport.ErrConnectionLost, phase, await.Ended(ctx))
+			return nil, fmt.Errorf("%w: no session with the streaming server (%v): %w", transport.ErrConnectionLost, phase, await.Cause(ctx))
 		}
 	}
 }
@@ -376,7 +376,7 @@ func (c *conn) drain(ctx context.Context) error {
 				left.Add(l.subject)
 			}
 			c.mu.Unlock()
-			return fmt.Errorf("%v: %w", &left, await.Ended(ctx))
+			return fmt.Errorf("%v: %w", &left, await.Cause(ctx))
 		}
 	}
 }

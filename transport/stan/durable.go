@@ -22,7 +22,7 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 		return err
 	}
 	if ctx.Err() != nil {
-		return await.Ended(ctx)
+		return await.Cause(ctx)
 	}
 	w, err := c.session(ctx)
 	if err != nil {

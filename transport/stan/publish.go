@@ -15,14 +15,14 @@ import (
 // that takes nothing must not hold up the caller.
 func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
 	if err := c.refuse(m); err != nil {
-		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+		r.Done(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
 	c.mu.Lock()
 	t, err := c.machine.publish(m, r)
 	c.mu.Unlock()
 	if err != nil {
-		r.Settle(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
+		r.Done(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
 		return 0
 	}
 	c.wake()
@@ -41,7 +41,7 @@ func (c *conn) Abandon(t transport.Ticket) {
 	if errors.Is(outcome, transport.ErrNotStored) && phase != phaseUp {
 		outcome = fmt.Errorf("%w: there was no connection to the streaming server", outcome)
 	}
-	r.Settle(outcome)
+	r.Done(outcome)
 }
 
 // write sends what is due, until the connection is closed.
@@ -73,7 +73,7 @@ func (c *conn) writeOne() bool {
 		c.perform(e)
 	}
 	if receipt != nil {
-		receipt.Settle(outcome)
+		receipt.Done(outcome)
 	}
 	if unconnected {
 		c.checkLink(session, w)
@@ -91,7 +91,7 @@ func (c *conn) answered(t transport.Ticket, epoch uint64, err error) {
 	r, _ := c.machine.answered(t, epoch, nil)
 	c.mu.Unlock()
 	if r != nil {
-		r.Settle(nil)
+		r.Done(nil)
 	}
 }
 
@@ -100,7 +100,7 @@ func (c *conn) unconfirmed(t transport.Ticket, epoch uint64, err error) {
 	var outcome error
 	c.step(func(m *machine) { r, outcome = m.answered(t, epoch, err) })
 	if r != nil {
-		r.Settle(outcome)
+		r.Done(outcome)
 	}
 }
 

@@ -273,7 +273,7 @@ func (c *simClient) writeOne() {
 			})
 			c.step(c.writer, func(m *machine) { receipt, unconnected, outcome = m.written(l, epoch, err) })
 			if receipt != nil {
-				receipt.Settle(outcome)
+				receipt.Done(outcome)
 			}
 		})
 	})
@@ -286,7 +286,7 @@ func (c *simClient) answered(ticket transport.Ticket, epoch uint64, err error) {
 	// On a lane of its own: what follows does not travel.
 	c.step(c.lane(), func(m *machine) { receipt, outcome = m.answered(ticket, epoch, err) })
 	if receipt != nil {
-		receipt.Settle(outcome)
+		receipt.Done(outcome)
 	}
 }
 

@@ -23,7 +23,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, await.Ended(ctx)
+		return nil, await.Cause(ctx)
 	}
 	sub := &subscription{
 		Ending: lifecycle.NewEnding(), conn: c, config: s, deliver: deliver, member: &member{}, asked: make(chan error, 1), joined: time.Now(),
@@ -44,7 +44,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 		}
 	case <-ctx.Done():
 		_ = sub.leave(ctx)
-		return nil, fmt.Errorf("the server did not confirm the subscription: %w", await.Ended(ctx))
+		return nil, fmt.Errorf("the server did not confirm the subscription: %w", await.Cause(ctx))
 	case <-c.Done():
 		return nil, transport.ErrClosed
 	}
@@ -286,3 +286,4 @@ func (s *settler) Ack() error {
 func (*settler) Nak(time.Duration) error { return transport.ErrUnsupported }
 func (*settler) InProgress() error       { return transport.ErrUnsupported }
 func (*settler) Term(string) error       { return transport.ErrUnsupported }
+func (*settler) Release()                {}

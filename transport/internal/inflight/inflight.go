@@ -79,7 +79,7 @@ func (p *Publishes[T]) SettleBy(t transport.Ticket, outcome func(*T) error) bool
 	}
 	p.mu.Unlock()
 	if ok {
-		e.receipt.Settle(outcome(e.value))
+		e.receipt.Done(outcome(e.value))
 	}
 	return ok
 }
@@ -126,6 +126,6 @@ func (p *Publishes[T]) Drain(ctx context.Context, subject func(*T) string) error
 			left.Add(subject(e.value))
 		}
 		p.mu.Unlock()
-		return fmt.Errorf("%v: %w", &left, await.Ended(ctx))
+		return fmt.Errorf("%v: %w", &left, await.Cause(ctx))
 	}
 }

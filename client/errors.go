@@ -21,4 +21,6 @@ var (
 	ErrConnectionLost = transport.ErrConnectionLost
 	// ErrClosed means that the client was closed.
 	ErrClosed = transport.ErrClosed
+	// ErrUnsupported means that the client's broker can't do that.
+	ErrUnsupported = transport.ErrUnsupported
 )

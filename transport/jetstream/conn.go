@@ -25,6 +25,7 @@ const requestWait = 5 * time.Second
 // conn implements [transport.Conn] on one NATS connection, which it owns.
 type conn struct {
 	*lifecycle.Life
+	*natsconn.Separate // the NATS connection of the client's author
 
 	cfg     transport.Config
 	options options
@@ -59,7 +60,7 @@ type conn struct {
 // connect makes one attempt.
 func connect(ctx context.Context, cfg transport.Config, o options) (transport.Conn, error) {
 	c := &conn{
-		Life: lifecycle.New(), cfg: cfg, options: o, log: cfg.Logger,
+		Life: lifecycle.New(), Separate: natsconn.NewSeparate(cfg, o.nats), cfg: cfg, options: o, log: cfg.Logger,
 		subs: make(map[*subscription]struct{}), held: make(map[string]struct{}),
 		finding: make(chan struct{}, 1), expected: []string{cfg.ClusterID},
 	}
@@ -196,6 +197,7 @@ func (c *conn) Close(ctx context.Context) error {
 	for _, s := range c.subscriptions() {
 		errs = append(errs, s.Close(ctx))
 	}
+	errs = append(errs, c.CloseNATS(ctx))
 	if !c.End(transport.ErrClosed) {
 		return nil // it was lost before, and is closed
 	}

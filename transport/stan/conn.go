@@ -23,6 +23,7 @@ import (
 // a machine. No fault ends it, only Close does.
 type conn struct {
 	*lifecycle.Life
+	*natsconn.Separate // the NATS connection of the client's author
 
 	cfg  transport.Config
 	user []nats.Option
@@ -55,7 +56,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 
 func newConn(cfg transport.Config, user []nats.Option) *conn {
 	c := &conn{
-		Life: lifecycle.New(), cfg: cfg, user: user, log: cfg.Logger, machine: newMachine(),
+		Life: lifecycle.New(), Separate: natsconn.NewSeparate(cfg, user), cfg: cfg, user: user, log: cfg.Logger, machine: newMachine(),
 		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
@@ -280,7 +281,7 @@ func (c *conn) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.machine.outbox.closed = transport.ErrClosed
 	c.mu.Unlock()
-	flushed := c.drain(ctx)
+	flushed := errors.Join(c.drain(ctx), c.CloseNATS(ctx))
 	c.End(transport.ErrClosed)
 	c.tell(transport.Event{Kind: transport.Closed})
 

@@ -1,0 +1,265 @@
+package natsconn
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/transport"
+)
+
+// separateSuffix is appended to the name of a separate connection, so that the
+// server's list of connections tells it from the one that carries events.
+const separateSuffix = "-nats"
+
+// Separate keeps a NATS connection for the author of a client, separate from the
+// connection that carries events: what the author does to it, such as closing or
+// draining it, or handlers that block, does not reach the events. The connection is
+// opened when it is first asked for, and opened again when it was closed. A transport
+// embeds a Separate to offer the connection, and closes it with [Separate.CloseNATS].
+// It is safe for concurrent use.
+type Separate struct {
+	cfg  transport.Config
+	user []nats.Option
+
+	mu      sync.Mutex
+	current *nats.Conn              // what was opened last; nil: nothing yet
+	opened  map[*nats.Conn]struct{} // current, and those before it that may still drain
+	dialing *dialing                // nil: nobody waits for a connection
+	closed  bool
+	running sync.WaitGroup // the goroutine of each dialing
+}
+
+// NewSeparate returns a Separate that connects as cfg and user say. user are the options
+// of the connection that carries events.
+func NewSeparate(cfg transport.Config, user []nats.Option) *Separate {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Separate{cfg: cfg, user: user, opened: make(map[*nats.Conn]struct{})}
+}
+
+// NATSConn returns the connection. If there is none, or if the last one was closed or
+// drains, NATSConn opens one: it tries until ctx is done, unless no further attempt can
+// succeed. Callers that wait at the same time share the attempts. After CloseNATS it
+// returns transport.ErrClosed.
+func (s *Separate) NATSConn(ctx context.Context) (*nats.Conn, error) {
+	s.mu.Lock()
+	nc := s.current
+	s.mu.Unlock()
+	if nc != nil {
+		end, err := endOf(ctx, nc)
+		switch {
+		case err != nil:
+			return nil, err
+		case end == notEnded && s.isClosed():
+			return nil, transport.ErrClosed
+		case end == notEnded:
+			return nc, nil
+		case end == closed:
+			s.forget(nc)
+		}
+	}
+	d, err := s.join(nc)
+	if err != nil {
+		return nil, err
+	}
+	defer s.leave(d)
+	select {
+	case <-d.done:
+		return d.nc, d.err
+	case <-ctx.Done():
+		if last := s.lastError(d); last != nil {
+			return nil, fmt.Errorf("%w: %w", await.Cause(ctx), last)
+		}
+		return nil, await.Cause(ctx)
+	}
+}
+
+// CloseNATS closes what NATSConn has opened, and ends the attempts to open more. It
+// returns when the connections are closed, or when ctx is done; they then close by
+// themselves.
+func (s *Separate) CloseNATS(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	opened := s.opened
+	s.opened = nil
+	if s.dialing != nil {
+		s.dialing.cancel()
+		s.dialing = nil
+	}
+	s.mu.Unlock()
+	return await.WithGrace(ctx, func(context.Context) error {
+		var closing sync.WaitGroup
+		for nc := range opened {
+			closing.Go(nc.Close) // it waits while a write is under way
+		}
+		closing.Wait()
+		s.running.Wait()
+		return nil
+	})
+}
+
+// connectionEnd says whether a connection can still be used.
+type connectionEnd int
+
+const (
+	notEnded connectionEnd = iota
+	draining               // it closes by itself soon
+	closed
+)
+
+// endOf asks nats.go, which may hold the lock of the connection for seconds while it
+// reconnects.
+func endOf(ctx context.Context, nc *nats.Conn) (connectionEnd, error) {
+	return await.DoWithGrace(ctx, func(context.Context) (connectionEnd, error) {
+		switch {
+		case nc.IsClosed():
+			return closed, nil
+		case nc.IsDraining():
+			return draining, nil
+		default:
+			return notEnded, nil
+		}
+	}, nil)
+}
+
+func (s *Separate) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+func (s *Separate) forget(nc *nats.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.opened, nc)
+}
+
+// connect makes one attempt.
+func (s *Separate) connect(ctx context.Context) (*nats.Conn, error) {
+	w := &Watch{Log: s.cfg.Logger} // without Notify: what happens here says nothing of the events
+	w.Closed = func(err error) {
+		if s.isClosed() {
+			return
+		}
+		attrs := []any{}
+		if err != nil {
+			attrs = append(attrs, slog.Any("error", err))
+		}
+		w.Log.Info("NATS connection closed; it is opened again when it is asked for", attrs...)
+	}
+	named := func(o *nats.Options) error {
+		if o.Name == "" {
+			o.Name = s.cfg.ClientID
+		}
+		o.Name += separateSuffix
+		w.Log = s.cfg.Logger.With(slog.String("connection", o.Name))
+		return nil
+	}
+	user := make([]nats.Option, 0, len(s.user)+1)
+	nc, err := Connect(ctx, s.cfg, w.Apply, append(append(user, s.user...), named))
+	if err == nil {
+		w.Log.Info("NATS connection opened", slog.String("url", nc.ConnectedUrlRedacted()))
+	}
+	return nc, err
+}
+
+// dialing is the attempts to connect that all who ask at the same time share. It ends
+// when one succeeds, when no further one can, or when nobody waits for it any more.
+type dialing struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when nc or err is set
+	nc     *nats.Conn
+	err    error
+
+	// Guarded by Separate.mu.
+	waiting int   // how many callers wait
+	last    error // why the last attempt failed
+}
+
+// join makes the caller wait for a connection in place of unusable, which is nil if there
+// was none. The first who joins begins to dial.
+func (s *Separate) join(unusable *nats.Conn) (*dialing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, transport.ErrClosed
+	case s.current != unusable: // another caller has replaced it meanwhile
+		d := &dialing{cancel: func() {}, done: make(chan struct{}), nc: s.current, waiting: 1}
+		close(d.done)
+		return d, nil
+	case s.dialing == nil:
+		ctx, cancel := context.WithCancel(context.Background())
+		d := &dialing{cancel: cancel, done: make(chan struct{})}
+		s.dialing = d
+		s.running.Go(func() { s.dial(ctx, d) })
+	}
+	s.dialing.waiting++
+	return s.dialing, nil
+}
+
+// leave ends the wait of one caller. When nobody waits any more, dialing ends.
+func (s *Separate) leave(d *dialing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.waiting--
+	if d.waiting > 0 {
+		return
+	}
+	d.cancel()
+	if s.dialing == d {
+		s.dialing = nil
+	}
+}
+
+func (s *Separate) lastError(d *dialing) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return d.last
+}
+
+// dial makes attempts until d has ended.
+func (s *Separate) dial(ctx context.Context, d *dialing) {
+	defer close(d.done)
+	for attempt := 1; ; attempt++ {
+		nc, err := s.connect(ctx)
+		if s.dialed(d, nc, err) {
+			if d.nc == nil && nc != nil {
+				nc.Close() // nobody waits for it any more
+			}
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(Again.Delay(attempt)):
+		}
+	}
+}
+
+// dialed takes in the result of an attempt, and reports whether d has ended.
+func (s *Separate) dialed(d *dialing, nc *nats.Conn, err error) (ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		d.err = transport.ErrClosed
+	case s.dialing != d:
+		d.err = context.Canceled // nobody waits, so that nobody reads it
+	case err == nil:
+		d.nc, s.current, s.dialing = nc, nc, nil
+		s.opened[nc] = struct{}{}
+	case transport.Permanent(err):
+		d.err, s.dialing = err, nil
+	default:
+		d.last = err
+		return false
+	}
+	return true
+}

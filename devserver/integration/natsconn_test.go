@@ -198,6 +198,7 @@ func TestNATSConnEndsWithTheClient(t *testing.T) {
 		cancel()
 		_ = a.Close(over) // its error may be that there was no time
 		require.Eventually(t, nc.IsClosed, patience, time.Millisecond)
+		requireConnections(t, s, "b")
 
 		s.Shutdown()
 		waited := make(chan error, 1)

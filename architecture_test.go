@@ -78,11 +78,11 @@ func TestArrows(t *testing.T) {
 		"transport/internal/inflight":  {"transport", "internal/await"},
 		"transport/jetstream": {
 			"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "transport/internal/inflight",
-			"subjects", "internal/await",
+			"internal/await",
 		},
 		"transport/memory":        {"transport", "transport/internal/inflight"},
 		"transport/transporttest": {"transport"},
-		"client":                  {"observe", "internal/access", "transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff", "internal/eventlog"},
+		"client":                  {"observe", "internal/access", "subjects", "transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff", "internal/eventlog"},
 		"publisher":               {"observe", "internal/access", "client", "codec", "events", "subjects", "transport", "internal/await", "internal/fifo", "internal/session", "internal/eventtype"},
 		"listener": {
 			"observe", "internal/access",

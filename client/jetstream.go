@@ -13,9 +13,10 @@ import (
 type JetStreamOption = jetstream.Option
 
 // JetStream makes the client use JetStream instead of NATS Streaming. The cluster
-// ID is then the name of the stream, which is made where it is missing, with the
-// catalogue's subjects and those of jetstream.Subjects; so are the consumers.
-// Nothing that is there already is changed unless an option says so.
+// ID is then the name of the stream. The client makes the stream if it is missing, with
+// the subjects of option [Subjects], by default the platform's, with dead.> for dead
+// letters, and with those of jetstream.Subjects. It makes the consumers that are missing,
+// too. It changes nothing that exists unless an option says so.
 //
 // Publishers, listeners and events stay as they are. The page docs/jetstream.md
 // tells what else changes.

@@ -25,7 +25,9 @@ type options struct {
 	transport transport.Dialer
 	defaults  session.Defaults
 	observers []observe.Observer
-	payloads  int // bytes of each in the log
+	payloads  int      // bytes of each in the log
+	subjects  []string // those of option Subjects
+	chosen    bool     // option Subjects was given
 
 	jetStream        bool
 	jetStreamOptions []jetstream.Option

@@ -21,6 +21,12 @@ func Dialer(opts ...Option) transport.Dialer {
 		if err := validate(cfg); err != nil {
 			return nil, err
 		}
+		for _, name := range cfg.Subjects {
+			if err := validSubject(name); err != nil {
+				return nil, fmt.Errorf("%w subjects: %w", transport.ErrInvalid, err)
+			}
+		}
+		o.configured = cfg.Subjects
 		if cfg.Logger == nil {
 			cfg.Logger = slog.New(slog.DiscardHandler)
 		}

@@ -131,6 +131,7 @@ func TestOptionsThatCantBe(t *testing.T) {
 		"cluster ID: it is empty": {ClientID: "c"},
 		`cluster ID "a.b"`:        {ClusterID: "a.b", ClientID: "c"},
 		"client ID: it is empty":  {ClusterID: "c"},
+		`subjects: "a..b"`:        {ClusterID: "c", ClientID: "c", Subjects: []string{"a..b"}},
 	} {
 		_, err := Dialer()(context.Background(), cfg)
 		require.ErrorIs(t, err, transport.ErrInvalid, text)
@@ -143,25 +144,58 @@ func TestNewStream(t *testing.T) {
 	t.Parallel()
 	o, err := newOptions(nil)
 	require.NoError(t, err)
+	require.Empty(t, o.newStream("ticketing").Subjects, "the transport knows no catalogue")
+	o.configured = []string{"seat:assigned", "dead.billing.x", "dead.>"}
 	plain := o.newStream("ticketing")
 	require.Equal(t, js.FileStorage, plain.Storage)
 	require.Equal(t, js.LimitsPolicy, plain.Retention)
 	require.Equal(t, js.DiscardNew, plain.Discard)
-	require.Contains(t, plain.Subjects, "ticket:created")
-	require.Contains(t, plain.Subjects, "dead.>")
+	require.Equal(t, []string{"seat:assigned", "dead.>"}, plain.Subjects)
 
 	o, err = newOptions([]Option{
 		Replicas(3), MemoryStorage(), DiscardOld(), MaxAge(time.Hour), MaxBytes(1000), MaxMessages(10),
 		DuplicateWindow(time.Minute), Subjects("billing.>"),
 	})
 	require.NoError(t, err)
+	o.configured = []string{"seat:assigned", "billing.paid", "dead.>"}
 	asked := o.newStream("ticketing")
-	require.Equal(t, append(append([]string(nil), plain.Subjects...), "billing.>"), asked.Subjects)
+	require.Equal(t, []string{"seat:assigned", "dead.>", "billing.>"}, asked.Subjects)
 	asked.Subjects = nil
 	require.Equal(t, js.StreamConfig{
 		Name: "ticketing", Replicas: 3, Storage: js.MemoryStorage, Retention: js.LimitsPolicy, Discard: js.DiscardOld,
 		MaxAge: time.Hour, MaxBytes: 1000, MaxMsgs: 10, Duplicates: time.Minute,
 	}, asked)
+}
+
+// TestOnlySubjects replaces what the client asks for.
+func TestOnlySubjects(t *testing.T) {
+	t.Parallel()
+	o, err := newOptions([]Option{OnlySubjects("billing.>"), Subjects("paid")})
+	require.NoError(t, err)
+	o.configured = []string{"seat:assigned", "dead.>"}
+	require.Equal(t, []string{"billing.>", "paid"}, o.newStream("billing").Subjects)
+}
+
+// TestRemedyForSubject names what adds the subject.
+func TestRemedyForSubject(t *testing.T) {
+	t.Parallel()
+	plain, err := newOptions([]Option{Subjects("billing.>")})
+	require.NoError(t, err)
+	only, err := newOptions([]Option{OnlySubjects("billing.>")})
+	require.NoError(t, err)
+	plain.configured, only.configured = []string{"dead.>"}, []string{"dead.>"}
+	for _, tc := range []struct {
+		o             options
+		subject, want string
+	}{
+		{plain, "billing.paid", `option AddSubjects adds billing.> to stream "s"`},
+		{plain, "dead.g.billing.paid", `option AddSubjects adds dead.> to stream "s"`},
+		{plain, "seat", `option AddSubjects adds it to stream "s" beside Subjects("seat")`},
+		{only, "billing.paid", `option AddSubjects adds billing.> to stream "s"`},
+		{only, "dead.g.billing.paid", `option AddSubjects adds dead.> to stream "s"; with OnlySubjects, name it there, too`},
+	} {
+		require.Equal(t, tc.want, tc.o.remedyForSubject("s", tc.subject))
+	}
 }
 
 // TestIsStored: an answer that is recognised is one that means that when decoded.

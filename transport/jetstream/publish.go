@@ -239,7 +239,7 @@ func (c *conn) unanswered(t transport.Ticket) {
 	if takes := c.takes(subject); takes && time.Since(since) < unansweredFor {
 		time.AfterFunc(unansweredWait, func() { c.outbox.put(t) })
 	} else {
-		err := fmt.Errorf("%w: nobody stores subject %q: %s", transport.ErrRefused, subject, remedyForSubject(c.cfg.ClusterID, subject))
+		err := fmt.Errorf("%w: nobody stores subject %q: %s", transport.ErrRefused, subject, c.options.remedyForSubject(c.cfg.ClusterID, subject))
 		if takes {
 			err = fmt.Errorf("%w: stream %q does not answer: check that it exists and has a leader", transport.ErrRefused, c.cfg.ClusterID)
 		}

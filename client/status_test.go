@@ -227,7 +227,7 @@ func TestStatusIsAsked(t *testing.T) {
 		})
 		wg.Go(func() {
 			for e := range c.Watch(t.Context()) {
-				if e.Kind == transport.Recovered && e.Missed > 0 {
+				if e.Kind == client.EventRecovered && e.Missed > 0 {
 					return
 				}
 			}

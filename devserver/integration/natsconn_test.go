@@ -18,7 +18,6 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/devserver"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
@@ -128,7 +127,7 @@ func TestNATSConn(t *testing.T) {
 		closeClient(t, c)
 		require.True(t, third.IsClosed())
 		requireConnections(t, s)
-		_, before := events.until(t, transport.Closed)
+		_, before := events.until(t, client.EventClosed)
 		require.Empty(t, before, "nothing has happened to the events")
 		_, err = c.NATSConn(deadline(t))
 		require.ErrorIs(t, err, client.ErrClosed)
@@ -229,7 +228,7 @@ func TestNATSConnOutlivesTheServer(t *testing.T) {
 		require.NoError(t, err)
 		events := watch(t, c)
 		require.NoError(t, s.Restart())
-		events.until(t, transport.Reconnected)
+		events.until(t, client.EventReconnected)
 		answers(t, nc)
 		same, err := c.NATSConn(deadline(t))
 		require.NoError(t, err)
@@ -237,9 +236,9 @@ func TestNATSConnOutlivesTheServer(t *testing.T) {
 		require.Contains(t, log.String(), `msg="connection to the NATS server lost; reconnecting" connection=orders-nats`)
 		require.Contains(t, log.String(), `msg="connection to the NATS server lost; reconnecting" client=orders`)
 		closeClient(t, c)
-		_, rest := events.until(t, transport.Closed)
+		_, rest := events.until(t, client.EventClosed)
 		for _, e := range rest {
-			require.NotEqual(t, transport.Disconnected, e.Kind, "of the events' connection alone")
+			require.NotEqual(t, client.EventDisconnected, e.Kind, "of the events' connection alone")
 		}
 	})
 }

@@ -90,7 +90,7 @@ func TestArrows(t *testing.T) {
 			"internal/await", "internal/backoff", "internal/fifo", "internal/session", "internal/eventtype",
 		},
 		"deadletter":         {"observe", "internal/access", "client", "codec", "events", "subjects", "transport", "internal/await", "internal/session"},
-		"eventtest":          {"observe", "internal/access", "client", "codec", "events", "listener", "transport", "transport/memory", "internal/eventtype", "internal/session"},
+		"eventtest":          {"observe", "client", "codec", "events", "listener", "transport", "transport/memory", "internal/eventtype", "internal/session"},
 		"internal/await":     {},
 		"internal/fifo":      {},
 		"internal/backoff":   {},

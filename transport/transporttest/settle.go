@@ -7,7 +7,7 @@ import (
 )
 
 var settleCases = []testCase{
-	{"redelivery after the ack wait, counted", func(c *check) {
+	{"redelivery after the ack wait, counted", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		s := c.config(subject, "g")
 		s.AckWait = c.h.AckWait
@@ -17,9 +17,9 @@ var settleCases = []testCase{
 		begun := time.Now()
 		for range 2 {
 			again := in.next()
-			equal(c, again.Sequence, first.Sequence, "sequence")
-			equal(c, again.Timestamp, first.Timestamp, "timestamp")
-			equal(c, again.Redelivered, true, "redelivered")
+			requireEqual(c, again.Sequence, first.Sequence, "sequence")
+			requireEqual(c, again.Timestamp, first.Timestamp, "timestamp")
+			requireEqual(c, again.Redelivered, true, "redelivered")
 			if again.Deliveries != 0 && again.Deliveries <= first.Deliveries {
 				c.Fatalf("deliveries: %d after %d", again.Deliveries, first.Deliveries)
 			}
@@ -30,26 +30,26 @@ var settleCases = []testCase{
 			first = again
 		}
 		c.ack(first)
-		in.quiet(c.h.AckWait*3/2, "although acknowledged")
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
 	}},
-	{"an acknowledged message does not come again", func(c *check) {
+	{"an acknowledged message does not come again", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		s := c.config(subject, "g")
 		s.AckWait = c.h.AckWait
 		in := c.subscribe(conn, s)
 		c.store(conn, subject, numbers(1, 3)...)
 		in.expect(numbers(1, 3)...)
-		in.quiet(c.h.AckWait*3/2, "although acknowledged")
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
 	}},
-	{"an unacknowledged message is not lost with its subscription", func(c *check) {
+	{"an unacknowledged message is not lost with its subscription", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		in := c.subscribe(conn, c.config(subject, "g"))
 		c.store(conn, subject, "1")
 		in.take(1)
-		in.leave()
+		in.close()
 		c.subscribe(conn, c.config(subject, "g")).expect("1")
 	}},
-	{"acknowledging later, from another goroutine", func(c *check) {
+	{"acknowledging later, from another goroutine", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		s := c.config(subject, "g")
 		s.AckWait = c.h.AckWait
@@ -61,9 +61,9 @@ var settleCases = []testCase{
 		if err := <-acknowledged; err != nil {
 			c.Fatalf("acknowledge: %v", err)
 		}
-		in.quiet(c.h.AckWait*3/2, "although acknowledged")
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
 	}},
-	{"acknowledging twice does no harm", func(c *check) {
+	{"acknowledging twice does no harm", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		s := c.config(subject, "g")
 		s.MaxInFlight = 1
@@ -74,7 +74,7 @@ var settleCases = []testCase{
 		_ = d.Settler.Ack()
 		in.expect("2", "3")
 	}},
-	{"a late acknowledgement counts", func(c *check) {
+	{"a late acknowledgement counts", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		s := c.config(subject, "g")
 		s.AckWait = c.h.AckWait
@@ -83,18 +83,18 @@ var settleCases = []testCase{
 		first := in.next()
 		in.next() // it came again
 		c.ack(first)
-		in.quiet(c.h.AckWait*3/2, "although acknowledged, late")
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged, late")
 	}},
-	{"acknowledging after close", func(c *check) {
+	{"acknowledging after close", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		in := c.subscribe(conn, c.config(subject, "g"))
 		c.store(conn, subject, "1")
 		d := in.next()
-		in.leave()
-		c.is(d.Settler.Ack(), transport.ErrSubscriptionClosed, "acknowledge after close")
+		in.close()
+		c.requireIs(d.Settler.Ack(), transport.ErrSubscriptionClosed, "acknowledge after close")
 		c.subscribe(conn, c.config(subject, "g")).expect("1")
 	}},
-	{"drain: stop, acknowledge, close", func(c *check) {
+	{"drain: stop, acknowledge, close", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		in := c.subscribe(conn, c.config(subject, "g"))
 		c.store(conn, subject, numbers(1, 2)...)
@@ -102,11 +102,11 @@ var settleCases = []testCase{
 		in.Stop()
 		in.Stop() // again
 		c.store(conn, subject, "3")
-		in.quiet(300*time.Millisecond, "after Stop")
+		in.expectNothing(300*time.Millisecond, "after Stop")
 		for _, d := range got {
 			c.ack(d)
 		}
-		in.leave()
+		in.close()
 		c.subscribe(conn, c.config(subject, "g")).expect("3")
 	}},
 }

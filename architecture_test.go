@@ -95,7 +95,7 @@ func TestArrows(t *testing.T) {
 		"internal/fifo":      {},
 		"internal/backoff":   {},
 		"internal/eventlog":  {"transport"},
-		"internal/eventtype": {"events", "subjects", "transport"},
+		"internal/eventtype": {"codec", "events", "subjects", "transport"},
 		"internal/fakeconn":  {"transport"},
 		"internal/seeds":     {},
 		"internal/session":   {"transport", "internal/await", "observe"},

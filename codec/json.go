@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // What [JSON] refuses by itself, beside the errors of the JSON library, which name
@@ -34,7 +33,13 @@ var (
 // bytes that are not UTF-8 are errors, and so is anything behind the object.
 //
 // The zero value is ready, and safe for concurrent use.
-type JSON struct{}
+type JSON struct {
+	// LargeIntegers is what is done about integers that JavaScript reads as another
+	// number. The default is a warning.
+	LargeIntegers LargeIntegers
+
+	warnings *warnings // nil: those of slog.Default()
+}
 
 var _ interface {
 	Codec
@@ -44,45 +49,51 @@ var _ interface {
 // ContentType returns "application/json".
 func (JSON) ContentType() string { return "application/json" }
 
-// writing puts the keys of maps in order, so that equal events have equal payloads.
-var writing = json.JoinOptions(json.Deterministic(true))
-
-// writingTimes also makes a time.Time what a JavaScript Date is. The library asks
-// the hook about every value, so that it is given to types alone that need it.
-var writingTimes = json.JoinOptions(writing, json.WithMarshalers(json.MarshalToFunc(writeTime)))
-
-// reading accepts what JSON.parse accepts. Invalid UTF-8 is allowed here only so
-// that escaped lone surrogates are; Decode has looked at the raw bytes before.
-var reading = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-
 // Encode implements [Codec].
-func (JSON) Encode(v any) ([]byte, error) {
-	if payload, ok := appendPlain(nil, v); ok {
-		return payload, nil
+func (j JSON) Encode(v any) ([]byte, error) {
+	payload, large, ok := appendPlain(nil, v)
+	if !ok {
+		var err error
+		if payload, err = json.Marshal(v, writing); err != nil {
+			return nil, err
+		}
+		if payload, err = finish(payload, v); err != nil {
+			return nil, err
+		}
 	}
-	payload, err := json.Marshal(v, options(v))
-	if err != nil {
-		return nil, err
+	if large || !ok {
+		if err := j.checkIntegers(v); err != nil {
+			return nil, err
+		}
 	}
-	return finish(payload, v)
+	return payload, nil
+}
+
+// AppendEncode implements [Appender].
+func (j JSON) AppendEncode(buf []byte, v any) ([]byte, error) {
+	all, large, ok := appendPlain(buf, v)
+	if !ok {
+		var err error
+		if all, err = appendAny(buf, v); err != nil {
+			return buf, err
+		}
+	}
+	if large || !ok {
+		if err := j.checkIntegers(v); err != nil {
+			return buf, err
+		}
+	}
+	return all, nil
 }
 
 // buffers holds what AppendEncode lets the library write to.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// AppendEncode implements [Appender].
-func (JSON) AppendEncode(buf []byte, v any) ([]byte, error) {
-	if all, ok := appendPlain(buf, v); ok {
-		return all, nil
-	}
-	return appendAny(buf, v)
-}
-
 // appendAny lets the library write.
 func appendAny(buf []byte, v any) ([]byte, error) {
 	w, _ := buffers.Get().(*bytes.Buffer)
 	*w = *bytes.NewBuffer(buf)
-	err := json.MarshalWrite(w, v, options(v))
+	err := json.MarshalWrite(w, v, writing)
 	all := w.Bytes()
 	*w = bytes.Buffer{} // the pool keeps no event
 	buffers.Put(w)
@@ -102,13 +113,6 @@ func finish(payload []byte, v any) ([]byte, error) {
 		return nil, fmt.Errorf("encode %T: %w", v, ErrNotObject)
 	}
 	return positiveZeros(payload), nil
-}
-
-func options(v any) json.Options { //nolint:ireturn // it is the library's own type
-	if holdsTime(v) {
-		return writingTimes
-	}
-	return writing
 }
 
 // Decode implements [Codec].

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	stdjson "encoding/json"
 	"fmt"
 	"math"
 	"reflect"
@@ -49,7 +50,7 @@ func requireSame(t *testing.T, v any) {
 	if !assert.NotNil(t, planOf(reflect.TypeOf(v).Elem()), "%T is plain", v) {
 		return
 	}
-	got, ok := appendPlain([]byte("before "), v)
+	got, _, ok := appendPlain([]byte("before "), v)
 	require.Equal(t, wantErr == nil, ok, "%v", wantErr)
 	if ok {
 		require.Equal(t, string(want), string(got))
@@ -178,6 +179,11 @@ type (
 	readsText  struct{ A string }
 )
 
+type (
+	stamp   struct{ time.Time }
+	defined time.Time
+)
+
 func (*marshals) MarshalJSON() ([]byte, error) { return []byte(`{}`), nil }
 func (textual) MarshalText() ([]byte, error)   { return []byte("t"), nil }
 func (*unmarshals) UnmarshalJSON([]byte) error { return nil }
@@ -186,14 +192,14 @@ func (*readsText) UnmarshalText([]byte) error  { return nil }
 // TestNotPlain: all that the library may write or read in another way is left to it.
 func TestNotPlain(t *testing.T) {
 	t.Parallel()
-	type hidden struct{ a string } //nolint:unused // it is the case
 	type nested struct {
 		T textual `json:"t"`
 	}
 	type twice struct {
 		Embedded
 
-		Count int `json:"count"`
+		A int
+		B int `json:"A"`
 	}
 	for _, v := range []any{
 		marshals{},
@@ -201,23 +207,16 @@ func TestNotPlain(t *testing.T) {
 		unmarshals{},
 		readsText{},
 		nested{},
-		hidden{},
 		twice{},
 		1,
 		"",
 		[]int{},
 		map[string]int{},
 		struct {
-			A int `json:"a,omitempty"`
-		}{},
-		struct {
 			A string `json:"a,omitzero"`
 		}{},
 		struct {
-			A string `json:"-"`
-		}{},
-		struct {
-			A string `json:"'a'"`
+			A string `json:"ä"`
 		}{},
 		struct {
 			A int `json:",string"`
@@ -227,7 +226,9 @@ func TestNotPlain(t *testing.T) {
 		struct{ A any }{},
 		struct{ A [2]int }{},
 		struct{ A float32 }{},
-		struct{ A time.Duration }{},
+		struct{ A stamp }{},
+		struct{ A defined }{},
+		struct{ A stdjson.Number }{},
 		struct{ A jsontext.Value }{},
 		struct{ *Embedded }{},
 		struct{ A map[string]string }{},
@@ -235,7 +236,7 @@ func TestNotPlain(t *testing.T) {
 		assert.Nil(t, planOf(reflect.TypeOf(v)), "%T", v)
 	}
 	for _, v := range []any{nil, everything{}, (*everything)(nil)} {
-		_, ok := appendPlain(nil, v)
+		_, _, ok := appendPlain(nil, v)
 		assert.False(t, ok, "%T", v)
 		assert.False(t, readPlain([]byte("{}"), v), "%T", v)
 	}

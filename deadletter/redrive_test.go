@@ -3,7 +3,6 @@ package deadletter_test
 import (
 	"context"
 	"errors"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"

@@ -3,7 +3,6 @@ package listener
 import (
 	"context"
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"reflect"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/eventtype"
 	"github.com/sgtickets/common/subjects"
 )

@@ -3,11 +3,11 @@ package listener
 import (
 	"context"
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
 	"slices"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/transport"
 )

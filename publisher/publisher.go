@@ -3,13 +3,13 @@ package publisher
 import (
 	"context"
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
 	"iter"
 	"slices"
 	"sync"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/eventtype"
 )
 

@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"time"
 
 	"github.com/nats-io/stan.go"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"

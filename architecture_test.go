@@ -83,7 +83,7 @@ func TestArrows(t *testing.T) {
 		"transport/memory":        {"transport", "transport/internal/inflight"},
 		"transport/transporttest": {"transport"},
 		"client":                  {"observe", "internal/access", "transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff", "internal/eventlog"},
-		"publisher":               {"observe", "internal/access", "client", "codec", "events", "subjects", "transport", "internal/await", "internal/fifo", "internal/session", "internal/eventtype"},
+		"publisher":               {"observe", "internal/access", "client", "codec", "events", "subjects", "transport", "internal/await", "internal/fifo", "internal/session", "internal/eventtype", "internal/option"},
 		"listener": {
 			"observe", "internal/access",
 			"client", "codec", "events", "subjects", "transport",
@@ -93,6 +93,7 @@ func TestArrows(t *testing.T) {
 		"eventtest":          {"observe", "internal/access", "client", "codec", "events", "listener", "transport", "transport/memory", "internal/eventtype", "internal/session"},
 		"internal/await":     {},
 		"internal/fifo":      {},
+		"internal/option":    {},
 		"internal/backoff":   {},
 		"internal/eventlog":  {"transport"},
 		"internal/eventtype": {"events", "subjects", "transport"},

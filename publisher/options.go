@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/codec"
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -21,15 +22,8 @@ const defaultTimeout = 30 * time.Second
 
 func newOptions(opts []Option) (options, error) {
 	o := options{timeout: defaultTimeout, codec: codec.JSON{}}
-	for _, opt := range opts {
-		if opt == nil {
-			return o, fmt.Errorf("%w option: nil", transport.ErrInvalid)
-		}
-		if err := opt(&o); err != nil {
-			return o, err
-		}
-	}
-	return o, nil
+	err := option.Apply(transport.ErrInvalid, &o, opts)
+	return o, err
 }
 
 // Timeout bounds each publish whose context has no deadline, the wait for a

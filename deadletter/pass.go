@@ -11,6 +11,7 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/internal/publishing"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
@@ -49,7 +50,7 @@ type event struct {
 	id      string
 	fate    fate
 	letters []*letter
-	ticket  transport.Ticket // of its publish
+	publish publishing.Pending
 }
 
 // pass is one Redrive at work. One goroutine has it; the desk is what others
@@ -89,10 +90,10 @@ func (p *pass) run(ctx context.Context, sub transport.Subscription) error {
 		case <-p.desk.wake:
 		case <-timer.C:
 		case <-sub.Done():
-			p.land()
+			p.land(sub.Err())
 			return sub.Err()
 		case <-ctx.Done():
-			p.land()
+			p.land(await.Cause(ctx))
 			return await.Cause(ctx)
 		}
 	}
@@ -234,20 +235,16 @@ func (p *pass) decode(d transport.Delivery) (events.DeadLetter, error) {
 func (p *pass) putBack(ctx context.Context, e *event, dead events.DeadLetter) {
 	m, err := p.message(ctx, dead)
 	if err == nil {
-		err = p.session.Window.Enter(ctx, nil)
+		e.publish.OnDecided = transport.ReceiptFunc(func(err error) { p.desk.settled(e, err) })
+		err = p.session.Sender().PublishAsync(ctx, m, &e.publish)
 	}
 	switch {
+	case err == nil:
+		p.flying++
 	case ctx.Err() != nil:
-		return
-	case err != nil:
+	default:
 		p.conclude(e, failed, err)
-		return
 	}
-	p.flying++
-	e.ticket = p.session.Conn.Publish(m, transport.ReceiptFunc(func(err error) {
-		p.session.Window.Leave()
-		p.desk.settled(e, err)
-	}))
 }
 
 // message makes the event's message as it was, but for what would keep the broker
@@ -340,10 +337,10 @@ func (p *pass) release() {
 
 // land ends the wait for what is on its way, and acknowledges what is stored. The
 // rest is not counted: the next Redrive has it.
-func (p *pass) land() {
+func (p *pass) land(cause error) {
 	for _, e := range p.events {
 		if e.fate == open {
-			p.session.Conn.Abandon(e.ticket)
+			e.publish.GiveUp(cause)
 		}
 	}
 	for p.flying > 0 {

@@ -3,7 +3,6 @@ package deadletter_test
 import (
 	"context"
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"

@@ -3,7 +3,6 @@ package deadletter_test
 import (
 	"context"
 	"errors"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
@@ -469,7 +469,7 @@ func TestWhatIsNoDeadLetter(t *testing.T) {
 		}))
 		got, err := b.redrive()
 		require.Equal(b, deadletter.Result{Redriven: 1, Failed: 2, Kept: 1}, got)
-		require.ErrorContains(b, err, "dead letter 1 is none")
+		require.ErrorContains(b, err, "message 1 is not a dead letter")
 		got, _ = b.redrive()
 		require.Equal(b, deadletter.Result{Failed: 2, Kept: 1}, got)
 	})

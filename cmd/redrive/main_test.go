@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -15,6 +14,7 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"
@@ -68,9 +68,9 @@ func TestChecksFlags(t *testing.T) {
 	t.Parallel()
 	for text, wrong := range map[string]task{
 		"-group and -subject": {subject: "a"},
-		`"lost" is none of`:   {group: "g", subject: "a", reason: "lost"},
+		`"lost" is not a reason`:   {group: "g", subject: "a", reason: "lost"},
 		"-limit: -1":          {group: "g", subject: "a", limit: -1},
-		"no effect":           {group: "g", subject: "a", limit: 1, list: true},
+		"-limit has no effect":           {group: "g", subject: "a", limit: 1, list: true},
 	} {
 		require.ErrorContains(t, run(t.Context(), wrong), text)
 	}

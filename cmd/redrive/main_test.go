@@ -67,10 +67,10 @@ func TestListsAndPutsBack(t *testing.T) {
 func TestChecksFlags(t *testing.T) {
 	t.Parallel()
 	for text, wrong := range map[string]task{
-		"-group and -subject": {subject: "a"},
-		`"lost" is not a reason`:   {group: "g", subject: "a", reason: "lost"},
-		"-limit: -1":          {group: "g", subject: "a", limit: -1},
-		"-limit has no effect":           {group: "g", subject: "a", limit: 1, list: true},
+		"-group and -subject":    {subject: "a"},
+		`"lost" is not a reason`: {group: "g", subject: "a", reason: "lost"},
+		"-limit: -1":             {group: "g", subject: "a", limit: -1},
+		"-limit has no effect":   {group: "g", subject: "a", limit: 1, list: true},
 	} {
 		require.ErrorContains(t, run(t.Context(), wrong), text)
 	}

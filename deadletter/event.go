@@ -1,6 +1,9 @@
 package deadletter
 
-import "github.com/sgtickets/common/transport"
+import (
+	"github.com/sgtickets/common/internal/publishing"
+	"github.com/sgtickets/common/transport"
+)
 
 // messageKey tells the messages of a channel apart, also after the server has lost its
 // store and sequences begin at 1 again.
@@ -23,8 +26,8 @@ const (
 type event struct {
 	id          string
 	outcome     outcome
-	deadLetters []*deadLetter    // usually one
-	ticket      transport.Ticket // of its publish
+	deadLetters []*deadLetter // usually one
+	publish     publishing.Pending
 }
 
 // deadLetter is a dead letter that was delivered.

@@ -17,20 +17,16 @@ const RedrivenFor = "Redriven-For"
 func (r *redriver) publish(ctx context.Context, e *event, dead events.DeadLetter) {
 	m, err := r.message(ctx, dead)
 	if err == nil {
-		err = r.session.Window.Enter(ctx, nil)
+		e.publish.OnDecided = transport.ReceiptFunc(func(err error) { r.queue.addResult(e, err) })
+		err = r.session.Sender().PublishAsync(ctx, m, &e.publish)
 	}
 	switch {
-	case ctx.Err() != nil:
-		return
-	case err != nil:
+	case err == nil:
+		r.publishing++
+	case ctx.Err() != nil: // the Redrive ends
+	default:
 		r.decide(e, failed, err)
-		return
 	}
-	r.publishing++
-	e.ticket = r.session.Conn.Publish(m, transport.ReceiptFunc(func(err error) {
-		r.session.Window.Leave()
-		r.queue.addResult(e, err)
-	}))
 }
 
 // message returns the event's message as it was, except for headers that would keep the
@@ -74,13 +70,13 @@ func (r *redriver) takeResult(p publishResult) {
 	}
 }
 
-// abandonPublishes ends the wait for the publishes that have no outcome yet, and decides
-// about those that are stored. The others are not counted: the next Redrive gets their dead
-// letters.
-func (r *redriver) abandonPublishes() {
+// abandonPublishes ends the wait for the publishes that have no outcome yet because of
+// cause, and decides about those that are stored. The others are not counted: the next
+// Redrive gets their dead letters.
+func (r *redriver) abandonPublishes(cause error) {
 	for _, e := range r.events {
 		if e.outcome == undecided {
-			r.session.Conn.Abandon(e.ticket)
+			e.publish.GiveUp(cause)
 		}
 	}
 	for r.publishing > 0 {

@@ -54,10 +54,10 @@ func (r *redriver) run(ctx context.Context, sub transport.Subscription) error {
 		case <-r.queue.wake:
 		case <-timer.C:
 		case <-sub.Done():
-			r.abandonPublishes()
+			r.abandonPublishes(sub.Err())
 			return sub.Err()
 		case <-ctx.Done():
-			r.abandonPublishes()
+			r.abandonPublishes(await.Cause(ctx))
 			return await.Cause(ctx)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/internal/publishing"
 	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/transport"
 )
@@ -20,7 +21,7 @@ import (
 type Session struct {
 	Conn   transport.Conn
 	Log    *slog.Logger
-	Window *Window // of publishes in flight
+	Window *publishing.Window // of publishes in flight
 
 	// GeneratedID: the client ID was not given by the caller, so that what the
 	// broker ties to it is lost with the process.
@@ -35,13 +36,14 @@ type Session struct {
 	// Defaults is set before anyone has the session.
 	Defaults Defaults
 
-	notify  func(transport.Event)
-	mu      sync.Mutex
-	closing bool
-	members map[*Drainer]struct{}
+	notify   func(transport.Event)
+	sender   func() *publishing.Sender // made with the first call, when Observers are set
+	mu       sync.Mutex
+	closing  bool
+	drainers map[*Drainer]struct{}
 
-	telling sync.Mutex
-	ailing  map[string]map[any]error // by reason and of whom it holds: why
+	degradedMu sync.Mutex               // also keeps what notify is told in order
+	degraded   map[string]map[any]error // by reason and by who gave it: the error
 }
 
 // Defaults is what the client's options say of all its listeners and publishers:
@@ -51,38 +53,40 @@ type Defaults struct{ Listeners, Publishers any }
 // New returns a session on conn. notify, the one that the connection has, is told
 // what publishers and listeners find out.
 func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, notify func(transport.Event)) *Session {
-	return &Session{
+	s := &Session{
 		Conn: conn, Log: log, GeneratedID: generatedID,
-		Window:  NewWindow(window),
-		notify:  notify,
-		members: make(map[*Drainer]struct{}),
-		ailing:  make(map[string]map[any]error),
+		Window:   publishing.NewWindow(window),
+		notify:   notify,
+		drainers: make(map[*Drainer]struct{}),
+		degraded: make(map[string]map[any]error),
 	}
+	s.sender = sync.OnceValue(func() *publishing.Sender { return s.NewSender(publishing.Config{}) })
+	return s
 }
 
 // Degrade makes the client degraded: it works, but not all of it. reason says what
 // does not, and stands for it until each of those who gave it has taken it back; err,
 // unless it is nil, says why. Saying it again only renews err.
 func (s *Session) Degrade(by any, reason string, err error) {
-	s.telling.Lock()
-	defer s.telling.Unlock()
-	if s.ailing[reason] == nil {
-		s.ailing[reason] = make(map[any]error, 1)
+	s.degradedMu.Lock()
+	defer s.degradedMu.Unlock()
+	if s.degraded[reason] == nil {
+		s.degraded[reason] = make(map[any]error, 1)
 	}
-	s.ailing[reason][by] = err
+	s.degraded[reason][by] = err
 	s.notify(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
 }
 
 // Recover takes reason back. It ends what it stands for, unless it holds of others.
 func (s *Session) Recover(by any, reason string) {
-	s.telling.Lock()
-	defer s.telling.Unlock()
-	delete(s.ailing[reason], by)
-	for _, err := range s.ailing[reason] {
+	s.degradedMu.Lock()
+	defer s.degradedMu.Unlock()
+	delete(s.degraded[reason], by)
+	for _, err := range s.degraded[reason] {
 		s.notify(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
 		return
 	}
-	delete(s.ailing, reason)
+	delete(s.degraded, reason)
 	s.notify(transport.Event{Kind: transport.Recovered, Time: time.Now(), Reason: reason})
 }
 
@@ -101,34 +105,34 @@ func (s *Session) AddDrainer(m *Drainer) error {
 	if s.closing {
 		return transport.ErrClosed
 	}
-	s.members[m] = struct{}{}
+	s.drainers[m] = struct{}{}
 	return nil
 }
 
 // RemoveDrainer removes one that has ended.
 func (s *Session) RemoveDrainer(m *Drainer) {
 	s.mu.Lock()
-	delete(s.members, m)
+	delete(s.drainers, m)
 	s.mu.Unlock()
 }
 
-// Close drains the members, side by side, while publishing still works, since
+// Close drains the drainers, side by side, while publishing still works, since
 // their handlers may publish; then the publishes in flight; then it closes the
 // connection. It goes on to the next step when ctx is done, and returns what
 // went wrong, joined.
 func (s *Session) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
-	members := make([]*Drainer, 0, len(s.members))
-	for m := range s.members {
-		members = append(members, m)
+	drainers := make([]*Drainer, 0, len(s.drainers))
+	for m := range s.drainers {
+		drainers = append(drainers, m)
 	}
 	s.mu.Unlock()
 
-	errs := make([]error, len(members), len(members)+2)
+	errs := make([]error, len(drainers), len(drainers)+2)
 	var wg sync.WaitGroup
-	for i, m := range members {
-		wg.Go(func() { errs[i] = m.Drain(ctx) })
+	for i, d := range drainers {
+		wg.Go(func() { errs[i] = d.Drain(ctx) })
 	}
 	wg.Wait()
 	s.Window.Close()

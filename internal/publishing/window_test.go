@@ -1,4 +1,4 @@
-package session_test
+package publishing_test
 
 import (
 	"context"
@@ -9,20 +9,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/internal/publishing"
 	"github.com/sgtickets/common/transport"
 )
 
 // fill takes all places of a window.
-func fill(t *testing.T, size int) *session.Window {
+func fill(t *testing.T, size int) *publishing.Window {
 	t.Helper()
-	w := session.NewWindow(size)
+	w := publishing.NewWindow(size)
 	for range size {
-		entered, err := w.TryEnter()
+		entered, err := w.TryAcquire()
 		require.NoError(t, err)
 		require.True(t, entered)
 	}
-	entered, err := w.TryEnter()
+	entered, err := w.TryAcquire()
 	require.NoError(t, err)
 	require.False(t, entered)
 	return w
@@ -36,7 +36,7 @@ func TestWindowInBatches(t *testing.T) {
 		w := fill(t, 160)
 		var entered atomic.Int32
 		enter := func() {
-			if w.Enter(t.Context(), nil) == nil {
+			if w.Acquire(t.Context(), nil) == nil {
 				entered.Add(1)
 			}
 		}
@@ -45,27 +45,27 @@ func TestWindowInBatches(t *testing.T) {
 		}
 		synctest.Wait()
 		for range 9 {
-			w.Leave()
+			w.Release()
 		}
 		synctest.Wait()
 		require.Zero(t, entered.Load(), "not one wake-up for each place")
-		w.Leave()
+		w.Release()
 		synctest.Wait()
 		require.EqualValues(t, 10, entered.Load())
 
-		w.Leave()
+		w.Release()
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		require.EqualValues(t, 11, entered.Load(), "no other comes free, and one waits no longer than that")
 
 		// What is kept is not kept from who comes, behind those who were there before.
-		w.Leave()
-		w.Leave()
+		w.Release()
+		w.Release()
 		go enter()
 		synctest.Wait()
 		require.EqualValues(t, 13, entered.Load())
 		for range 3 {
-			w.Leave()
+			w.Release()
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
@@ -79,8 +79,8 @@ func TestWindowNarrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := fill(t, 2)
 		began := time.Now()
-		time.AfterFunc(time.Second, w.Leave)
-		require.NoError(t, w.Enter(t.Context(), nil))
+		time.AfterFunc(time.Second, w.Release)
+		require.NoError(t, w.Acquire(t.Context(), nil))
 		require.Equal(t, time.Second, time.Since(began))
 	})
 }
@@ -92,20 +92,20 @@ func TestWindowLeft(t *testing.T) {
 		w := fill(t, 100)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		time.AfterFunc(time.Second-time.Microsecond, w.Leave)
+		time.AfterFunc(time.Second-time.Microsecond, w.Release)
 		timeout := make(chan time.Time, 1)
 		time.AfterFunc(time.Second-time.Nanosecond, func() { timeout <- time.Now() })
-		require.ErrorIs(t, w.Enter(ctx, timeout), session.ErrNoPlace)
+		require.ErrorIs(t, w.Acquire(ctx, timeout), publishing.ErrWindowFull)
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		entered, err := w.TryEnter()
+		entered, err := w.TryAcquire()
 		require.NoError(t, err)
 		require.True(t, entered)
 
-		require.ErrorIs(t, w.Enter(ctx, nil), context.DeadlineExceeded)
+		require.ErrorIs(t, w.Acquire(ctx, nil), context.DeadlineExceeded)
 		w.Close()
-		require.ErrorIs(t, w.Enter(t.Context(), nil), transport.ErrClosed)
-		_, err = w.TryEnter()
+		require.ErrorIs(t, w.Acquire(t.Context(), nil), transport.ErrClosed)
+		_, err = w.TryAcquire()
 		require.ErrorIs(t, err, transport.ErrClosed)
 	})
 }

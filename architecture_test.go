@@ -89,7 +89,7 @@ func TestArrows(t *testing.T) {
 			"client", "codec", "events", "subjects", "transport",
 			"internal/await", "internal/backoff", "internal/fifo", "internal/session", "internal/eventtype",
 		},
-		"deadletter":          {"observe", "internal/access", "client", "codec", "events", "subjects", "transport", "internal/await", "internal/publishing", "internal/session"},
+		"deadletter":          {"observe", "internal/access", "internal/option", "client", "codec", "events", "subjects", "transport", "internal/await", "internal/publishing", "internal/session"},
 		"eventtest":           {"observe", "internal/option", "client", "codec", "events", "listener", "transport", "transport/memory", "internal/eventtype", "internal/session"},
 		"internal/await":      {},
 		"internal/fifo":       {},

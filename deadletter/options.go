@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -17,15 +18,8 @@ type options struct {
 
 func newOptions(opts []Option) (options, error) {
 	var o options
-	for _, opt := range opts {
-		if opt == nil {
-			return o, fmt.Errorf("%w option: nil", transport.ErrInvalid)
-		}
-		if err := opt(&o); err != nil {
-			return o, err
-		}
-	}
-	return o, nil
+	err := option.Apply(transport.ErrInvalid, &o, opts)
+	return o, err
 }
 
 // Where makes Redrive put back only the events of the dead letters for which wanted returns

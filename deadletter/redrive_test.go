@@ -66,13 +66,9 @@ func (b *fixture) connect(id string) *client.Client {
 
 func (b *fixture) store(subject string, data []byte, header transport.Header) {
 	b.Helper()
-	outcome := make(chan error, 1)
-	m := transport.Message{Subject: subject, Data: data}
-	if b.headers {
-		m.Header = header
-	}
-	access.Session(b.client).Conn.Publish(m, transport.ReceiptFunc(func(err error) { outcome <- err }))
-	require.NoError(b, <-outcome)
+	raw, err := publisher.NewRaw(b.client)
+	require.NoError(b, err)
+	require.NoError(b, raw.Publish(b.Context(), publisher.Message{Subject: subjects.Subject(subject), Data: data, Header: header}))
 }
 
 // storeDeadLetter stores an event and, as a listener does, its dead letter.

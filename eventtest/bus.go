@@ -11,6 +11,7 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"
 )
@@ -41,11 +42,8 @@ type Bus struct {
 func New(t testing.TB, opts ...Option) *Bus {
 	t.Helper()
 	o := options{broker: memory.NATSStreaming(), codec: codec.JSON{}, wait: defaultWait}
-	for _, opt := range opts {
-		if opt == nil {
-			t.Fatal("eventtest: an option is nil; leave it out")
-		}
-		opt(&o)
+	if err := option.Apply(client.ErrInvalid, &o, opts); err != nil {
+		t.Fatalf("eventtest: %v", err)
 	}
 	b := &Bus{
 		t: t, options: o, broker: memory.New(o.broker),

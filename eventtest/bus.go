@@ -11,6 +11,7 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"
 )
@@ -28,6 +29,7 @@ type Bus struct {
 	options options
 	broker  *memory.Broker
 	client  *client.Client
+	parcels parcels
 
 	mu        sync.Mutex
 	lines     map[target]*line
@@ -59,6 +61,8 @@ func New(t testing.TB, opts ...Option) *Bus {
 		t.Fatalf("eventtest: %v", err)
 	}
 	b.client = c
+	session := access.Session(c)
+	session.Observers = append(session.Observers, &b.parcels)
 	t.Cleanup(func() {
 		defer log.end()
 		b.close()

@@ -151,7 +151,8 @@ func (b *Bus) end(l target, ln *line) {
 // send delivers d and waits until the listener is done with it.
 func (ln *line) send(d transport.Delivery) (*parcel, error) {
 	p := &parcel{line: ln, concluded: make(chan struct{})}
-	d.Settler = p
+	d.Settler, d.Once = p, true
+	ln.bus.parcels.add(d, p)
 	ln.bus.mu.Lock()
 	ln.parcels = append(ln.parcels, p)
 	ln.bus.mu.Unlock()

@@ -29,6 +29,8 @@ type Bus struct {
 	options options
 	broker  *memory.Broker
 	client  *client.Client
+	// recorder observes the listeners of client.
+	recorder recorder
 
 	mu        sync.Mutex
 	fakes     map[anyListener]*fakeSubscription
@@ -51,7 +53,7 @@ func New(t testing.TB, opts ...Option) *Bus {
 	}
 	log := &testLog{t: t}
 	c, err := client.Build(context.Background(), "eventtest", "eventtest", "memory:",
-		client.Transport(b.dial), client.Logger(slog.New(log.handler())))
+		client.Transport(b.dial), client.Observe(&b.recorder), client.Logger(slog.New(log.handler())))
 	if err != nil {
 		t.Fatalf("eventtest: %v", err)
 	}

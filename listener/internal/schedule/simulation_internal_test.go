@@ -1,4 +1,4 @@
-package listener
+package schedule
 
 import (
 	"container/heap"
@@ -12,7 +12,7 @@ import (
 )
 
 // sim is a simulated server and the listeners of one subject, which all use the
-// real book. Whatever could happen next is drawn, so that a seed is a story that
+// real Scheduler. Whatever could happen next is drawn, so that a seed is a story that
 // can be told again: how long each thing takes, what handlers do, what goes wrong.
 type sim struct {
 	*rand.Rand
@@ -22,7 +22,7 @@ type sim struct {
 	todo  agenda
 	count int // of what was planned
 
-	rules   rules
+	rules   Rules
 	ackWait time.Duration
 	manual  bool
 	single  bool // one member from beginning to end: order has to be perfect
@@ -41,11 +41,12 @@ const (
 	identityBySequence
 	retryLetsOvertake
 	forgetOnReconnect
+	dropWithoutRelease
 	lastTrap
 )
 
 func (t trap) String() string {
-	return [...]string{"none", "ack before the dead letter is stored", "identity by sequence alone", "a retry lets its key overtake", "forget on reconnect"}[t]
+	return [...]string{"none", "ack before the dead letter is stored", "identity by sequence alone", "a retry lets its key overtake", "forget on reconnect", "drop without release"}[t]
 }
 
 func (s *sim) brokenf(format string, args ...any) {
@@ -122,22 +123,22 @@ const simAckWait = 2 * time.Second
 func newSim(seed uint64, t trap, tell func(string, ...any)) *sim {
 	s := &sim{Rand: rand.New(rand.NewPCG(seed, 1)), trap: t, tell: tell, now: start, ackWait: simAckWait}
 	jetStream := s.maybe(50)
-	s.rules = rules{
-		concurrency: 1 + s.IntN(4), attempts: 2 + s.IntN(8), letters: true,
-		keeps: jetStream, gives: jetStream, alone: s.maybe(30),
-		backoff: func(attempt int) time.Duration {
+	s.rules = Rules{
+		Concurrency: 1 + s.IntN(4), MaxAttempts: 2 + s.IntN(8), DeadLetters: true,
+		CanExtend: jetStream, CanNak: jetStream, NoGroup: s.maybe(30),
+		Backoff: func(attempt int) time.Duration {
 			return s.between(50*time.Millisecond, 100*time.Millisecond<<min(attempt, 6))
 		},
 	}
-	s.rules.burial = func(int) time.Duration { return s.between(time.Second, 4*time.Second) }
-	s.rules.maxInFlight = s.rules.concurrency * (1 + s.IntN(8))
+	s.rules.DeadLetterBackoff = func(int) time.Duration { return s.between(time.Second, 4*time.Second) }
+	s.rules.MaxInFlight = s.rules.Concurrency * (1 + s.IntN(8))
 	if s.maybe(50) {
-		s.rules.timeout = s.between(100*time.Millisecond, simAckWait-time.Millisecond)
+		s.rules.HandlerTimeout = s.between(100*time.Millisecond, simAckWait-time.Millisecond)
 	}
 	s.manual = s.maybe(30)
-	s.single = s.rules.alone || s.maybe(30)
+	s.single = s.rules.NoGroup || s.maybe(30)
 	s.server = &simServer{sim: s, pending: make(map[*simEvent]*simPending)}
-	s.sayf("jetstream %v, alone %v, single %v, manual %v, rules %+v", jetStream, s.rules.alone, s.single, s.manual, s.rules)
+	s.sayf("jetstream %v, alone %v, single %v, manual %v, rules %+v", jetStream, s.rules.NoGroup, s.single, s.manual, s.rules)
 	return s
 }
 
@@ -175,7 +176,7 @@ func (s *sim) fault() {
 		s.join()
 	case n < 6 && !s.single && len(s.members) > 1:
 		s.members[s.IntN(len(s.members))].leave(s.maybe(50))
-	case n < 8 && !s.rules.gives:
+	case n < 8 && !s.rules.CanNak:
 		s.server.restart()
 	default:
 		s.server.empty()

@@ -1,4 +1,4 @@
-package listener
+package schedule
 
 import (
 	"slices"
@@ -9,7 +9,7 @@ import (
 
 // simEvent is an event in the server's channel, with what is true of it.
 type simEvent struct {
-	id      identity
+	id      MessageKey
 	key     string
 	lapses  time.Time // from then on it can't be read, as what is not valid any more; zero: never
 	handled bool      // a handler was done with it
@@ -33,14 +33,14 @@ type simPending struct {
 	member     *simMember // who has it; nil: nobody
 	session    int
 	arrived    bool
-	delayed    bool // given back, to be sent again after a while
+	delayed    bool // negatively acknowledged, to be sent again after a while
 	deliveries int
 	sent       int // tells the timers of earlier deliveries that they don't count
 }
 
 func (v *simServer) publish() {
 	e := &simEvent{
-		id:  identity{uint64(len(v.log)) + 1, v.sim.now.UnixNano()},
+		id:  MessageKey{uint64(len(v.log)) + 1, v.sim.now.UnixNano()},
 		key: string(rune('a' + v.sim.IntN(4))),
 	}
 	if v.sim.maybe(10) {
@@ -77,7 +77,7 @@ func (v *simServer) memberWithRoom(before *simMember) *simMember {
 		for range v.sim.members {
 			v.turn++
 			m := v.sim.members[v.turn%len(v.sim.members)]
-			if !m.left && !(other && m == before) && (before != nil || v.inFlight(m) < v.sim.rules.maxInFlight) {
+			if !m.left && !(other && m == before) && (before != nil || v.inFlight(m) < v.sim.rules.MaxInFlight) {
 				return m
 			}
 		}
@@ -147,7 +147,7 @@ func (v *simServer) joined() {
 }
 
 func (v *simServer) resend(all []*simEvent) {
-	slices.SortFunc(all, func(a, b *simEvent) int { return int(a.id.sequence) - int(b.id.sequence) })
+	slices.SortFunc(all, func(a, b *simEvent) int { return int(a.id.Sequence) - int(b.id.Sequence) })
 	for _, e := range all {
 		v.again(e)
 	}
@@ -159,11 +159,11 @@ func (v *simServer) settle(e *simEvent, said string, delay time.Duration) {
 	if e.lost || p == nil {
 		return
 	}
-	s.sayf("server: %s %d", said, e.id.sequence)
+	s.sayf("server: %s %d", said, e.id.Sequence)
 	switch said {
 	case "ack":
 		if !e.handled && !e.letter {
-			s.brokenf("event %d was acknowledged, and neither handled nor stored as a dead letter", e.id.sequence)
+			s.brokenf("event %d was acknowledged, and neither handled nor stored as a dead letter", e.id.Sequence)
 		}
 		e.acked = true
 		delete(v.pending, e)
@@ -181,7 +181,7 @@ func (v *simServer) settle(e *simEvent, said string, delay time.Duration) {
 	}
 }
 
-// retry sends what was given back, once somebody is there.
+// retry sends an event that was negatively acknowledged, once somebody is there.
 func (v *simServer) retry(e *simEvent, p *simPending, sent int) {
 	if v.pending[e] != p || p.sent != sent {
 		return
@@ -220,7 +220,7 @@ func (v *simServer) empty() {
 func (v *simServer) checkEnd() {
 	for _, e := range v.log {
 		if !e.acked {
-			v.sim.brokenf("event %d was never acknowledged: handled %v, letter %v, pending %+v", e.id.sequence, e.handled, e.letter, v.pending[e])
+			v.sim.brokenf("event %d was never acknowledged: handled %v, letter %v, pending %+v", e.id.Sequence, e.handled, e.letter, v.pending[e])
 		}
 	}
 }
@@ -230,6 +230,7 @@ type simSettler struct {
 	member  *simMember
 	session int
 	event   *simEvent
+	over    bool // settled or released
 }
 
 // say brings to the server what a member says, unless it goes into a dead socket.
@@ -245,8 +246,14 @@ func (t *simSettler) say(what string, delay time.Duration) error {
 	return nil
 }
 
-func (t *simSettler) Ack() error                { return t.say("ack", 0) }
-func (t *simSettler) Term(string) error         { return t.say("ack", 0) }
-func (*simSettler) Release()                    {}
-func (t *simSettler) Nak(d time.Duration) error { return t.say("nak", d) }
+// settle is say for what ends the delivery.
+func (t *simSettler) settle(what string, delay time.Duration) error {
+	t.over = true
+	return t.say(what, delay)
+}
+
+func (t *simSettler) Ack() error                { return t.settle("ack", 0) }
+func (t *simSettler) Term(string) error         { return t.settle("ack", 0) }
+func (t *simSettler) Nak(d time.Duration) error { return t.settle("nak", d) }
 func (t *simSettler) InProgress() error         { return t.say("in progress", 0) }
+func (t *simSettler) Release()                  { t.over = true }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"
 )
@@ -28,6 +29,8 @@ type Bus struct {
 	options options
 	broker  *memory.Broker
 	client  *client.Client
+	// recorder observes the listeners of client.
+	recorder recorder
 
 	mu        sync.Mutex
 	fakes     map[anyListener]*fakeSubscription
@@ -41,11 +44,8 @@ type Bus struct {
 func New(t testing.TB, opts ...Option) *Bus {
 	t.Helper()
 	o := options{broker: memory.NATSStreaming(), codec: codec.JSON{}, wait: defaultWait}
-	for _, opt := range opts {
-		if opt == nil {
-			t.Fatal("eventtest: an option is nil; leave it out")
-		}
-		opt(&o)
+	if err := option.Apply(client.ErrInvalid, &o, opts); err != nil {
+		t.Fatalf("eventtest: %v", err)
 	}
 	b := &Bus{
 		t: t, options: o, broker: memory.New(o.broker),
@@ -53,7 +53,7 @@ func New(t testing.TB, opts ...Option) *Bus {
 	}
 	log := &testLog{t: t}
 	c, err := client.Build(context.Background(), "eventtest", "eventtest", "memory:",
-		client.Transport(b.dial), client.Logger(slog.New(log.handler())))
+		client.Transport(b.dial), client.Observe(&b.recorder), client.Logger(slog.New(log.handler())))
 	if err != nil {
 		t.Fatalf("eventtest: %v", err)
 	}

@@ -73,7 +73,10 @@ func (d deliverer[T]) firstDelivery(t testing.TB, payload []byte) transport.Deli
 	defer d.bus.mu.Unlock()
 	d.bus.sequences[subject]++
 	return transport.Delivery{
-		Subject: subject, Sequence: d.bus.sequences[subject], Timestamp: time.Now(),
+		// Observers tell messages apart by subject, sequence and timestamp. In a synctest
+		// bubble time stands still, and a message that the broker stores at this moment may
+		// have the same sequence. It does not have the same timestamp.
+		Subject: subject, Sequence: d.bus.sequences[subject], Timestamp: time.Now().Add(time.Nanosecond),
 		Deliveries: 1, Data: payload,
 	}
 }

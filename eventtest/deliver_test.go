@@ -161,7 +161,7 @@ func TestDeliverTooLate(t *testing.T) {
 		synctest.Wait()
 		late := eventtest.Deliver(t, b, l, expiration{OrderID: "late"})
 		require.Equal(t, eventtest.Retried, late.Kind)
-		require.ErrorContains(t, late.Err, "dropped unrun")
+		require.ErrorContains(t, late.Err, "its ack wait expired")
 		require.Equal(t, eventtest.Acknowledged, (<-slow).Kind)
 	})
 }

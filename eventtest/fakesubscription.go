@@ -53,8 +53,9 @@ func (s *fakeSubscription) open(f transport.Features, config transport.Subscribe
 
 // send delivers a message and waits until the listener is done with it.
 func (s *fakeSubscription) send(d transport.Delivery) (*recordedDelivery, error) {
-	recorded := newRecordedDelivery(s)
-	d.Settler = recorded
+	recorded := newRecordedDelivery(s, d)
+	d.Settler, d.Once = recorded, true
+	s.bus.recorder.add(recorded)
 	s.bus.mu.Lock()
 	s.deliveries = append(s.deliveries, recorded)
 	s.bus.mu.Unlock()

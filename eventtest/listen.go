@@ -80,7 +80,13 @@ func (b *Bus) endUse(l anyListener, sub *fakeSubscription) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	sub.users--
-	sub.deliveries = slices.DeleteFunc(sub.deliveries, func(d *recordedDelivery) bool { return !d.open() })
+	sub.deliveries = slices.DeleteFunc(sub.deliveries, func(d *recordedDelivery) bool {
+		if d.open() {
+			return false
+		}
+		b.recorder.remove(d)
+		return true
+	})
 	if sub.users == 0 && (sub.ending || len(sub.deliveries) == 0) {
 		b.end(l, sub)
 	}
@@ -114,5 +120,8 @@ func (b *Bus) awaitEnd(l anyListener, sub *fakeSubscription) {
 	b.mu.Lock()
 	if b.fakes[l] == sub {
 		delete(b.fakes, l)
+		for _, d := range sub.deliveries {
+			b.recorder.remove(d)
+		}
 	}
 }

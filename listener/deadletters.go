@@ -41,7 +41,7 @@ func NewDeadLetters(
 	if err != nil {
 		return nil, err
 	}
-	l.core.remedy = remedyOfDeadLetters
+	l.core.stuckRemedy = remedyOfDeadLetters
 	return l, nil
 }
 

@@ -1,8 +1,11 @@
 package listener
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/sgtickets/common/listener/internal/schedule"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -16,7 +19,7 @@ type Delivery struct {
 	Sequence    uint64    // of the event in its channel; the first is 1
 	Timestamp   time.Time // when the server stored it
 	Redelivered bool      // the server says that it sent the event before
-	Attempt     int       // 1 for the first: the larger of the runs seen here and Deliveries, without those that nobody here ran
+	Attempt     int       // the number of times a handler ran on this event, this one included, as far as this process knows
 	Deliveries  int       // how often the server says it sent it, this time included; 0 where it keeps no count
 	Header      Header    // nil where the broker has none; not to be changed
 
@@ -25,6 +28,33 @@ type Delivery struct {
 
 // Header holds an event's headers, by name as it was written.
 type Header = transport.Header
+
+// ID returns the event's identity, by one rule for all brokers: that of its CloudEvents
+// headers ce-source and ce-id where both are there and not empty, as
+//
+//	<source> <id>
+//
+// and else that of the stored message, as
+//
+//	<subject> <sequence> <nanoseconds since 1970 when the server stored it>
+//
+// In the parts a space becomes %20 and a percent sign %25, so that the two forms are
+// never alike, nor those of two events. A redelivery has the same ID, and of CloudEvents
+// so does the same event when it is stored again, on this subject or on another one. A
+// message that is stored again without those headers has another ID. ID is empty for a
+// Delivery that has none of this, such as the zero value.
+func (d Delivery) ID() string {
+	if source, id, ok := schedule.CloudEvent(d.Header); ok {
+		return idPart.Replace(source) + " " + idPart.Replace(id)
+	}
+	if d.Sequence == 0 {
+		return ""
+	}
+	return idPart.Replace(string(d.Subject)) + " " + strconv.FormatUint(d.Sequence, 10) + " " + strconv.FormatInt(d.Timestamp.UnixNano(), 10)
+}
+
+// idPart keeps the space apart, which separates the parts of an ID.
+var idPart = strings.NewReplacer(" ", "%20", "%", "%25")
 
 // Ack acknowledges the event: it was handled and does not come again. It is for
 // listeners with [ManualAck], and returns [ErrNotManual] for others,

@@ -14,13 +14,20 @@ var errDeleting = errors.New("DeleteDurable is under way; wait until it has retu
 
 // deleteDurable deletes the durable of the listener, while it does not listen.
 func (c *core) deleteDurable(ctx context.Context) error {
+	if err := c.tryDeleteDurable(ctx); err != nil {
+		return &Error{Subject: c.subject, Group: c.group, Err: err, doing: "delete the durable of"}
+	}
+	return nil
+}
+
+func (c *core) tryDeleteDurable(ctx context.Context) error {
 	if c.options.durable == "" {
 		return fmt.Errorf("%w: the listener has no durable to delete", transport.ErrInvalid)
 	}
-	release, err := c.claim(errDeleting)
+	done, err := c.claim(errDeleting)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer done()
 	return await.WithGrace(ctx, func(ctx context.Context) error { return c.session.Conn.DeleteDurable(ctx, c.subscribeConfig()) })
 }

@@ -3,14 +3,9 @@ package listener
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"reflect"
-	"slices"
-	"sync"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
-	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/eventtype"
 	"github.com/sgtickets/common/subjects"
 )
@@ -50,113 +45,18 @@ func New[T events.Event](c *client.Client, queueGroup string, h Handler[T], opts
 
 // newOn makes the listener to a subject.
 func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGroup string, h Handler[T], opts []Option) (*Listener[T], error) {
-	core := &core{subject: subject, group: queueGroup, remedy: remedy, ready: make(chan struct{})}
-	if c == nil {
-		return nil, core.fail(fmt.Errorf("%w client: nil", client.ErrInvalid))
+	core, err := newCore(c, subject, queueGroup, opts, false)
+	if err != nil {
+		return nil, err
 	}
 	if h == nil {
 		return nil, core.fail(fmt.Errorf("%w handler: nil", client.ErrInvalid))
 	}
-	core.session = access.Session(c)
-	core.log = core.session.Log.With(slog.String("subject", string(subject)), slog.String("group", queueGroup))
-	var err error
-	core.options, err = newOptions(queueGroup, core.session.GeneratedID, core.session.Conn.Features(), slices.Concat(defaults(&core.session.Defaults), opts))
-	if err != nil {
-		return nil, core.fail(err)
-	}
-	if err := core.validLetters(); err != nil {
-		return nil, core.fail(err)
-	}
-	core.typed, err = erase(h, core.options, core.log)
+	core.eventType, err = erase(h, core.options, core.log)
 	if err != nil {
 		return nil, core.fail(err)
 	}
 	return &Listener[T]{core: core}, nil
-}
-
-// erase makes what the core can work with from what depends on T.
-func erase[T events.Event](h Handler[T], o options, log *slog.Logger) (typed, error) {
-	if o.versions != nil {
-		h = ordered(h, o.versions, log)
-	}
-	pool := sync.Pool{New: func() any { return new(T) }}
-	release := func(event any) {
-		v, _ := event.(*T)
-		var zero T
-		*v = zero
-		pool.Put(v)
-	}
-	t := typed{
-		release: release,
-		decode: func(data []byte) (any, error) {
-			event := pool.Get()
-			if err := decode(o, data, event); err != nil {
-				release(event)
-				return nil, err
-			}
-			return event, nil
-		},
-		handle: func(ctx context.Context, event any, d Delivery) error {
-			v, _ := event.(*T)
-			return h(ctx, *v, d)
-		},
-	}
-	if len(o.middleware) > 0 {
-		invoke, err := through(o.middleware, h)
-		if err != nil {
-			return t, err
-		}
-		t.handle = func(ctx context.Context, event any, d Delivery) error {
-			v, _ := event.(*T)
-			return invoke(ctx, *v, d)
-		}
-	}
-	if o.versions != nil {
-		if err := o.checkVersions(any(new(T)), reflect.TypeFor[T]()); err != nil {
-			return t, err
-		}
-		t.handle = oneAtATime(o.versions, t.handle)
-		if o.concurrency > 1 {
-			t.key = entityOf
-		}
-	}
-	if _, ok := any(new(T)).(events.Validator); o.validate && !ok {
-		return t, fmt.Errorf("%w option Validate: %v has no method Validate, so that it would have no effect", client.ErrInvalid, reflect.TypeFor[T]())
-	}
-	if o.key != nil {
-		key, ok := o.key.(func(T) string)
-		if !ok {
-			return t, fmt.Errorf("%w option OrderingKey: it is a %T, and the listener's events are %v", client.ErrInvalid, o.key, reflect.TypeFor[T]())
-		}
-		t.key = func(event any) (k string, err error) {
-			defer recovered("OrderingKey", &err)
-			v, _ := event.(*T)
-			return key(*v), nil
-		}
-	}
-	return t, nil
-}
-
-// decode sets the event from a payload, and validates it if it is to. A panic of
-// the event's own methods is an error like any other: the payload provoked it.
-func decode(o options, data []byte, event any) (err error) {
-	defer recovered("decoding", &err)
-	if err := o.codec.Decode(data, event); err != nil {
-		return fmt.Errorf("%w: %w", ErrUndecodable, err)
-	}
-	if v, ok := event.(events.Validator); ok && o.validate {
-		if err := v.Validate(); err != nil {
-			return fmt.Errorf("%w: %w", ErrInvalidEvent, err)
-		}
-	}
-	return nil
-}
-
-// recovered, deferred, makes an error of a panic.
-func recovered(doing string, err *error) { //nolint:gocritic // it sets the result of the function that defers it
-	if p := recover(); p != nil { //nolint:revive // this is the deferred function
-		*err = fmt.Errorf("%w: %s panicked: %v", ErrUndecodable, doing, p)
-	}
 }
 
 // Listen subscribes and hands events to the handler until ctx is done, then
@@ -195,9 +95,7 @@ func (l *Listener[T]) Ready() <-chan struct{} {
 	if l.made() != nil {
 		return nil // never: Listen returns the error
 	}
-	l.core.mu.Lock()
-	defer l.core.mu.Unlock()
-	return l.core.ready
+	return l.core.readySignal()
 }
 
 // DeleteDurable makes the server forget how far the durable has come; it is no
@@ -208,10 +106,7 @@ func (l *Listener[T]) DeleteDurable(ctx context.Context) error {
 	if err := l.made(); err != nil {
 		return err
 	}
-	if err := l.core.deleteDurable(ctx); err != nil {
-		return &Error{Subject: l.core.subject, Group: l.core.group, Err: err, doing: "delete the durable of"}
-	}
-	return nil
+	return l.core.deleteDurable(ctx)
 }
 
 // made returns an error for a listener that New did not make: a nil one, as a

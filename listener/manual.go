@@ -7,137 +7,142 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/listener/internal/schedule"
 )
 
-// errUnsettled is why an attempt failed that a handler with ManualAck left open.
-var errUnsettled = errors.New("the handler returned, and the event was not settled within an ack wait")
+var (
+	// errUnsettled is why an attempt failed that a handler with ManualAck left open.
+	errUnsettled = errors.New("the handler returned, and the event was not settled within an ack wait")
+	// errGivenBack is why an attempt failed whose handler called Nak without an error.
+	errGivenBack = errors.New("given back")
+)
 
-// manual is settled by the handler, once.
+// manual is a delivery that the handler settles, once.
 type manual struct {
-	run      *run
-	work     *work
-	mu       sync.Mutex
-	settled  bool
-	expiry   *time.Timer // gives up on it; set when the handler has returned
-	released bool        // settled, or given up
+	runner    *runner
+	task      *schedule.Task
+	mu        sync.Mutex
+	claimed   bool        // Ack or Nak was called and has not failed
+	expiry    *time.Timer // fails the attempt; set when the handler has returned
+	concluded bool        // acknowledged, or the attempt has failed
 }
 
-// manual counts a delivery with ManualAck in.
-func (r *run) manual(w *work) *manual {
+// newManual counts a delivery in that its handler has to settle.
+func (r *runner) newManual(t *schedule.Task) *manual {
 	r.mu.Lock()
-	r.open++
+	r.unsettled++
 	r.mu.Unlock()
-	return &manual{run: r, work: w}
+	return &manual{runner: r, task: t}
 }
 
 func (m *manual) ack() error {
-	if !m.settle() {
+	if !m.claim() {
 		return ErrSettled
 	}
-	if err := m.run.ack(m.work); err != nil {
-		m.reopen()
+	if _, err := m.runner.ack(m.task); err != nil {
+		m.unclaim()
 		return err
 	}
-	first := m.release()
-	r := m.run
+	first := m.conclude()
+	r := m.runner
 	r.mu.Lock()
 	if first {
-		r.book.handled(m.work, time.Now())
-		r.open--
+		r.scheduler.Acknowledged(m.task, time.Now())
+		r.unsettled--
 	} else {
-		r.book.handledLate(m.work, time.Now())
+		r.scheduler.AcknowledgedLate(m.task, time.Now())
 	}
 	r.unlock()
 	return nil
 }
 
-// reopen lets what was not sent be tried again.
-func (m *manual) reopen() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.settled = false
-}
-
 func (m *manual) nak(err error) error {
-	if !m.settle() {
+	if !m.claim() {
 		return ErrSettled
 	}
 	if err == nil {
-		err = errors.New("given back")
+		err = errGivenBack
 	}
 	return m.fail(err)
 }
 
-// fail says that the attempt came to nothing, unless it was given up before.
+// fail says that the attempt failed, unless it was concluded before.
 func (m *manual) fail(err error) error {
-	first := m.release()
-	r := m.run
+	first := m.conclude()
+	r := m.runner
 	r.mu.Lock()
 	defer r.unlock()
 	if first {
-		r.open--
+		r.unsettled--
 	}
 	switch {
-	case r.over && r.book.gives: // else there is nothing that could be sent too late
+	case r.ended && r.scheduler.Rules().CanNak: // else there is nothing that could be sent too late
 		return ErrSubscriptionClosed
-	case first && !r.over:
-		r.book.fail(m.work, failed(err), time.Now())
+	case first && !r.ended:
+		r.scheduler.Fail(m.task, failureOf(err), time.Now())
 	}
 	return nil
 }
 
-// settle reports whether it was open until now.
-func (m *manual) settle() bool {
+// claim reports whether nobody has settled the delivery until now.
+func (m *manual) claim() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	was := m.settled
-	m.settled = true
+	was := m.claimed
+	m.claimed = true
 	return !was
 }
 
-// release reports whether it was not settled or given up until now. After it was
-// given up it may still be acknowledged, if it comes to it.
-func (m *manual) release() bool {
+// unclaim lets an acknowledgement that was not sent be tried again.
+func (m *manual) unclaim() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	was := m.released
-	m.released = true
+	m.claimed = false
+}
+
+// open reports whether the delivery is still to be settled.
+func (m *manual) open() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.claimed
+}
+
+// conclude reports whether the delivery was not concluded until now. After its attempt
+// has failed it may still be acknowledged.
+func (m *manual) conclude() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.concluded
+	m.concluded = true
 	if m.expiry != nil {
 		m.expiry.Stop()
 	}
 	return !was
 }
 
-// returned takes in what the handler has returned. What it left open may be settled
-// for one ack wait more.
-func (m *manual) returned(d transport.Delivery, err error) {
-	r := m.run
+// returned takes in what the handler has returned. An event that it left open may be
+// settled for one ack wait more.
+func (m *manual) returned(err error) {
+	r := m.runner
 	r.mu.Lock()
-	wait := r.book.ackWait
-	r.book.returned(m.work, time.Now())
-	dying := m.work.state == dying
+	wait := r.scheduler.AckWait()
+	r.scheduler.Returned(m.task, time.Now())
 	r.unlock()
 	switch {
 	case err == nil:
 		m.expireAfter(wait)
-	case m.settle():
+	case m.claim():
 		_ = m.fail(err)
-		return
 	default:
-		r.log.Warn("handler failed after it had settled its event, which stays as it is settled", r.attributes(m.work, slog.Any("error", err))...)
-		observe(d.Settler, err)
+		r.log.Warn("handler failed after it had settled its event, which stays as it is settled", r.attributes(m.task, slog.Any("error", err))...)
 		m.expireAfter(wait) // its Ack may be under way, and fail
-	}
-	if m.work.observed && !dying {
-		conclude(d.Settler)
 	}
 }
 
 func (m *manual) expireAfter(wait time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.released {
+	if !m.concluded {
 		m.expiry = time.AfterFunc(wait, func() { _ = m.fail(fmt.Errorf("%w (%v)", errUnsettled, wait)) })
 	}
 }

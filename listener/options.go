@@ -8,11 +8,12 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/backoff"
+	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
-// Option is an option of [New].
+// Option is an option of [New], [NewRaw] and [NewDeadLetters].
 type Option func(*options) error
 
 type options struct {
@@ -26,11 +27,13 @@ type options struct {
 	timeout      time.Duration // of a handler; 0: none
 	drainTimeout time.Duration
 	start        Position
-	codec        codec.Codec
+	codec        codec.Codec // nil: JSON
 	validate     bool
 	key          any // func(T) string
 	middleware   []Middleware
 	versions     VersionStore // nil: in whatever order they come
+	observers    []observe.Observer
+	noDefaults   bool
 
 	maxAttempts   int
 	backoff       backoff.Policy
@@ -213,25 +216,72 @@ func Validate() Option {
 	}
 }
 
-// newOptions applies the options and checks them against one another, the queue
-// group and what the broker can do.
-func newOptions(group string, generatedID bool, features transport.Features, opts []Option) (options, error) {
+// WithoutDefaults makes the listener one without the client's [Defaults]: only its own
+// options count. It is for tools that have to work alike whatever client they are given.
+func WithoutDefaults() Option {
+	return func(o *options) error {
+		o.noDefaults = true
+		return nil
+	}
+}
+
+// newOptions applies the client's defaults and the listener's own options. raw: the
+// listener has no type of events. Own options that need one are refused then, and
+// defaults that do are passed over.
+func newOptions(defaults, own []Option, raw bool) (options, error) {
+	var given options
+	if err := apply(own, &given); err != nil {
+		return given, err
+	}
+	if name := given.needsType(); raw && name != "" {
+		return given, fmt.Errorf("%w option %s: a raw listener's events have no type; make the listener with New, or leave the option out", transport.ErrInvalid, name)
+	}
 	o := options{
 		ackWait: defaultAckWait, concurrency: 1,
-		drainTimeout: defaultDrainTimeout, start: All, codec: codec.JSON{},
+		drainTimeout: defaultDrainTimeout, start: All,
 		maxAttempts: defaultMaxAttempts, backoff: backoff.Policy{First: defaultFirstBackoff, Max: defaultMaxBackoff},
 	}
-	if err := apply(opts, &o); err != nil {
+	if !given.noDefaults {
+		if err := apply(defaults, &o); err != nil {
+			return o, err
+		}
+	}
+	if raw {
+		o.forgetType()
+	}
+	if err := apply(own, &o); err != nil {
 		return o, err
 	}
 	if o.maxInFlight == 0 {
 		o.maxInFlight = inFlightPerWorker * o.concurrency
 	}
-	if !o.durableSet && !o.ephemeral {
-		o.durable = group
+	if o.codec == nil {
+		o.codec = codec.JSON{}
 	}
-	err := o.check(group, generatedID, features)
-	return o, err
+	return o, nil
+}
+
+// needsType returns the name of an option that was given and needs a type of events.
+func (o *options) needsType() string {
+	switch {
+	case o.key != nil:
+		return "OrderingKey"
+	case o.versions != nil:
+		return "InVersionOrder"
+	case o.validate:
+		return "Validate"
+	case o.codec != nil:
+		return "Codec"
+	case len(o.middleware) > 0:
+		return "Use"
+	default:
+		return ""
+	}
+}
+
+// forgetType takes back the options that need a type of events.
+func (o *options) forgetType() {
+	o.key, o.versions, o.validate, o.codec, o.middleware = nil, nil, false, nil, nil
 }
 
 func apply(opts []Option, o *options) error {
@@ -246,7 +296,12 @@ func apply(opts []Option, o *options) error {
 	return nil
 }
 
+// check sets the durable's name, and checks the options against one another, the queue
+// group and what the broker can do.
 func (o *options) check(group string, generatedID bool, features transport.Features) error {
+	if !o.durableSet && !o.ephemeral {
+		o.durable = group
+	}
 	if group != "" {
 		if err := validName("queue group", group); err != nil {
 			return err

@@ -42,7 +42,7 @@ const skew = 10 * time.Second
 // contradicts tells whether the first event that was delivered can't be at the
 // position asked for, so that the server must have known the durable or the
 // group before, and gone on where it stood.
-func contradicts(p Position, first transport.Delivery, began time.Time) bool {
+func contradicts(p Position, first *transport.Delivery, began time.Time) bool {
 	switch p.Kind() {
 	case transport.StartNewOnly:
 		return first.Timestamp.Before(began.Add(-skew))

@@ -13,13 +13,15 @@ import (
 // clocks may be apart.
 func TestContradicts(t *testing.T) {
 	t.Parallel()
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
 	began := at(1000)
-	event := func(sequence uint64, seconds float64) transport.Delivery {
-		return transport.Delivery{Sequence: sequence, Timestamp: at(seconds)}
+	event := func(sequence uint64, seconds float64) *transport.Delivery {
+		return &transport.Delivery{Sequence: sequence, Timestamp: at(seconds)}
 	}
 	for name, test := range map[string]struct {
 		position Position
-		first    transport.Delivery
+		first    *transport.Delivery
 		want     bool
 	}{
 		"all":                       {All, event(1, 0), false},

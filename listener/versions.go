@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
-	"time"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
-	"github.com/sgtickets/common/internal/backoff"
+	"github.com/sgtickets/common/listener/internal/versions"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -19,7 +18,7 @@ import (
 var ErrVersionGap = errors.New("version gap")
 
 // NoVersion is the version of an entity of which no event was applied.
-const NoVersion int64 = -1
+const NoVersion int64 = versions.None
 
 // VersionStore remembers which version of each entity was applied last. It belongs
 // to one service, whose listeners of an entity's several subjects share it, and lasts
@@ -112,18 +111,14 @@ func ordered[T events.Event](h Handler[T], store VersionStore, log *slog.Logger)
 		if err != nil {
 			return fmt.Errorf("version applied last of %q: %w", id, err)
 		}
-		switch {
-		case last != NoVersion && version <= last:
+		switch decision, missing := versions.Decide(version, last, begins(e)); decision {
+		case versions.Skip:
 			log.Debug("event acknowledged unhandled: its version, or a later one, was applied before",
 				slog.Uint64("sequence", d.Sequence), slog.String("entity", id), slog.Int64("version", version), slog.Int64("applied", last))
 			return nil
-		case last == NoVersion && begins(e):
-		case last == NoVersion:
-			return ahead(version, d.Attempt, fmt.Errorf("%w: version %d of %q, of which none was applied: the event that begins it is missing",
-				ErrVersionGap, version, id))
-		case last != version-1:
-			return ahead(version-last-1, d.Attempt, fmt.Errorf("%w: version %d of %q, of which %d was applied last: %d is missing",
-				ErrVersionGap, version, id, last, last+1))
+		case versions.Wait:
+			return RetryAfter(versions.RetryAfter(missing, d.Attempt), gap(id, version, last))
+		case versions.Apply:
 		}
 		if err := h(ctx, event, d); err != nil {
 			return err
@@ -135,22 +130,42 @@ func ordered[T events.Event](h Handler[T], store VersionStore, log *slog.Logger)
 	}
 }
 
-// gapBackoff is how long an event waits that is ahead, by its attempts; gapStep how much
-// longer for each version that is missing before it, up to gapSteps of them: so those
-// that wait are tried in the order of their versions.
-var gapBackoff = backoff.Policy{First: 100 * time.Millisecond, Max: 5 * time.Second}
-
-const (
-	gapStep  = 5 * time.Millisecond
-	gapSteps = 200
-)
-
-// ahead makes an event be tried again before which so many versions are missing.
-func ahead(missing int64, attempt int, err error) error {
-	return RetryAfter(gapBackoff.Full(attempt)+time.Duration(min(missing, gapSteps))*gapStep, err)
+// gap says which version is missing.
+func gap(id string, version, last int64) error {
+	if last == NoVersion {
+		return fmt.Errorf("%w: version %d of %q, of which none was applied: the event that begins it is missing", ErrVersionGap, version, id)
+	}
+	return fmt.Errorf("%w: version %d of %q, of which %d was applied last: %d is missing", ErrVersionGap, version, id, last, last+1)
 }
 
 func begins(e events.Versioned) bool {
 	b, ok := e.(events.Beginner)
 	return ok && b.BeginsEntity()
+}
+
+// entities are locked while an event of theirs is handled in this process, by listeners
+// with InVersionOrder: of whatever subject and client, since they have the store in
+// common.
+var entities versions.Locks
+
+// entityOf returns the key by which several workers do not overtake one another with the
+// events of an entity that come in order.
+func entityOf(event any) (id string, err error) {
+	defer recovered("EntityID", &err)
+	v, _ := event.(events.Versioned)
+	return v.EntityID(), nil
+}
+
+// oneAtATime makes the events of an entity wait for one another, middleware included:
+// a transaction that it ends has ended before the next one looks at the version.
+func oneAtATime(store VersionStore, handle func(context.Context, any, Delivery) error) func(context.Context, any, Delivery) error {
+	return func(ctx context.Context, event any, d Delivery) error {
+		v, _ := event.(events.Versioned)
+		e := versions.Entity{Store: store, ID: v.EntityID()}
+		if err := entities.Lock(ctx, e); err != nil {
+			return err
+		}
+		defer entities.Unlock(e)
+		return handle(ctx, event, d)
+	}
 }

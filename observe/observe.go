@@ -49,6 +49,10 @@ const (
 	// Settled: the broker was told what became of the event. Reason is one of the
 	// Settle constants; Err is set if it could not be told.
 	Settled
+	// Interrupted: the connection was lost. Deliveries that no handler has begun are skipped
+	// and come again, and so do those that were on their way. It is of a listener, and of no
+	// delivery.
+	Interrupted
 	// Sent: a publish was handed to the connection.
 	Sent
 	// Decided: the outcome of a publish is known. Err is nil when the event is stored.
@@ -57,7 +61,7 @@ const (
 
 var kindNames = [...]string{
 	Delivered: "delivered", Begun: "begun", Returned: "returned", Failed: "failed", DeadLettered: "dead-lettered",
-	Skipped: "skipped", Settled: "settled", Sent: "sent", Decided: "decided",
+	Skipped: "skipped", Settled: "settled", Interrupted: "interrupted", Sent: "sent", Decided: "decided",
 }
 
 // String returns the kind's name.
@@ -76,6 +80,9 @@ const (
 	SkipHere = "here"
 	// SkipLate: its ack wait passed before a handler was free; it comes again.
 	SkipLate = "late"
+	// SkipEarly: its next attempt is not due yet, and it can't be held here so long; it
+	// comes again.
+	SkipEarly = "early"
 	// SkipInterrupted: the connection was lost; it comes again.
 	SkipInterrupted = "interrupted"
 	// SkipDraining: the listener ends; the event comes again, to it or to another member.
@@ -116,4 +123,5 @@ type Observation struct {
 	Took    time.Duration
 	Retry   bool
 	RetryIn time.Duration
+	Open    bool // of Returned, with listener.ManualAck: the handler has not settled the event so far
 }

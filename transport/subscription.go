@@ -81,6 +81,10 @@ type Delivery struct {
 	Header      Header
 	Data        []byte
 	Settler     Settler
+
+	// Once: the sender delivers it only this once. A failed event is not held for its next
+	// attempt by whoever receives it, and its delay is not drawn by chance. No broker sets it.
+	Once bool
 }
 
 // Settler tells the broker what became of a delivery. Its methods do not wait

@@ -1,15 +1,14 @@
-// Command redrive lists the dead letters that a queue group has left of a subject,
-// or puts their events back on it.
+// Command redrive lists the dead letters that a queue group has left of a subject, or puts
+// their events back on that subject.
 //
 //	go run ./cmd/redrive -group payments -subject order:created -list
 //	go run ./cmd/redrive -group payments -subject order:created -reason exhausted -limit 10
 //
-// It connects to NATS_URL (default nats://localhost:4222), cluster
-// NATS_CLUSTER_ID (default ticketing), as the client NATS_CLIENT_ID (default: made
-// of the names of the program and the host). With NATS_TRANSPORT=jetstream it does
-// so over JetStream, and with streaming, the default, over NATS Streaming. Ctrl-C
-// ends it in between: started again, it goes on. The exit status is 0 when
-// everything was put back that was to be.
+// It connects to NATS_URL (default nats://localhost:4222), cluster NATS_CLUSTER_ID (default
+// ticketing), as the client NATS_CLIENT_ID (default: made of the names of the program and
+// the host). NATS_TRANSPORT selects the broker: jetstream, or streaming (NATS Streaming, the
+// default). Ctrl-C ends the command; started again, it goes on. The exit status is 0 if
+// every event was put back that was asked for.
 package main
 
 import (
@@ -29,13 +28,13 @@ import (
 	"github.com/sgtickets/common/subjects"
 )
 
-// task is what is to be done.
+// task is what the flags ask for.
 type task struct {
 	group   string
 	subject subjects.Subject
 	reason  events.DeadLetterReason // empty: any
-	limit   int                     // 0: none
-	list    bool                    // put back nothing
+	limit   int                     // 0: no limit
+	list    bool                    // list the dead letters, put back nothing
 }
 
 func main() {
@@ -54,6 +53,7 @@ func main() {
 	}
 }
 
+// run connects as the environment says and does the task.
 func run(ctx context.Context, t task) (err error) {
 	if err := t.check(); err != nil {
 		return err
@@ -70,27 +70,28 @@ func run(ctx context.Context, t task) (err error) {
 	return t.run(ctx, c, os.Stdout)
 }
 
-// check says what is wrong with the flags, before a server is waited for.
+// check returns an error if the flags are wrong, before the command connects.
 func (t task) check() error {
 	switch {
 	case t.group == "" || t.subject == "":
-		return errors.New("flags -group and -subject: both are needed")
+		return errors.New("flags -group and -subject: set both")
 	case t.reason != "" && !t.reason.Valid():
-		return fmt.Errorf("flag -reason: %q is none of undecodable, invalid, rejected, exhausted", t.reason)
+		return fmt.Errorf("flag -reason: %q is not a reason; reasons are undecodable, invalid, rejected, exhausted", t.reason)
 	case t.limit < 0:
 		return fmt.Errorf("flag -limit: %d; must be positive, or 0 for all", t.limit)
 	case t.list && t.limit > 0:
-		return errors.New("flags -list and -limit: a list puts back nothing, so that the limit would have no effect")
+		return errors.New("flags -list and -limit: -list puts back nothing, so -limit has no effect; leave one of them out")
 	}
 	return nil
 }
 
+// run does the task with a client and prints to out.
 func (t task) run(ctx context.Context, c *client.Client, out io.Writer) error {
 	opts := []deadletter.Option{deadletter.Where(func(d events.DeadLetter) bool {
 		if t.reason != "" && d.Reason != t.reason {
 			return false
 		}
-		_, err := fmt.Fprintln(out, line(d))
+		_, err := fmt.Fprintln(out, describe(d))
 		return err == nil && !t.list
 	})}
 	if t.limit > 0 {
@@ -101,8 +102,8 @@ func (t task) run(ctx context.Context, c *client.Client, out io.Writer) error {
 	return errors.Join(err, printed)
 }
 
-// line describes a dead letter.
-func line(d events.DeadLetter) string {
+// describe returns a line that describes a dead letter, and one with its data.
+func describe(d events.DeadLetter) string {
 	data := fmt.Sprintf("%.100q", d.Data)
 	if d.Truncated {
 		data = "(not in the dead letter)"

@@ -14,6 +14,7 @@ type Broker struct {
 
 	mu       sync.Mutex
 	channels map[string]*channel
+	order    uint64 // of the message stored last
 	conns    map[*conn]struct{}
 	seen     recentIDs // for deduplication
 	faults   faults

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -10,7 +11,8 @@ import (
 // storedMessage is a message in its channel.
 type storedMessage struct {
 	subject  string
-	sequence uint64
+	sequence uint64 // in this channel
+	order    uint64 // in which the broker stored it, among all channels
 	time     time.Time
 	header   transport.Header
 	data     []byte
@@ -41,7 +43,7 @@ func (ch *channel) copyStored() {
 			ch.log = append(ch.log, other.log...)
 		}
 	}
-	slices.SortStableFunc(ch.log, func(a, b storedMessage) int { return a.time.Compare(b.time) })
+	slices.SortFunc(ch.log, func(a, b storedMessage) int { return cmp.Compare(a.order, b.order) })
 	for i := range ch.log {
 		ch.log[i].sequence = uint64(i) + 1
 	}
@@ -49,8 +51,9 @@ func (ch *channel) copyStored() {
 
 // store appends the message to the channel and sends it to the groups that have room.
 func (ch *channel) store(m transport.Message) {
+	ch.broker.order++
 	ch.log = append(ch.log, storedMessage{
-		subject: m.Subject, sequence: uint64(len(ch.log)) + 1, time: time.Now(),
+		subject: m.Subject, sequence: uint64(len(ch.log)) + 1, order: ch.broker.order, time: time.Now(),
 		header: m.Header, data: append([]byte(nil), m.Data...),
 	})
 	if ch.broker.changed != nil {

@@ -58,6 +58,30 @@ func TestStored(t *testing.T) {
 	require.NoError(t, conn.Close(t.Context()))
 }
 
+// TestPatternsKeepTheOrder in which messages were stored on different subjects, also of
+// those stored at the same moment.
+func TestPatternsKeepTheOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		conn, err := New(JetStream()).Dialer()(t.Context(), transport.Config{ClusterID: "c", ClientID: "me"})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, conn.Close(context.Background())) }()
+		const n = 20
+		for i := range n {
+			subject := "a." + string(rune('a'+i*7%n))
+			conn.Publish(transport.Message{Subject: subject, Data: []byte{byte(i)}}, transport.ReceiptFunc(func(err error) { require.NoError(t, err) }))
+		}
+		arrived := make(chan transport.Delivery, n)
+		_, err = conn.Subscribe(t.Context(), transport.SubscribeConfig{
+			Subject: "a.*", Start: transport.All, AckWait: time.Minute, MaxInFlight: n,
+		}, func(d transport.Delivery) { arrived <- d })
+		require.NoError(t, err)
+		for i := range n {
+			require.Equal(t, []byte{byte(i)}, (<-arrived).Data)
+		}
+	})
+}
+
 // TestReleaseMakesRoom where members request what they have room for, and there only.
 func TestReleaseMakesRoom(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,72 @@
+package schedule
+
+import "time"
+
+// maxAttemptHistories bounds the memory for events that failed, or came without being
+// run, and are not done with. Beyond it the oldest is forgotten: its attempts are then
+// what the server counts, and it may be tried before its RetryAfter has passed, or once
+// more although it was given up.
+const maxAttemptHistories = 4096
+
+// attemptHistory is what is known of an event that is not done with.
+type attemptHistory struct {
+	attempt    int       // of its last run here
+	skipped    int       // deliveries that no handler saw
+	notBefore  time.Time // of RetryAfter: not to be run before
+	outOfOrder bool      // it does not hold up the queue of its key until then
+	giveUp     *GiveUp   // it is to become a dead letter
+}
+
+// attemptHistories remembers the attempts of events: a server that was restarted counts
+// its deliveries from the start again. The zero value is ready.
+type attemptHistories struct {
+	known map[MessageKey]attemptHistory
+	order []MessageKey // as they first came in; those that were forgotten are still in it
+}
+
+func (h *attemptHistories) of(key MessageKey) attemptHistory { return h.known[key] }
+
+func (h *attemptHistories) set(key MessageKey, what attemptHistory) {
+	if h.known == nil {
+		h.known = make(map[MessageKey]attemptHistory)
+	}
+	if _, old := h.known[key]; !old {
+		h.order = append(h.order, key)
+	}
+	h.known[key] = what
+	h.trim()
+}
+
+func (h *attemptHistories) forget(key MessageKey) {
+	if len(h.known) == 0 {
+		return
+	}
+	delete(h.known, key)
+	if len(h.known) == 0 {
+		h.order = h.order[:0]
+	}
+}
+
+// trim keeps both within their bounds.
+func (h *attemptHistories) trim() {
+	if len(h.order) <= 2*maxAttemptHistories {
+		return
+	}
+	seen := make(map[MessageKey]struct{}, len(h.known))
+	live := h.order[:0]
+	for _, key := range h.order {
+		_, known := h.known[key]
+		_, twice := seen[key] // forgotten, and known again
+		if known && !twice {
+			seen[key] = struct{}{}
+			live = append(live, key)
+		}
+	}
+	if excess := len(live) - maxAttemptHistories; excess > 0 {
+		for _, key := range live[:excess] {
+			delete(h.known, key)
+		}
+		live = append(live[:0], live[excess:]...)
+	}
+	h.order = live
+}

@@ -1,0 +1,118 @@
+package schedule
+
+import (
+	"time"
+
+	"github.com/sgtickets/common/events"
+)
+
+// Failure is why an attempt failed, and what the handler asked for.
+type Failure struct {
+	Err        error
+	Reason     events.DeadLetterReason // trying again can't help; empty: it may
+	After      time.Duration           // until the next attempt, where Timed says so; else Rules.Backoff decides
+	Timed      bool
+	OutOfOrder bool // the event that has to come first may be behind this one in the queue of its key
+}
+
+// Unreadable reports whether the payload kept the handler from running.
+func (f *Failure) Unreadable() bool {
+	return f.Reason == events.DeadLetterUndecodable || f.Reason == events.DeadLetterInvalid
+}
+
+// fitMargin: when an event that was held is tried again, a tenth of its ack wait has to
+// be left beside the handler's timeout, so that it is not late by then.
+const fitMargin = 10
+
+// Fail says that an attempt failed, or that there can be none, and decides what is done
+// about it. While the handler still runs, the decision waits for it.
+func (s *Scheduler) Fail(t *Task, f Failure, now time.Time) {
+	if f.OutOfOrder && t.state != running {
+		s.leaveKeyQueue(t, now)
+	}
+	switch {
+	case t.settled, t.state == removed: // acknowledged, or given up, meanwhile
+	case t.state == running:
+		t.Failed = &f
+	case f.Reason != "", t.Attempt >= s.rules.MaxAttempts:
+		s.giveUp(t, f, now)
+	default:
+		delay := s.delay(t, f)
+		history := s.attempts.of(t.Message)
+		history.attempt, history.notBefore, history.outOfOrder = t.Attempt, time.Time{}, f.OutOfOrder
+		if f.Timed {
+			history.notBefore = now.Add(delay)
+		}
+		s.attempts.set(t.Message, history)
+		s.retryAt(t, now.Add(delay), now, f.Err, "")
+		if t.state != backingOff && !s.rules.CanNak { // it keeps its place at the server until it comes again
+			s.noteStuck(t, now)
+		}
+	}
+}
+
+// delay returns how long the event waits for its next attempt.
+func (s *Scheduler) delay(t *Task, f Failure) time.Duration {
+	switch {
+	case f.Timed:
+		return f.After
+	case t.Delivery.Once:
+		return s.rules.LongestBackoff(t.Attempt)
+	default:
+		return s.rules.Backoff(t.Attempt)
+	}
+}
+
+// leaveKeyQueue takes a task out of the queue of its key: the event that has to come
+// first may be behind it there.
+func (s *Scheduler) leaveKeyQueue(t *Task, now time.Time) {
+	if !t.Keyed {
+		return
+	}
+	s.unqueue(t, now)
+	t.Keyed, t.outOfOrder = false, true
+}
+
+// retryAt puts the next attempt off until due, because of err. The task is held here if
+// that is possible for so long; else its event comes again. skip says why the delivery
+// is not run, if none of its attempts was made.
+func (s *Scheduler) retryAt(t *Task, due, now time.Time, err error, skip string) {
+	e := Effect{Do: LetGo, Task: t, Delivery: t.Delivery, Delay: due.Sub(now), Err: err, Attempt: t.Attempt, Skip: skip}
+	holdsAsLongAsNeeded := s.rules.CanExtend && (t.Keyed || !s.rules.CanNak || t.GiveUp != nil)
+	switch {
+	case t.Delivery.Once, s.draining && !s.rules.CanNak:
+	case holdsAsLongAsNeeded && !s.draining, !s.rules.CanNak && s.fits(t, due):
+		e.Do, e.Skip = Hold, ""
+	case s.rules.CanNak:
+		e.Do = Nak
+	}
+	s.effects = append(s.effects, e)
+	if e.Do == Hold {
+		s.hold(t, due, now)
+	} else {
+		s.awaitRedelivery(t, now)
+	}
+}
+
+// hold keeps a task here until its next attempt is due.
+func (s *Scheduler) hold(t *Task, due, now time.Time) {
+	t.due = due
+	s.setState(t, backingOff)
+	s.backingOff.add(t)
+	if q := s.keys.byKey[t.Key]; t.Keyed && q.turn == t {
+		s.yieldTurn(q)
+		s.advance(q, now)
+	}
+}
+
+// fits reports whether a task that is tried again when due is done within its ack wait,
+// even if its handler takes as long as it may.
+func (s *Scheduler) fits(t *Task, due time.Time) bool {
+	return !due.Add(s.rules.HandlerTimeout + s.ackWait/fitMargin).After(t.Received.Add(s.ackWait))
+}
+
+// FirstRetryFits reports whether an attempt after the given backoff can be made within
+// the ack wait of the delivery.
+func (s *Scheduler) FirstRetryFits(backoff time.Duration) bool {
+	return backoff+s.rules.HandlerTimeout+s.ackWait/fitMargin <= s.ackWait
+}

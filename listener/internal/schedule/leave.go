@@ -1,0 +1,108 @@
+package schedule
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sgtickets/common/internal/fifo"
+	"github.com/sgtickets/common/observe"
+)
+
+// How many ack waits a key is held up for an event of it that is to come again: in a
+// group another member may get it. Without one nobody else can, but the server may have
+// dropped it, at a limit of its own.
+const (
+	redeliveryWaitsInGroup      = 2
+	redeliveryWaitsWithoutGroup = 12
+)
+
+// awaitRedelivery lets an event go that comes again. Its key waits for it.
+func (s *Scheduler) awaitRedelivery(t *Task, now time.Time) {
+	if t.skipped() {
+		s.countSkipped(t.Message)
+	}
+	if !t.Keyed || s.draining || s.active[t.Message] != t {
+		s.remove(t, now)
+		return
+	}
+	s.setState(t, awaitingRedelivery)
+	t.due = now.Add(s.redeliveryWait())
+	s.awaitingRedelivery.add(t)
+	q := s.keys.byKey[t.Key]
+	if q.turn == t {
+		q.turn = nil
+	}
+	s.advance(q, now)
+}
+
+func (s *Scheduler) redeliveryWait() time.Duration {
+	if s.rules.NoGroup {
+		return redeliveryWaitsWithoutGroup * s.ackWait
+	}
+	return redeliveryWaitsInGroup * s.ackWait
+}
+
+// remove forgets a task, and lets the next of its key proceed.
+func (s *Scheduler) remove(t *Task, now time.Time) {
+	switch t.state { //nolint:exhaustive // only these are in a queue
+	case ready:
+		s.unready(t)
+	case backingOff:
+		s.backingOff.remove(t)
+	case awaitingRedelivery:
+		s.awaitingRedelivery.remove(t)
+	}
+	s.setState(t, removed)
+	if s.active[t.Message] == t {
+		delete(s.active, t.Message)
+	}
+	if t.Keyed {
+		s.unqueue(t, now)
+	}
+}
+
+// unready takes a task out of those that may run.
+func (s *Scheduler) unready(t *Task) {
+	s.ready.Change(func(all []*Task) []*Task {
+		return slices.DeleteFunc(all, func(other *Task) bool { return other == t })
+	})
+}
+
+// Interrupt says that the connection was lost. Tasks that do not run are dropped: their
+// events come again.
+func (s *Scheduler) Interrupt(now time.Time) { s.dropIdle(now, observe.SkipInterrupted) }
+
+// Drain drops the tasks that do not run, gives them back to the broker where that is
+// possible, and takes no delivery in from now on.
+func (s *Scheduler) Drain(now time.Time) {
+	s.draining = true
+	s.dropIdle(now, observe.SkipDraining)
+}
+
+// dropIdle drops the tasks whose handlers do not run, that are not to be settled, and
+// whose dead letters are not being stored.
+func (s *Scheduler) dropIdle(now time.Time, reason string) {
+	var idle []*Task
+	for _, t := range s.active {
+		if t.state == waiting || t.state == ready || t.state == backingOff {
+			idle = append(idle, t)
+		}
+	}
+	sortByMessage(idle)
+	s.ready = fifo.Queue[*Task]{}
+	s.backingOff = dueQueue{}
+	for _, t := range idle {
+		s.setState(t, arriving)
+	}
+	for _, t := range s.running {
+		t.sameID = nil
+	}
+	for _, t := range idle {
+		if s.draining && s.rules.CanNak {
+			s.emit(Nak, t, reason) // another member may begin it now
+		} else {
+			s.emit(Drop, t, reason)
+		}
+		s.awaitRedelivery(t, now)
+	}
+}

@@ -1,0 +1,124 @@
+package schedule
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sgtickets/common/observe"
+)
+
+// lateMargin: an event counts as late when less than a 20th of its ack wait is left. The
+// server's clock for it began before it arrived, and a handler that begins this late
+// would hardly finish in time.
+const lateMargin = 20
+
+// Next returns the next task to run, and marks it running; nil if there is none or as
+// many run as may. An event is dropped whose ack wait has passed or is about to pass:
+// another member has it by now, or soon will.
+func (s *Scheduler) Next(now time.Time) *Task {
+	for len(s.running) < s.rules.Concurrency && s.ready.Len() > 0 {
+		t := s.ready.Pop()
+		switch other := s.runningWithID(t.id); {
+		case now.Sub(t.Received) >= s.ackWait-s.ackWait/lateMargin:
+			s.emit(Drop, t, observe.SkipLate)
+			s.awaitRedelivery(t, now)
+		case s.acknowledged.hasID(t.id):
+			s.emit(AckAgain, t, observe.SkipHandled)
+			s.remember(t, EventID{})
+			s.remove(t, now)
+		case other != nil:
+			s.setState(t, waiting)
+			other.sameID = append(other.sameID, t)
+		default:
+			s.begin(t, now)
+			return t
+		}
+	}
+	return nil
+}
+
+// runningWithID returns the running task with that event ID.
+func (s *Scheduler) runningWithID(id EventID) *Task {
+	if id == (EventID{}) {
+		return nil
+	}
+	for _, t := range s.running {
+		if t.id == id {
+			return t
+		}
+	}
+	return nil
+}
+
+// begin counts an attempt: the larger of the runs here and the deliveries that the
+// server counted, without those that it delivered and nobody here ran.
+func (s *Scheduler) begin(t *Task, now time.Time) {
+	history := s.attempts.of(t.Message)
+	t.Attempt = max(history.attempt, t.Attempt) + 1
+	t.Attempt = max(t.Attempt, t.Delivery.Deliveries-history.skipped)
+	t.Begun, t.redelivered, t.warned = now, false, 0
+	s.setState(t, running)
+	t.runIndex = len(s.running)
+	s.running = append(s.running, t)
+}
+
+// Returned says that the task's handler has returned: the next task may run. With
+// ManualAck that is before or after the event is settled; the next task of its key waits
+// for both.
+func (s *Scheduler) Returned(t *Task, now time.Time) {
+	last := s.running[len(s.running)-1]
+	s.running[t.runIndex], last.runIndex = last, t.runIndex
+	s.running = slices.Delete(s.running, len(s.running)-1, len(s.running))
+	s.setState(t, unsettled)
+	sameID := t.sameID
+	t.sameID = nil
+	for _, other := range sameID {
+		if other.state == waiting {
+			s.proceed(other, now)
+		}
+	}
+	switch f := t.Failed; {
+	case t.settled:
+		s.remove(t, now)
+	case f != nil:
+		t.Failed = nil
+		s.Fail(t, *f, now)
+	}
+}
+
+// Acknowledged says that an event was acknowledged: it must not run again.
+func (s *Scheduler) Acknowledged(t *Task, now time.Time) {
+	t.settled = true
+	s.remember(t, t.id)
+	switch {
+	case t.state == removed:
+	case t.state != running:
+		s.remove(t, now)
+	case s.active[t.Message] == t:
+		delete(s.active, t.Message) // its ack wait need not be extended any more
+	}
+}
+
+// AcknowledgedLate says that an event was acknowledged after it had been given up. An
+// attempt that waits is not made any more; one that runs can't be called back.
+func (s *Scheduler) AcknowledgedLate(t *Task, now time.Time) {
+	here := s.active[t.Message]
+	if here == nil {
+		s.remember(t, t.id)
+		return
+	}
+	if here.state == waiting || here.state == ready || here.state == backingOff {
+		s.emit(Drop, here, observe.SkipHandled)
+	}
+	if here.state != deadLettering {
+		s.Acknowledged(here, now)
+	}
+}
+
+// remember keeps an event that was acknowledged from running again, and forgets its
+// attempts.
+func (s *Scheduler) remember(t *Task, id EventID) {
+	s.attempts.forget(t.Message)
+	s.stuck.remove(t.Message)
+	s.acknowledged.add(t.Message, id)
+}

@@ -1,0 +1,119 @@
+package schedule
+
+import (
+	"time"
+
+	"github.com/sgtickets/common/internal/fifo"
+	"github.com/sgtickets/common/transport"
+)
+
+// Rules are what a [Scheduler] goes by. They do not change.
+type Rules struct {
+	Concurrency       int                             // how many tasks run at a time
+	MaxInFlight       int                             // how many unacknowledged events the broker delivers
+	HandlerTimeout    time.Duration                   // 0: none
+	MaxAttempts       int                             // the event is given up after that many
+	Backoff           func(attempt int) time.Duration // how long an event waits for its next attempt
+	LongestBackoff    func(attempt int) time.Duration // the longest that Backoff may draw
+	DeadLetterBackoff func(attempt int) time.Duration // how long to wait after a dead letter was not stored
+	CanExtend         bool                            // the broker can begin the ack wait of a delivery anew
+	CanNak            bool                            // the broker takes a delivery back and sends it again after a delay
+	NoGroup           bool                            // no queue group: what is not acknowledged comes again to this listener
+	DeadLetters       bool                            // an event that is given up becomes a dead letter
+}
+
+// Scheduler decides which events run when, and what becomes of them. Its methods are
+// told what happens, and when. The caller runs what [Scheduler.Next] returns, performs
+// what [Scheduler.TakeEffects] returns, and calls [Scheduler.Wake] at
+// [Scheduler.WakeAt]. A Scheduler is not safe for concurrent use.
+type Scheduler struct {
+	rules   Rules
+	ackWait time.Duration
+	effects []Effect
+
+	active             map[MessageKey]*Task // every task that is here, and those awaiting redelivery that hold up a key
+	ready              fifo.Queue[*Task]    // may run, in order
+	running            []*Task
+	resting            int // tasks that no worker could begin: they wait for their key, their time or their dead letter
+	keys               keyQueues
+	backingOff         dueQueue
+	awaitingRedelivery dueQueue
+	attempts           attemptHistories
+	acknowledged       recentlyAcknowledged
+	stuck              stuckEvents
+	draining           bool
+}
+
+// New returns a Scheduler without tasks.
+func New(r Rules, ackWait time.Duration) *Scheduler {
+	return &Scheduler{
+		rules: r, ackWait: ackWait,
+		acknowledged: newRecentlyAcknowledged(r.MaxInFlight),
+		active:       make(map[MessageKey]*Task),
+	}
+}
+
+// Rules returns the rules.
+func (s *Scheduler) Rules() Rules { return s.rules }
+
+// AckWait returns the ack wait that the broker applies.
+func (s *Scheduler) AckWait() time.Duration { return s.ackWait }
+
+// SetAckWait tells which ack wait the broker applies. The broker may know the durable
+// with another one than the listener asked for.
+func (s *Scheduler) SetAckWait(d time.Duration) { s.ackWait = d }
+
+// Running returns how many tasks run.
+func (s *Scheduler) Running() int { return len(s.running) }
+
+// Ready returns how many tasks may run and have not begun.
+func (s *Scheduler) Ready() int { return s.ready.Len() }
+
+// Resting returns how many tasks are here that no worker could begin.
+func (s *Scheduler) Resting() int { return s.resting }
+
+// KnownAttempts returns how many runs of an event are known that is not done with.
+func (s *Scheduler) KnownAttempts(key MessageKey) int { return s.attempts.of(key).attempt }
+
+// LatestSettler returns what settles the task's event: that of its latest delivery. An
+// event that was given up and came again is settled through the task that has it now.
+func (s *Scheduler) LatestSettler(t *Task) transport.Settler {
+	if t.state == removed {
+		if here := s.active[t.Message]; here != nil {
+			t = here
+		}
+	}
+	return t.Delivery.Settler
+}
+
+// Unfinished returns the sequences of the events that a drain leaves behind: those whose
+// handlers run, those that a handler with ManualAck has not settled, and those whose
+// dead letters are not stored.
+func (s *Scheduler) Unfinished() (running, open, notStored []uint64) {
+	running = make([]uint64, 0, len(s.running))
+	for _, t := range s.running {
+		running = append(running, t.Message.Sequence)
+	}
+	for _, t := range s.active {
+		switch t.state { //nolint:exhaustive // tasks in the other states come again
+		case unsettled:
+			open = append(open, t.Message.Sequence)
+		case deadLettering:
+			notStored = append(notStored, t.Message.Sequence)
+		}
+	}
+	return running, open, notStored
+}
+
+// setState notes where a task stands.
+func (s *Scheduler) setState(t *Task, to state) {
+	if rests(t.state) {
+		s.resting--
+	}
+	if rests(to) {
+		s.resting++
+	}
+	t.state = to
+}
+
+func rests(s state) bool { return s == waiting || s == backingOff || s == deadLettering }

@@ -1,0 +1,94 @@
+package listener
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/listener/internal/schedule"
+)
+
+// RetryAfter returns an error with which a handler, or [Delivery.Nak], says that
+// the event is to be tried again after d, for a reason that err tells, instead of
+// after its [Backoff]. It counts as an attempt like any other. Over NATS Streaming,
+// when d does not fit into the ack wait, redeliveries before it has passed are not
+// run by this listener, and not counted; other members of the group do not know of
+// it. A d of zero or less is at once. The error matches err.
+func RetryAfter(d time.Duration, err error) error {
+	return &retryError{max(d, 0), err}
+}
+
+// Reject returns an error with which a handler, or [Delivery.Nak], says that trying
+// again can't help: the event becomes a dead letter at once. Where an error matches
+// both this and [RetryAfter], it is rejected. The error matches err.
+func Reject(err error) error { return &rejectedError{err} }
+
+type retryError struct {
+	delay time.Duration
+	err   error
+}
+
+func (e *retryError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("try again after %v", e.delay)
+	}
+	return e.err.Error()
+}
+
+func (e *retryError) Unwrap() error { return e.err }
+
+type rejectedError struct{ err error }
+
+func (e *rejectedError) Error() string {
+	if e.err == nil {
+		return "rejected"
+	}
+	return e.err.Error()
+}
+
+func (e *rejectedError) Unwrap() error { return e.err }
+
+// withoutCause reports whether a handler asked for another attempt, and gave no error as
+// the reason.
+func withoutCause(err error) bool {
+	var a *retryError
+	return errors.Is(err, errGivenBack) || errors.As(err, &a) && a.err == nil
+}
+
+// failureOf makes a failure of what a handler returned. An error whose methods panic, as
+// those of a nil pointer that was made an error do, is one like any other.
+func failureOf(err error) (f schedule.Failure) {
+	defer func() {
+		if p := recover(); p != nil {
+			f = schedule.Failure{Err: fmt.Errorf("handler returned an error (%T) whose own methods panic: %v", err, p)}
+		}
+	}()
+	_ = err.Error() // so that it panics here, if it does
+	f = schedule.Failure{Err: err, OutOfOrder: errors.Is(err, ErrVersionGap)}
+	var u *unreadError
+	var r *rejectedError
+	var a *retryError
+	switch {
+	case errors.As(err, &u):
+		return unreadable(u.error)
+	case errors.As(err, &r):
+		f.Reason = events.DeadLetterRejected
+	case errors.As(err, &a):
+		f.After, f.Timed = a.delay, true
+	}
+	return f
+}
+
+// unreadError is the error of an attempt that could not be made.
+type unreadError struct{ error }
+
+func (e *unreadError) Unwrap() error { return e.error }
+
+// unreadable makes a failure of why a payload was not made an event.
+func unreadable(err error) schedule.Failure {
+	if errors.Is(err, ErrInvalidEvent) {
+		return schedule.Failure{Err: err, Reason: events.DeadLetterInvalid}
+	}
+	return schedule.Failure{Err: err, Reason: events.DeadLetterUndecodable}
+}

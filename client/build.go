@@ -56,7 +56,7 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	shared := session.New(conn, o.logger, o.window, ids.generated, m.notify)
 	shared.Defaults, shared.LoggedPayload, shared.Observers = o.defaults, o.payloads, o.observers
 	return &Client{
-		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared,
+		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared, closeTimeout: o.closeTimeout,
 	}, nil
 }
 

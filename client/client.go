@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/session"
@@ -18,7 +19,8 @@ type Client struct {
 	session   *session.Session
 	monitor   *monitor
 
-	components components
+	components   components
+	closeTimeout time.Duration // of Run
 
 	closing  atomic.Bool
 	closed   chan struct{} // closed when closeErr is set

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/transport"
@@ -19,15 +21,16 @@ import (
 type Option func(*options) error
 
 type options struct {
-	logger    *slog.Logger
-	window    int
-	nats      []nats.Option
-	transport transport.Dialer
-	defaults  session.Defaults
-	observers []observe.Observer
-	payloads  int      // bytes of each in the log
-	subjects  []string // those of option Subjects
-	chosen    bool     // option Subjects was given
+	logger       *slog.Logger
+	window       int
+	nats         []nats.Option
+	transport    transport.Dialer
+	defaults     session.Defaults
+	observers    []observe.Observer
+	payloads     int      // bytes of each in the log
+	subjects     []string // those of option Subjects
+	closeTimeout time.Duration
+	chosen       bool // option Subjects was given
 
 	jetStream        bool
 	jetStreamOptions []jetstream.Option
@@ -38,14 +41,9 @@ type options struct {
 const defaultWindow = 1024
 
 func newOptions(opts []Option) (options, error) {
-	o := options{window: defaultWindow}
-	for _, opt := range opts {
-		if opt == nil {
-			return o, fmt.Errorf("%w option: nil", transport.ErrInvalid)
-		}
-		if err := opt(&o); err != nil {
-			return o, err
-		}
+	o := options{window: defaultWindow, closeTimeout: defaultCloseTimeout}
+	if err := option.Apply(transport.ErrInvalid, &o, opts); err != nil {
+		return o, err
 	}
 	if o.logger == nil {
 		o.logger = slog.Default()

@@ -19,8 +19,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/sgtickets/common/client"
@@ -46,15 +44,13 @@ func main() {
 	flag.IntVar(&t.limit, "limit", 0, "put back `n` events at most; 0: all")
 	flag.BoolVar(&t.list, "list", false, "only show them")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	if err := run(ctx, t); err != nil {
+	if err := run(context.Background(), t); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, t task) (err error) {
+func run(ctx context.Context, t task) error {
 	if err := t.check(); err != nil {
 		return err
 	}
@@ -62,12 +58,7 @@ func run(ctx context.Context, t task) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		err = errors.Join(err, c.Close(closing))
-	}()
-	return t.run(ctx, c, os.Stdout)
+	return client.Run(ctx, c, client.RunnerFunc(func(ctx context.Context) error { return t.run(ctx, c, os.Stdout) }))
 }
 
 // check says what is wrong with the flags, before a server is waited for.

@@ -133,8 +133,10 @@ func TestComponentTells(t *testing.T) {
 func TestComponentObserves(t *testing.T) {
 	t.Parallel()
 	var got []observe.Observation
-	o := observe.Func(func(o observe.Observation) { got = append(got, o) })
-	c := on(t, &fakeconn.Conn{}, client.Observe(o), client.Observe(o))
+	observer := func() client.Option {
+		return client.Observe(observe.Func(func(o observe.Observation) { got = append(got, o) }))
+	}
+	c := on(t, &fakeconn.Conn{}, observer(), observer())
 	p := component(t, c, "outbox")
 	require.True(t, p.Observes())
 	sent := observe.Observation{Kind: observe.Sent, Subject: "ticket:created", MessageID: "m1"}

@@ -224,7 +224,7 @@ func TestRunEndsWithASignal(t *testing.T) {
 func ExampleRun() {
 	ctx, stop := context.WithCancel(context.Background()) // a service has signals
 	defer stop()
-	broker := memory.New()                                // a service has a server
+	broker := memory.New() // a service has a server
 	c, err := client.Build(ctx, "ticketing", "orders-1", "", client.Transport(broker.Dialer()),
 		client.Logger(slog.New(slog.DiscardHandler)), client.CloseTimeout(5*time.Second))
 	if err != nil {

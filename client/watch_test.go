@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"errors"
-	"github.com/sgtickets/common/internal/access"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/fakeconn"
 	"github.com/sgtickets/common/transport"
 )

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -15,6 +14,7 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"

@@ -41,11 +41,13 @@ func run(ctx context.Context) error {
 	journal := new(journal)
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	runners := []client.Runner{client.RunnerFunc(func(ctx context.Context) error {
+	services := p.Services()
+	runners := make([]client.Runner, 0, 1+2*len(services))
+	runners = append(runners, client.RunnerFunc(func(ctx context.Context) error {
 		defer end() // the members leave when the story is told
 		return tell(ctx, p, journal)
-	})}
-	for _, s := range p.Services() {
+	}))
+	for _, s := range services {
 		for n := range 2 {
 			name := fmt.Sprintf("%s-%d", strings.TrimPrefix(s.Name(), "example-"), n+1)
 			runners = append(runners, client.RunnerFunc(func(ctx context.Context) error {

@@ -148,11 +148,11 @@ func (s *Separate) connect(ctx context.Context) (*nats.Conn, error) {
 		if s.isClosed() {
 			return
 		}
-		attrs := []any{}
+		var attrs []slog.Attr
 		if err != nil {
 			attrs = append(attrs, slog.Any("error", err))
 		}
-		w.Log.Info("NATS connection closed; it is opened again when it is asked for", attrs...)
+		w.Log.LogAttrs(context.Background(), slog.LevelInfo, "the NATS connection closed; it is opened again when it is asked for", attrs...)
 	}
 	named := func(o *nats.Options) error {
 		if o.Name == "" {
@@ -165,7 +165,7 @@ func (s *Separate) connect(ctx context.Context) (*nats.Conn, error) {
 	user := make([]nats.Option, 0, len(s.user)+1)
 	nc, err := Connect(ctx, s.cfg, w.Apply, append(append(user, s.user...), named))
 	if err == nil {
-		w.Log.Info("NATS connection opened", slog.String("url", nc.ConnectedUrlRedacted()))
+		w.Log.Info("opened a NATS connection beside the one that carries events", slog.String("url", nc.ConnectedUrlRedacted()))
 	}
 	return nc, err
 }

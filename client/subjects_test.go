@@ -28,7 +28,7 @@ func TestSubjects(t *testing.T) {
 			[]client.Option{client.Subjects("seat:assigned", "seating.*.>"), client.Subjects("hall")},
 			[]string{"seat:assigned", "seating.*.>", "hall", "dead.>"},
 		},
-		"none":                      {[]client.Option{client.Subjects()}, []string{"dead.>"}},
+		"none": {[]client.Option{client.Subjects()}, []string{"dead.>"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

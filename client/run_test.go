@@ -151,74 +151,118 @@ func TestRunRefuses(t *testing.T) {
 }
 
 // asService is the environment variable by which this test program, started again by
-// itself, is a service, whose handlers take that long to finish.
-const asService = "CLIENT_TEST_AS_SERVICE"
+// itself, is a service, and says what ends it. Its handler finishes with the standard input.
+const (
+	asService   = "CLIENT_TEST_AS_SERVICE"
+	signalEnds  = "a signal"
+	contextEnds = "its context"
+)
 
 // service is what a service's main does. It returns the exit status.
 func service() int {
-	d, err := time.ParseDuration(os.Getenv(asService))
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	c, err := client.Build(ctx, "ticketing", "orders-1", "", client.Transport(memory.New().Dialer()))
 	if err != nil {
 		return 3
 	}
-	c, err := client.Build(context.Background(), "ticketing", "orders-1", "", client.Transport(memory.New().Dialer()))
-	if err != nil {
-		return 4
-	}
-	err = client.Run(context.Background(), c, client.RunnerFunc(func(ctx context.Context) error {
+	err = client.Run(ctx, c, client.RunnerFunc(func(ctx context.Context) error {
 		fmt.Println("runs")
+		if os.Getenv(asService) == contextEnds {
+			end()
+		}
 		<-ctx.Done()
 		fmt.Println("drains")
-		time.Sleep(d)
-		fmt.Println("drained")
-		return nil
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
 	}))
 	fmt.Println("closed:", err, c.Err())
 	return 0
 }
 
+// child is a service in a process of its own.
+type child struct {
+	*exec.Cmd
+
+	stdin io.Closer
+	lines *bufio.Scanner
+	log   *bytes.Buffer
+}
+
+func startService(t *testing.T, ends string) child {
+	t.Helper()
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // never used up
+	t.Cleanup(cancel)
+	c := child{Cmd: exec.CommandContext(ctx, exe), log: new(bytes.Buffer)}
+	c.Env = append(os.Environ(), asService+"="+ends)
+	c.Stderr = c.log
+	c.stdin, err = c.StdinPipe()
+	require.NoError(t, err)
+	out, err := c.StdoutPipe()
+	require.NoError(t, err)
+	c.lines = bufio.NewScanner(out)
+	require.NoError(t, c.Start())
+	c.says(t, "runs")
+	return c
+}
+
+func (c child) says(t *testing.T, line string) {
+	t.Helper()
+	c.lines.Scan()
+	require.Equal(t, line, c.lines.Text())
+}
+
+// finish lets the handler finish, after which the child ends in order.
+func (c child) finish(t *testing.T) {
+	t.Helper()
+	require.NoError(t, c.stdin.Close())
+	c.says(t, "closed: <nil> closed")
+	require.NoError(t, c.Wait())
+}
+
 // TestRunEndsWithASignal: the first one drains, the second one ends the process at once.
 func TestRunEndsWithASignal(t *testing.T) {
 	t.Parallel()
-	exe, err := os.Executable()
-	require.NoError(t, err)
 	for _, first := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		for _, again := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%v, again %v", first, again), func(t *testing.T) {
-				t.Parallel()
-				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // never used up
-				defer cancel()
-				child := exec.CommandContext(ctx, exe)
-				takes := 10 * time.Millisecond
-				if again {
-					takes = time.Hour
-				}
-				child.Env = append(os.Environ(), asService+"="+takes.String())
-				var log bytes.Buffer
-				child.Stderr = &log
-				out, err := child.StdoutPipe()
-				require.NoError(t, err)
-				require.NoError(t, child.Start())
-				lines := bufio.NewScanner(out)
-				next := func() string { lines.Scan(); return lines.Text() }
-				require.Equal(t, "runs", next())
-				require.NoError(t, child.Process.Signal(first))
-				require.Equal(t, "drains", next())
-				if again {
-					require.NoError(t, child.Process.Signal(syscall.SIGTERM))
-					require.Error(t, child.Wait())
-					status, ok := child.ProcessState.Sys().(syscall.WaitStatus)
-					require.True(t, ok)
-					require.True(t, status.Signaled())
-					require.Equal(t, syscall.SIGTERM, status.Signal())
-					return
-				}
-				require.Equal(t, "drained", next())
-				require.Equal(t, "closed: <nil> closed", next())
-				require.NoError(t, child.Wait())
-				require.Contains(t, log.String(), "signal="+first.String())
-			})
-		}
+		t.Run(first.String(), func(t *testing.T) {
+			t.Parallel()
+			c := startService(t, signalEnds)
+			require.NoError(t, c.Process.Signal(first))
+			c.says(t, "drains")
+			c.finish(t)
+			require.Contains(t, c.log.String(), "signal="+first.String())
+		})
+		t.Run(first.String()+", and another", func(t *testing.T) {
+			t.Parallel()
+			c := startService(t, signalEnds)
+			require.NoError(t, c.Process.Signal(first))
+			c.says(t, "drains")
+			requireKilled(t, c)
+		})
 	}
+}
+
+// requireKilled sends a signal which ends the child at once.
+func requireKilled(t *testing.T, c child) {
+	t.Helper()
+	require.NoError(t, c.Process.Signal(syscall.SIGTERM))
+	require.Error(t, c.Wait())
+	status, ok := c.ProcessState.Sys().(syscall.WaitStatus)
+	require.True(t, ok)
+	require.True(t, status.Signaled())
+	require.Equal(t, syscall.SIGTERM, status.Signal())
+}
+
+// TestRunTakesTheFirstSignal also when the service ends already: it must not cut off
+// handlers that finish.
+func TestRunTakesTheFirstSignal(t *testing.T) {
+	t.Parallel()
+	c := startService(t, contextEnds)
+	c.says(t, "drains")
+	require.NoError(t, c.Process.Signal(syscall.SIGTERM))
+	c.finish(t)
 }
 
 func ExampleRun() {

@@ -71,7 +71,8 @@ func TestArrows(t *testing.T) {
 		"observe":  {"subjects"},
 		"client": {
 			"subjects", "observe", "transport", "transport/jetstream", "transport/stan", "internal/access",
-			"internal/await", "internal/backoff", "internal/eventlog", "internal/session",
+			"internal/await", "internal/backoff", "internal/eventlog", "internal/option", "internal/session",
+			"internal/together",
 		},
 		"publisher": {
 			"subjects", "events", "codec", "observe", "client", "transport", "internal/access", "internal/eventtype",
@@ -80,7 +81,7 @@ func TestArrows(t *testing.T) {
 		"listener": {
 			"subjects", "events", "codec", "observe", "client", "listener/internal/schedule",
 			"listener/internal/versions", "transport", "internal/access", "internal/await", "internal/backoff",
-			"internal/eventtype", "internal/session",
+			"internal/eventtype", "internal/session", "internal/together",
 		},
 		"listener/internal/schedule": {"events", "observe", "transport", "internal/fifo"},
 		"listener/internal/versions": {"internal/await", "internal/backoff"},
@@ -117,6 +118,7 @@ func TestArrows(t *testing.T) {
 		"internal/publishing":     {"subjects", "observe", "transport", "internal/await"},
 		"internal/seeds":          {},
 		"internal/session":        {"observe", "transport", "internal/await", "internal/publishing"},
+		"internal/together":       {},
 	}
 	for _, p := range list(t) {
 		name, below := strings.CutPrefix(p.ImportPath, module+"/")

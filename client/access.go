@@ -6,7 +6,7 @@ import (
 )
 
 func init() { //nolint:gochecknoinits // the one way to lend what is not exported to other packages of the module
-	access.Register(
+	access.Provide(
 		func(c any) *session.Session {
 			own, _ := c.(*Client)
 			return own.session

@@ -3,22 +3,23 @@ package client
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/transport"
 )
 
-// Client is a connection of a service to its broker. One is enough for a
-// process: any number of publishers and listeners share it. It is safe for
-// concurrent use.
+// Client is the connection of a service to its broker. A process needs one: any number of
+// publishers and listeners share it. It is safe for concurrent use.
 type Client struct {
 	clusterID string
 	clientID  string
 	session   *session.Session
 	monitor   *monitor
 
-	components components
+	components   components
+	closeTimeout time.Duration // of Run
 
 	closing  atomic.Bool
 	closed   chan struct{} // closed when closeErr is set
@@ -31,8 +32,8 @@ func (c *Client) ClusterID() string { return c.clusterID }
 // ClientID returns the client ID under which the server knows the client.
 func (c *Client) ClientID() string { return c.clientID }
 
-// Done returns a channel that is closed when the connection is over: closed by
-// Close, or lost for good.
+// Done returns a channel that is closed when the client is over: closed by Close, or its
+// connection lost for good.
 func (c *Client) Done() <-chan struct{} { return c.session.Conn.Done() }
 
 // Err returns nil until Done is closed, and then why: [ErrClosed] after Close,

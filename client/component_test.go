@@ -133,8 +133,11 @@ func TestComponentTells(t *testing.T) {
 func TestComponentObserves(t *testing.T) {
 	t.Parallel()
 	var got []observe.Observation
-	o := observe.Func(func(o observe.Observation) { got = append(got, o) })
-	c := on(t, &fakeconn.Conn{}, client.Observe(o), client.Observe(o))
+	both := make([]client.Option, 2)
+	for i := range both {
+		both[i] = client.Observe(observe.Func(func(o observe.Observation) { got = append(got, o) }))
+	}
+	c := on(t, &fakeconn.Conn{}, both...)
 	p := component(t, c, "outbox")
 	require.True(t, p.Observes())
 	sent := observe.Observation{Kind: observe.Sent, Subject: "ticket:created", MessageID: "m1"}

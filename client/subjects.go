@@ -32,7 +32,7 @@ func Subjects(names ...subjects.Subject) Option {
 			}
 			o.subjects = append(o.subjects, string(name))
 		}
-		o.chosen = true
+		o.subjectsGiven = true
 		return nil
 	}
 }
@@ -57,7 +57,7 @@ func validPattern(name string) error {
 
 // stored returns the subjects that the broker is to store.
 func (o options) stored() []string {
-	if o.chosen {
+	if o.subjectsGiven {
 		return append(append([]string(nil), o.subjects...), deadLetters)
 	}
 	all := subjects.All()

@@ -24,8 +24,11 @@ func TestSubjects(t *testing.T) {
 		want []string
 	}{
 		"the platform's by default": {nil, append(platform, "dead.>")},
-		"a team's own":              {[]client.Option{client.Subjects("seat:assigned", "seating.*.>"), client.Subjects("hall")}, []string{"seat:assigned", "seating.*.>", "hall", "dead.>"}},
-		"none":                      {[]client.Option{client.Subjects()}, []string{"dead.>"}},
+		"a team's own": {
+			[]client.Option{client.Subjects("seat:assigned", "seating.*.>"), client.Subjects("hall")},
+			[]string{"seat:assigned", "seating.*.>", "hall", "dead.>"},
+		},
+		"none": {[]client.Option{client.Subjects()}, []string{"dead.>"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

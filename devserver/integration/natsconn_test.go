@@ -119,7 +119,7 @@ func TestNATSConn(t *testing.T) {
 		requireConnections(t, s, "orders", "orders-nats")
 		require.Equal(t, client.Connected, c.Status().State)
 		require.NoError(t, c.Healthy(deadline(t)))
-		require.Contains(t, log.String(), `msg="NATS connection closed; it is opened again when it is asked for" connection=orders-nats`)
+		require.Contains(t, log.String(), `msg="the NATS connection closed; it is opened again when it is asked for" connection=orders-nats`)
 		mu.Lock()
 		require.Equal(t, []string{"orders", "orders-nats", "orders-nats", "orders-nats"}, connected)
 		mu.Unlock()

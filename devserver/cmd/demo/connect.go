@@ -21,7 +21,7 @@ type connected struct {
 	server server
 }
 
-// Listen implements [listener.Runner].
+// Listen implements [client.Runner].
 func (m connected) Listen(ctx context.Context) error {
 	opts := []client.Option{client.Logger(slog.New(slog.DiscardHandler))} // it would tell of each attempt
 	if m.server.jetStream {
@@ -35,11 +35,5 @@ func (m connected) Listen(ctx context.Context) error {
 		return err
 	}
 	m.member.Client = c
-	err = m.member.Listen(ctx)
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), platform.Drain)
-	defer cancel()
-	if closed := c.Close(closing); err == nil {
-		err = closed
-	}
-	return err
+	return client.Run(ctx, c, m.member)
 }

@@ -32,7 +32,6 @@ type Separate struct {
 	opened  map[*nats.Conn]struct{} // current, and those before it that may still drain
 	dialing *dialing                // nil: nobody waits for a connection
 	closed  bool
-	running sync.WaitGroup // the goroutine of each dialing
 }
 
 // NewSeparate returns a Separate that connects as cfg and user say. user are the options
@@ -81,9 +80,9 @@ func (s *Separate) NATSConn(ctx context.Context) (*nats.Conn, error) {
 	}
 }
 
-// CloseNATS closes what NATSConn has opened, and ends the attempts to open more. It
-// returns when the connections are closed, or when ctx is done; they then close by
-// themselves.
+// CloseNATS closes what NATSConn has opened, and ends the attempts to open more, for which
+// it does not wait. It returns when the connections are closed, or when ctx is done; then
+// they go on to close by themselves, and the error says so.
 func (s *Separate) CloseNATS(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -94,15 +93,21 @@ func (s *Separate) CloseNATS(ctx context.Context) error {
 		s.dialing = nil
 	}
 	s.mu.Unlock()
-	return await.WithGrace(ctx, func(context.Context) error {
+	if len(opened) == 0 {
+		return nil
+	}
+	err := await.WithGrace(ctx, func(context.Context) error {
 		var closing sync.WaitGroup
 		for nc := range opened {
 			closing.Go(nc.Close) // it waits while a write is under way
 		}
 		closing.Wait()
-		s.running.Wait()
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("the NATS connection beside the one that carries events is not closed yet: %w", err)
+	}
+	return nil
 }
 
 // connectionEnd says whether a connection can still be used.
@@ -148,11 +153,11 @@ func (s *Separate) connect(ctx context.Context) (*nats.Conn, error) {
 		if s.isClosed() {
 			return
 		}
-		attrs := []any{}
+		var attrs []slog.Attr
 		if err != nil {
 			attrs = append(attrs, slog.Any("error", err))
 		}
-		w.Log.Info("NATS connection closed; it is opened again when it is asked for", attrs...)
+		w.Log.LogAttrs(context.Background(), slog.LevelInfo, "the NATS connection closed; it is opened again when it is asked for", attrs...)
 	}
 	named := func(o *nats.Options) error {
 		if o.Name == "" {
@@ -165,7 +170,7 @@ func (s *Separate) connect(ctx context.Context) (*nats.Conn, error) {
 	user := make([]nats.Option, 0, len(s.user)+1)
 	nc, err := Connect(ctx, s.cfg, w.Apply, append(append(user, s.user...), named))
 	if err == nil {
-		w.Log.Info("NATS connection opened", slog.String("url", nc.ConnectedUrlRedacted()))
+		w.Log.Info("opened a NATS connection beside the one that carries events", slog.String("url", nc.ConnectedUrlRedacted()))
 	}
 	return nc, err
 }
@@ -199,7 +204,7 @@ func (s *Separate) join(unusable *nats.Conn) (*dialing, error) {
 		ctx, cancel := context.WithCancel(context.Background())
 		d := &dialing{cancel: cancel, done: make(chan struct{})}
 		s.dialing = d
-		s.running.Go(func() { s.dial(ctx, d) })
+		go s.dial(ctx, d)
 	}
 	s.dialing.waiting++
 	return s.dialing, nil

@@ -53,7 +53,7 @@ func (k checker) object(t reflect.Type) error {
 		return fmt.Errorf("%v embeds a time.Time, and so is a time in JSON, and not an object: %w; give the field a name", t, ErrNotObject)
 	case way == asObject, way == byLibrary && t.Kind() == reflect.Map:
 		return nil
-	case way == byLibrary && implementsAny(t, itself):
+	case way == byLibrary && t != timeType && implementsAny(t, itself):
 		return k.itself(t)
 	default:
 		return fmt.Errorf("%v is %w; make it a struct, with this as a field", t, ErrNotObject)

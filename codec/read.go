@@ -224,7 +224,7 @@ func (s *shape) setFrom(v reflect.Value, text string) error {
 		return nil
 	default:
 	}
-	if _, rest, ok := readNumber([]byte(text)); !ok || len(rest) > 0 {
+	if text == "" || text[0] != '-' && !isDigit(text[0]) {
 		return strconv.ErrSyntax
 	}
 	switch s.read {
@@ -237,6 +237,9 @@ func (s *shape) setFrom(v reflect.Value, text string) error {
 		}
 		v.SetFloat(f)
 	case asNumber:
+		if _, rest, ok := readNumber([]byte(text)); !ok || len(rest) > 0 {
+			return strconv.ErrSyntax
+		}
 		v.SetString(text)
 	default:
 	}

@@ -64,6 +64,9 @@ func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGrou
 	if err != nil {
 		return nil, core.fail(err)
 	}
+	if err := eventtype.Decodes[T](core.options.codec); err != nil {
+		return nil, core.fail(err)
+	}
 	if err := core.validLetters(); err != nil {
 		return nil, core.fail(err)
 	}

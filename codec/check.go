@@ -51,9 +51,9 @@ func (k checker) object(t reflect.Type) error {
 	switch way := k.way(t); {
 	case way == asTime && shapeOf(t).time != nil:
 		return fmt.Errorf("%v embeds a time.Time, and so is a time in JSON, and not an object: %w; give the field a name", t, ErrNotObject)
-	case way == asObject, way == byLibrary && t.Kind() == reflect.Map:
+	case way == asObject, way == asMap, way == byLibrary && t.Kind() == reflect.Map && !implementsAny(t, itself):
 		return nil
-	case way == byLibrary && implementsAny(t, itself):
+	case way == byLibrary && t != timeType && implementsAny(t, itself):
 		return k.itself(t)
 	default:
 		return fmt.Errorf("%v is %w; make it a struct, with this as a field", t, ErrNotObject)
@@ -99,7 +99,7 @@ func (k checker) value(t reflect.Type, at string) error {
 				return err
 			}
 		}
-	case asList, asPointer:
+	case asList, asPointer, asMap:
 		return k.value(t.Elem(), at)
 	case byLibrary:
 		return k.byLibrary(t, at)

@@ -132,26 +132,53 @@ func (l looker) into(v reflect.Value, at largeInteger) {
 		if !v.IsNil() {
 			l.into(v.Elem(), at)
 		}
+	case asHeld:
+		l.intoAny(v.Interface(), at)
+	case asMap:
+		if s.typ == anyMapType {
+			l.intoAny(v.Interface(), at)
+			return
+		}
+		l.intoHeld(v, s, at)
 	default:
 		l.intoHeld(v, s, at)
 	}
 }
 
-// intoHeld looks into what a map, an interface or a pointer to a pointer holds.
+// intoHeld looks into what a map or a pointer to a pointer holds.
 func (l looker) intoHeld(v reflect.Value, s *shape, at largeInteger) {
-	if implementsAny(s.typ, writesItself) {
-		return // its author's
+	if implementsAny(s.typ, writesItself) || !holdsLarge(s.typ) {
+		return
 	}
 	switch s.typ.Kind() {
 	case reflect.Map:
-		for _, held := range v.Seq2() {
-			l.into(addressable(held), at)
+		for held := v.MapRange(); held.Next(); {
+			l.into(addressable(held.Value()), at)
 		}
-	case reflect.Interface, reflect.Pointer:
+	case reflect.Pointer:
 		if !v.IsNil() {
-			l.into(addressable(v.Elem()), at)
+			l.into(v.Elem(), at)
 		}
 	default:
+	}
+}
+
+// intoAny looks into what an interface holds.
+func (l looker) intoAny(v any, at largeInteger) {
+	switch v := v.(type) {
+	case nil, string, bool, float64:
+	case map[string]any:
+		for _, held := range v {
+			l.intoAny(held, at)
+		}
+	case []any:
+		for _, held := range v {
+			l.intoAny(held, at)
+		}
+	default:
+		if held := reflect.ValueOf(v); holdsLarge(held.Type()) {
+			l.into(addressable(held), at)
+		}
 	}
 }
 

@@ -75,33 +75,37 @@ func readInteger(dec *jsontext.Decoder, v reflect.Value) error {
 }
 
 func setInteger(v reflect.Value, number []byte) error {
-	text := string(number)
-	if strings.ContainsAny(text, ".eE") {
-		var ok bool
-		if text, ok = integer(text); !ok {
-			return strconv.ErrSyntax
+	err := parseInteger(v, string(number))
+	if err == strconv.ErrSyntax { //nolint:errorlint // parseInteger wraps nothing
+		if text, ok := integer(number); ok {
+			return parseInteger(v, text)
 		}
 	}
+	return err
+}
+
+func parseInteger(v reflect.Value, text string) error {
 	if v.CanInt() {
 		i, err := strconv.ParseInt(text, 10, v.Type().Bits())
-		if err != nil {
-			return cause(err)
+		if err == nil {
+			v.SetInt(i)
 		}
-		v.SetInt(i)
-		return nil
-	}
-	u, err := strconv.ParseUint(text, 10, v.Type().Bits())
-	if err != nil {
 		return cause(err)
 	}
-	v.SetUint(u)
-	return nil
+	u, err := strconv.ParseUint(text, 10, v.Type().Bits())
+	if err == nil {
+		v.SetUint(u)
+	}
+	return cause(err)
 }
 
 // integer writes a number that has a point or an exponent without them. It is not ok if
 // that is no integer, or far beyond 64 bits.
-func integer(number string) (text string, ok bool) {
-	mantissa, exponent, _ := strings.Cut(strings.ReplaceAll(number, "E", "e"), "e")
+func integer(number []byte) (text string, ok bool) {
+	if _, rest, ok := readNumber(number); !ok || len(rest) > 0 {
+		return "", false
+	}
+	mantissa, exponent, _ := strings.Cut(strings.ReplaceAll(string(number), "E", "e"), "e")
 	digits, sign := strings.CutPrefix(mantissa, "-")
 	whole, part, _ := strings.Cut(digits, ".")
 	part = strings.TrimRight(part, "0")

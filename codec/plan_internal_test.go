@@ -28,20 +28,42 @@ type (
 		Count int64  `json:"count"`
 		Small uint16 `json:"small"`
 	}
-	everything struct {
+	everything = everythingOf[time.Time]
+	// everythingOf is over the type of its time, which writes itself in encoding/json.
+	everythingOf[Time any] struct {
 		Embedded
 
-		Base   base      `json:"base"`
-		Text   string    `json:"text"`
-		Weight weight    `json:"weight"`
-		Yes    bool      `json:"yes"`
-		When   time.Time `json:"when"`
-		Byte   int8      `json:"byte"`
-		Empty  struct{}  `json:"empty"`
+		Base   base     `json:"base"`
+		Text   string   `json:"text"`
+		Weight weight   `json:"weight"`
+		Yes    bool     `json:"yes"`
+		When   Time     `json:"when,omitempty"`
+		Byte   int8     `json:"byte"`
+		Empty  struct{} `json:"empty"`
 		NoTag  uint64
 		Maybe  string `json:"maybe,omitempty"`
+
+		MaybeInt   portion       `json:"maybeInt,omitempty"`
+		MaybeUint  uintptr       `json:"maybeUint,omitempty"`
+		MaybeYes   bool          `json:"maybeYes,omitempty"`
+		MaybeFloat float64       `json:"maybeFloat,omitempty"`
+		Took       time.Duration `json:",omitempty"`
+		Quoted     string        `json:"quo'ted"`
+		base       `json:"tagged"`
+		left       func()
 	}
+	portion int8
 )
+
+func everythingWith[Time any](text string, number float64, count int64, when Time) *everythingOf[Time] {
+	return &everythingOf[Time]{
+		Embedded: Embedded{Count: count, Small: uint16(count)},
+		Base:     base{ID: text, Kind: word(text)}, Text: text, Weight: weight(number), Yes: count%2 == 0,
+		When: when, Byte: int8(count), NoTag: uint64(count), Maybe: text,
+		MaybeInt: portion(count >> 8), MaybeUint: uintptr(count >> 1), MaybeYes: count%3 == 0, MaybeFloat: number, Took: time.Duration(count),
+		Quoted: text, base: base{ID: text}, left: func() {},
+	}
+}
 
 // requireSame holds what is written for a plain struct against the library.
 func requireSame(t *testing.T, v any) {
@@ -59,7 +81,8 @@ func requireSame(t *testing.T, v any) {
 	}
 }
 
-// FuzzPlain: the fast way writes what the library writes, or leaves it to it.
+// FuzzPlain: the fast way writes what the library writes, or leaves it to it; and what
+// encoding/json writes.
 func FuzzPlain(f *testing.F) {
 	for _, text := range []string{
 		"", "text", `a"b`, `back\\slash`, "tab\t", "\x00", "\x1f", "\x7f", "<&>", "ü", "\u2028", "\xff",
@@ -74,11 +97,11 @@ func FuzzPlain(f *testing.F) {
 		f.Add("", number, int64(math.MinInt64), int64(math.MaxInt64))
 	}
 	f.Fuzz(func(t *testing.T, text string, number float64, count, when int64) {
-		requireSame(t, &everything{
-			Embedded: Embedded{Count: count, Small: uint16(count)},
-			Base:     base{ID: text, Kind: word(text)}, Text: text, Weight: weight(number), Yes: count%2 == 0,
-			When: time.UnixMilli(when), Byte: int8(count), NoTag: uint64(count), Maybe: text,
-		})
+		event := everythingWith(text, number, count, time.UnixMilli(when))
+		requireSame(t, event)
+		if got, _, ok := appendPlain(nil, event); ok {
+			require.Equal(t, standard(t, everythingWith(text, number+0, count, isoTime{time.UnixMilli(when)})), string(got))
+		}
 	})
 }
 
@@ -98,7 +121,7 @@ func TestEventsArePlain(t *testing.T) {
 
 // FuzzReadPlain: the fast way reads what the library reads, or leaves it to it.
 func FuzzReadPlain(f *testing.F) {
-	whole, err := JSON{}.Encode(&everything{
+	whole, err := JSON{warnings: silent}.Encode(&everything{
 		Embedded: Embedded{Count: -5, Small: 7}, Base: base{ID: "5f8a", Kind: "über"}, Text: "a concert", Weight: 1.5e-7,
 		Yes: true, When: time.UnixMilli(1669359025382), Byte: -128, NoTag: math.MaxUint64, Maybe: "m",
 	})

@@ -27,7 +27,7 @@ var reading = json.JoinOptions(
 func readAny(dec *jsontext.Decoder, v any) error {
 	value := reflect.ValueOf(v).Elem()
 	switch s := shapeOf(value.Type()); s.read {
-	case asNumber, asTime, asObject, asList, asPointer:
+	case asNumber, asTime, asObject, asList, asPointer, asMap, asHeld:
 		return s.readValue(dec, value)
 	case asInt, asUint:
 		if dec.PeekKind() == jsontext.KindNumber {
@@ -73,7 +73,21 @@ func (s *shape) readValue(dec *jsontext.Decoder, v reflect.Value) error {
 	case asPointer:
 		v.Set(reflect.New(s.elem.typ))
 		return s.elem.readValue(dec, v.Elem())
-	case asFloat, byLibrary:
+	case asMap:
+		return s.readMap(dec, v)
+	case asHeld:
+		held, err := readHeld(dec)
+		if held != nil {
+			v.Set(reflect.ValueOf(held))
+		}
+		return err
+	case asFloat:
+		if kind == jsontext.KindNumber {
+			f, err := readFloat(dec, s.typ)
+			v.SetFloat(f)
+			return err
+		}
+	case byLibrary:
 		return json.UnmarshalDecode(dec, v.Addr().Interface())
 	}
 	return mismatch(dec, s.typ)
@@ -224,7 +238,7 @@ func (s *shape) setFrom(v reflect.Value, text string) error {
 		return nil
 	default:
 	}
-	if _, rest, ok := readNumber([]byte(text)); !ok || len(rest) > 0 {
+	if text == "" || text[0] != '-' && !isDigit(text[0]) {
 		return strconv.ErrSyntax
 	}
 	switch s.read {
@@ -237,6 +251,9 @@ func (s *shape) setFrom(v reflect.Value, text string) error {
 		}
 		v.SetFloat(f)
 	case asNumber:
+		if _, rest, ok := readNumber([]byte(text)); !ok || len(rest) > 0 {
+			return strconv.ErrSyntax
+		}
 		v.SetString(text)
 	default:
 	}

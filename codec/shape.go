@@ -14,7 +14,7 @@ import (
 type way int
 
 const (
-	byLibrary way = iota // types with methods of their own, maps, interfaces, bytes, and what is not JSON
+	byLibrary way = iota // types with methods of their own, bytes, what is not JSON, and what is rare
 	asText
 	asBool
 	asInt
@@ -25,6 +25,8 @@ const (
 	asObject // a struct
 	asList   // a slice or an array
 	asPointer
+	asMap  // a map whose keys are texts
+	asHeld // an interface; read if it has no methods
 )
 
 // shape is what is known of a type: how it is written and read.
@@ -35,7 +37,7 @@ type shape struct {
 	fields      []field        // asObject: in the order in which they are written
 	byName      map[string]int // asObject: their places in fields
 	faults      []fault        // asObject: why it can't be written or read
-	elem        *shape         // asList, asPointer
+	elem        *shape         // asList, asPointer, asMap
 }
 
 // shapes remembers the shapes of types.
@@ -57,6 +59,7 @@ var (
 	timeType     = reflect.TypeFor[time.Time]()
 	durationType = reflect.TypeFor[time.Duration]()
 	numberType   = reflect.TypeFor[stdjson.Number]()
+	anyMapType   = reflect.TypeFor[map[string]any]()
 )
 
 // The interfaces by which a type writes and reads itself, as the library asks for them.
@@ -101,8 +104,13 @@ func newShape(t reflect.Type, made map[reflect.Type]*shape) *shape {
 	if s.write == asObject || s.read == asObject {
 		s.findFields(made)
 	}
-	if s.write == asList || s.read == asList || s.write == asPointer {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Pointer, reflect.Map:
 		s.elem = newShape(t.Elem(), made)
+	default:
+	}
+	if t.Kind() == reflect.Interface && t.NumMethod() > 0 {
+		s.read = byLibrary
 	}
 	return s
 }
@@ -135,6 +143,12 @@ func wayOf(t reflect.Type) way {
 		if t.Elem().Kind() != reflect.Pointer {
 			return asPointer
 		}
+	case reflect.Map:
+		if key := t.Key(); wayOf(key) == asText && !implementsAny(key, writesItself) && !implementsAny(key, readsItself) {
+			return asMap
+		}
+	case reflect.Interface:
+		return asHeld
 	default:
 	}
 	return byLibrary

@@ -33,7 +33,7 @@ func writeAny(enc *jsontext.Encoder, v any) error {
 	value := reflect.ValueOf(v).Elem()
 	s := shapeOf(value.Type())
 	switch s.write {
-	case asNumber, asTime, asObject, asList, asPointer:
+	case asNumber, asTime, asObject, asList, asPointer, asMap, asHeld:
 		return s.writeValue(enc, value)
 	default:
 		return errors.ErrUnsupported
@@ -72,6 +72,10 @@ func (s *shape) writeValue(enc *jsontext.Encoder, v reflect.Value) error {
 			return enc.WriteToken(jsontext.Null)
 		}
 		return s.elem.writeValue(enc, v.Elem())
+	case asMap:
+		return s.writeMap(enc, v)
+	case asHeld:
+		return writeHeld(enc, v.Interface())
 	case byLibrary:
 	}
 	return json.MarshalEncode(enc, v.Addr().Interface())

@@ -78,8 +78,9 @@ func TestArrows(t *testing.T) {
 		"transport/internal/inflight":  {"transport", "internal/await"},
 		"transport/jetstream": {
 			"transport", "transport/internal/natsconn", "transport/internal/lifecycle", "transport/internal/inflight",
-			"subjects", "internal/await",
+			"transport/jetstream/internal/consuming", "subjects", "internal/await",
 		},
+		"transport/jetstream/internal/consuming": {"transport"},
 		"transport/memory":        {"transport", "transport/internal/inflight"},
 		"transport/transporttest": {"transport"},
 		"client":                  {"observe", "internal/access", "transport", "transport/stan", "transport/jetstream", "internal/await", "internal/session", "internal/backoff", "internal/eventlog"},

@@ -66,6 +66,7 @@ func (r *run) performOne(e effect) {
 		r.tellRetry(e)
 	case letGo:
 		r.tellRetry(e)
+		e.delivery.Settler.Release()
 	case holdBack:
 		r.tellRetry(e)
 		conclude(e.delivery.Settler)
@@ -75,7 +76,9 @@ func (r *run) performOne(e effect) {
 			"lower MaxInFlight, or raise Concurrency or AckWait",
 			slog.Uint64("sequence", e.work.id.sequence), slog.Duration("ack_wait", r.core.options.ackWait))
 		observe(e.delivery.Settler, errLate)
+		e.delivery.Settler.Release()
 	case drop:
+		e.delivery.Settler.Release()
 	case bury:
 		r.startBurial(e)
 		return

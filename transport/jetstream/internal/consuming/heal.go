@@ -152,7 +152,7 @@ func (m *Machine) create() {
 		m.emit(Effect{Do: Tell, Event: transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf(
 			"the stream holds less than before, and what it held is lost: consumer %s begins with what it holds now", m.config.Consumer)}})
 	default:
-		m.log(slog.LevelError, "the consumer was deleted: it is created again and goes on where the group stood; events from there on may come a second time",
+		m.log(slog.LevelError, "the consumer was deleted: it is made again and goes on where the group stood; events from there on may come a second time",
 			slog.Uint64("sequence", from))
 	}
 	m.healing.phase, m.healing.call = creatingConsumer, m.number()

@@ -95,7 +95,7 @@ func infoOf(info *js.ConsumerInfo) consuming.Info {
 	return consuming.Info{
 		Created: info.Created, AckWait: waitFor(info.Config),
 		MaxBatch: info.Config.MaxRequestBatch, MaxExpires: info.Config.MaxRequestExpires,
-		AckFloor: info.AckFloor.Stream, Delivered: info.Delivered.Stream,
+		AckFloor: info.AckFloor.Stream, Delivered: info.Delivered.Stream, Deliveries: info.Delivered.Consumer,
 	}
 }
 

@@ -70,7 +70,7 @@ func (s *subscription) receive(m *nats.Msg, round uint64) {
 	}
 	s.intake.Lock()
 	defer s.intake.Unlock()
-	settler := &settler{sub: s, message: consuming.Message{Sequence: o.sequence, ConsumerSequence: o.ofConsumer, Reply: m.Reply}}
+	settler := &settler{sub: s, message: consuming.Message{Sequence: o.sequence, ConsumerSequence: o.ofConsumer, Stored: o.stored, Reply: m.Reply}}
 	s.mu.Lock()
 	var handUp bool
 	settler.epoch, handUp = s.machine.Delivered(time.Now(), round, settler.message)

@@ -43,12 +43,15 @@ func (s *settler) InProgress() error { return s.send(inProgress) }
 
 func (s *settler) Release() { s.settled(consuming.Released) }
 
+// settle tells the server, and then the machine. What could not be sent comes again:
+// until then the message takes no room.
 func (s *settler) settle(outcome consuming.Outcome, answer []byte, more ...byte) error {
-	if err := s.send(append(slices.Clip(answer), more...)); err != nil {
-		return err
+	err := s.send(append(slices.Clip(answer), more...))
+	if err != nil {
+		outcome = consuming.Released
 	}
 	s.settled(outcome)
-	return nil
+	return err
 }
 
 // settled tells the machine what became of the message.

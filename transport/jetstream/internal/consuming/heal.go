@@ -170,12 +170,12 @@ func (m *Machine) ConsumerCreated(now time.Time, call uint64, info Info, err err
 	}
 }
 
-// healed: the consumer is there.
+// healed: the consumer is there. It may be another one than before, and what it has
+// delivered may have gone elsewhere.
 func (m *Machine) healed(now time.Time, info Info) {
 	m.recovered()
 	m.other = false
-	m.resume.last = 0
-	m.resume.missed = m.resume.top > 0 // what it delivered before may have gone elsewhere
+	m.resume = resume{unseen: info.Delivered, last: info.Deliveries, since: m.round + 1}
 	m.learn(info)
 	m.healing.phase, m.healing.attempt = notHealing, 0
 	m.restart(now, "the consumer is there")

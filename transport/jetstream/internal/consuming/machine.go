@@ -50,6 +50,7 @@ type Info struct {
 	MaxExpires time.Duration // the longest that a request may wait; 0: any time
 	AckFloor   uint64        // the highest stream sequence below which all is acknowledged
 	Delivered  uint64        // the highest stream sequence that was delivered
+	Deliveries uint64        // the consumer sequence of the last delivery
 }
 
 // Stream is what the server says of a stream.
@@ -179,7 +180,7 @@ func (m *Machine) Begin(now time.Time, info Info, stream time.Time) {
 		return
 	}
 	m.stream.Created = stream
-	m.resume.unseen = info.Delivered
+	m.resume = resume{unseen: info.Delivered, last: info.Deliveries}
 	m.learn(info)
 	m.watchAt = now.Add(Heartbeat)
 	m.since = 1

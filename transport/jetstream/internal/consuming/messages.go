@@ -1,10 +1,14 @@
 package consuming
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // unacked is a message that was delivered and not acknowledged.
 type unacked struct {
-	reply string // where the server expects the acknowledgement
+	reply  string    // where the server expects the acknowledgement
+	stored time.Time // what tells it from a message that has the sequence in another stream
 	// awaiting: nobody here has the message any more, and the server sends it again. It
 	// takes no room until then.
 	awaiting bool
@@ -14,6 +18,7 @@ type unacked struct {
 type Message struct {
 	Sequence         uint64 // in the stream
 	ConsumerSequence uint64 // counts the consumer's deliveries
+	Stored           time.Time
 	Reply            string
 }
 
@@ -25,26 +30,26 @@ func (m *Machine) Delivered(now time.Time, round uint64, msg Message) (epoch uin
 		m.served()
 		m.requests.arrived()
 	}
-	if m.stopped {
-		m.emit(Effect{Do: GiveBack, Reply: msg.Reply})
-		return m.epoch, false
-	}
-	if round < m.since {
-		// It was asked for before the stream was known to be another one. Its sequence may be of
-		// the old stream, and says nothing.
-		return m.epoch - 1, true
-	}
-	m.resume.delivered(msg)
 	before, known := m.unacked[msg.Sequence]
-	if (!known || before.awaiting) && m.held() >= m.config.MaxInFlight {
-		m.await(msg.Sequence)
+	if known && !before.stored.Equal(msg.Stored) && !m.stopped {
+		m.forget()
+		m.heal(now, fmt.Sprintf("message %d is another one than before: so is the stream", msg.Sequence))
+	}
+	switch {
+	case m.stopped, round < m.since: // in the second case its request is older than what is known of the stream
+		m.emit(Effect{Do: GiveBack, Reply: msg.Reply})
+		return m.epoch, false
+	case (!known || before.awaiting) && m.held() >= m.config.MaxInFlight:
+		m.resume.delivered(round, msg)
+		m.await(msg)
 		m.emit(Effect{Do: GiveBack, Reply: msg.Reply})
 		return m.epoch, false
 	}
+	m.resume.delivered(round, msg)
 	if before.awaiting {
 		m.awaiting--
 	}
-	m.unacked[msg.Sequence] = unacked{reply: msg.Reply}
+	m.unacked[msg.Sequence] = unacked{reply: msg.Reply, stored: msg.Stored}
 	m.pull(now)
 	return m.epoch, true
 }
@@ -88,23 +93,22 @@ func (m *Machine) Settled(now time.Time, epoch uint64, msg Message, outcome Outc
 		if u.reply != msg.Reply || m.stopped {
 			return // a later delivery of it is here; or Close gives it back, so that it comes again at once
 		}
-		m.await(msg.Sequence)
+		m.await(msg)
 	case GivenBack:
-		m.await(msg.Sequence)
+		m.await(msg)
 	}
 	m.pull(now)
 }
 
 // await makes room of a message that nobody here has and that comes again. The member
 // of a group forgets it, since another member may get it.
-func (m *Machine) await(sequence uint64) {
-	u, known := m.unacked[sequence]
+func (m *Machine) await(msg Message) {
+	u, known := m.unacked[msg.Sequence]
 	switch {
 	case m.config.Shared:
-		delete(m.unacked, sequence)
+		delete(m.unacked, msg.Sequence)
 	case !known || !u.awaiting:
-		u.awaiting = true
-		m.unacked[sequence] = u
+		m.unacked[msg.Sequence] = unacked{reply: u.reply, stored: msg.Stored, awaiting: true}
 		m.awaiting++
 	}
 }
@@ -125,8 +129,9 @@ type resume struct {
 	floor    uint64 // the server says: all below is acknowledged, by all members together
 	outdated bool   // something was delivered or acknowledged since floor was asked for
 
-	top  uint64 // the highest stream sequence that was delivered to this subscription
-	last uint64 // the consumer sequence of its last delivery
+	since uint64 // the first round with this consumer
+	top   uint64 // the highest stream sequence that it delivered to this subscription
+	last  uint64 // the consumer sequence of its last delivery
 
 	// unseen: deliveries up to this stream sequence may have gone elsewhere: to an earlier
 	// subscription, or into a link that was cut. What became of them is not known here.
@@ -135,13 +140,16 @@ type resume struct {
 }
 
 // delivered takes in a message that came here.
-func (r *resume) delivered(msg Message) {
-	if msg.ConsumerSequence != r.last+1 && r.last > 0 {
+func (r *resume) delivered(round uint64, msg Message) {
+	r.outdated = true
+	if round < r.since {
+		return // the consumer before delivered it
+	}
+	if msg.ConsumerSequence != r.last+1 {
 		r.missed = true
 	}
 	r.last = msg.ConsumerSequence
 	r.top = max(r.top, msg.Sequence)
-	r.outdated = true
 }
 
 // learn takes in what the server says of the consumer.

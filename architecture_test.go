@@ -99,9 +99,10 @@ func TestArrows(t *testing.T) {
 		"transport/internal/natsconn":  {"transport", "internal/await", "internal/backoff", "internal/eventlog"},
 		"transport/jetstream": {
 			"transport", "transport/internal/inflight", "transport/internal/lifecycle", "transport/internal/natsconn",
-			"internal/await",
+			"transport/jetstream/internal/consuming", "internal/await",
 		},
-		"transport/memory": {"transport", "transport/internal/inflight"},
+		"transport/jetstream/internal/consuming": {"transport"},
+		"transport/memory":                       {"transport", "transport/internal/inflight"},
 		"transport/stan": {
 			"subjects", "transport", "transport/internal/inflight", "transport/internal/lifecycle",
 			"transport/internal/natsconn", "internal/await", "internal/eventlog", "internal/fifo",

@@ -44,17 +44,17 @@ type conn struct {
 
 	finding    chan struct{} // held by who looks for the stream
 	minding    atomic.Bool   // somebody minds it
-	streamless sparing
-	silent     sparing
+	streamless rateLimit
+	silent     rateLimit
 
-	mu      sync.Mutex
-	stream  js.StreamConfig // as it was last seen
-	created time.Time       // of that stream: one that was made anew is another; zero: it is gone
-	subs    map[*subscription]struct{}
-	held    map[string]struct{} // durables without a group: one subscription each
-	mute    time.Time           // since when JetStream does not answer; zero: it does
-	over    bool                // no goroutine is begun any more
-	running sync.WaitGroup      // goroutines of the connection
+	mu          sync.Mutex
+	stream      js.StreamConfig // as it was last seen
+	created     time.Time       // of that stream: one that was made anew is another; zero: it is gone
+	subs        map[*subscription]struct{}
+	held        map[string]struct{} // durables without a group: one subscription each
+	silentSince time.Time           // since when JetStream's API does not answer; zero: it does
+	over        bool                // no goroutine is begun any more
+	running     sync.WaitGroup      // goroutines of the connection
 }
 
 // connect makes one attempt.
@@ -146,7 +146,7 @@ func (c *conn) reconnected() {
 	}
 	c.mindStream()
 	for _, s := range c.subscriptions() {
-		s.restart("the connection was lost and is back")
+		s.reconnected()
 	}
 }
 

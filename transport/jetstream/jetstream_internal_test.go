@@ -77,33 +77,6 @@ func TestCovered(t *testing.T) {
 	require.Equal(t, []string{"a.>", "b"}, union([]string{"a.x", "a.y"}, []string{"a.>", "a.z", "b", "b"}))
 }
 
-// TestPulls: no more is ever asked for than there is room, and few requests ask
-// for much.
-func TestPulls(t *testing.T) {
-	t.Parallel()
-	var p pulls
-	require.Equal(t, 8, p.want(8, 0, 0))
-	require.Zero(t, p.want(8, 0, 0), "all of it is on its way")
-	inFlight := 0
-	for range 8 {
-		p.arrived()
-		inFlight++
-		require.Zero(t, p.want(8, inFlight, 0), "what arrived is in flight")
-	}
-	require.Equal(t, 1, p.want(8, 7, 0), "with nothing on its way, even for one")
-	require.Zero(t, p.want(8, 5, 0), "with some on its way, only for half of the room")
-	require.Equal(t, 4, p.want(8, 3, 0))
-	p.unserved(5)
-	require.Equal(t, 1, p.want(1, 0, 0), "the room may shrink")
-	require.Zero(t, p.want(1, 3, 0))
-	p.unserved(100)
-	require.Equal(t, 3, p.want(8, 0, 3), "the consumer allows a request no more")
-	p.unserved(100)
-	require.Zero(t, p.outstanding)
-	p.arrived()
-	require.Zero(t, p.outstanding)
-}
-
 func TestOptionsThatCantBe(t *testing.T) {
 	t.Parallel()
 	for text, opts := range map[string][]Option{

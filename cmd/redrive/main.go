@@ -67,7 +67,7 @@ func (t task) check() error {
 	case t.group == "" || t.subject == "":
 		return errors.New("flags -group and -subject: both are needed")
 	case t.reason != "" && !t.reason.Valid():
-		return fmt.Errorf("flag -reason: %q is none of undecodable, invalid, rejected, exhausted", t.reason)
+		return fmt.Errorf("flag -reason: %q is not a reason; use undecodable, invalid, rejected or exhausted", t.reason)
 	case t.limit < 0:
 		return fmt.Errorf("flag -limit: %d; must be positive, or 0 for all", t.limit)
 	case t.list && t.limit > 0:

@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/stan.go"
 
 	"github.com/sgtickets/common/client"
-	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"

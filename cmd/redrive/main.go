@@ -71,7 +71,7 @@ func (t task) check() error {
 	case t.limit < 0:
 		return fmt.Errorf("flag -limit: %d; must be positive, or 0 for all", t.limit)
 	case t.list && t.limit > 0:
-		return errors.New("flags -list and -limit: a list puts back nothing, so that the limit would have no effect")
+		return errors.New("flag -limit has no effect beside -list, which puts nothing back; leave one of them out")
 	}
 	return nil
 }

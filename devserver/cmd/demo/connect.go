@@ -28,12 +28,12 @@ func (m connected) Listen(ctx context.Context) error {
 		opts = append(opts, client.JetStream()) // the one line that differs
 	}
 	c, err := client.Build(ctx, m.server.clusterID, client.ID(m.member.Name), m.server.url, opts...)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil // the demo is over
-		}
-		return err
+	switch {
+	case err == nil:
+		m.member.Client = c
+		err = client.Run(ctx, c, m.member)
+	case ctx.Err() != nil:
+		err = nil // the demo is over
 	}
-	m.member.Client = c
-	return client.Run(ctx, c, m.member)
+	return err
 }

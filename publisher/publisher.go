@@ -93,7 +93,7 @@ func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, err
 	if p.core.invoke != nil {
 		return p.core.publishAsyncThrough(ctx, event)
 	}
-	pending := &Pending{subject: p.core.subject}
+	pending := &Pending{}
 	if err := p.send(ctx, event, pending); err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (r *Raw) PublishAsync(ctx context.Context, m Message) (*Pending, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pending{subject: m.Subject}
+	p := &Pending{}
 	if err := r.sender.PublishAsync(ctx, message, &p.publish); err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
@@ -138,6 +136,7 @@ func chosen(from ...side) []side {
 type ours struct {
 	client    *client.Client
 	publisher *publisher.Publisher[beat]
+	raw       *publisher.Raw
 }
 
 func connectOurs(ctx context.Context, s side, url, clientID string, log *slog.Logger) (member, error) {
@@ -145,8 +144,12 @@ func connectOurs(ctx context.Context, s side, url, clientID string, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
+	raw, err := publisher.NewRaw(c, publisher.Timeout(publishTimeout))
+	if err != nil {
+		return nil, err
+	}
 	p, err := publisher.New[beat](c)
-	return ours{c, p}, err
+	return ours{c, p, raw}, err
 }
 
 func (o ours) publish(e beat) error {
@@ -156,9 +159,7 @@ func (o ours) publish(e beat) error {
 }
 
 func (o ours) send(data []byte) error {
-	outcome := make(chan error, 1)
-	access.Session(o.client).Conn.Publish(transport.Message{Subject: subject, Data: data}, transport.ReceiptFunc(func(err error) { outcome <- err }))
-	return <-outcome
+	return o.raw.Publish(context.Background(), publisher.Message{Subject: subject, Data: data})
 }
 
 func (o ours) listen(ctx context.Context, s setup, ready func(), handle func(beat, message) error) error {

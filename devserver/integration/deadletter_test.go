@@ -22,6 +22,7 @@ import (
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
@@ -81,12 +82,12 @@ func payload(n int) string { return fmt.Sprintf("{\"n\":%d,\xff", n) }
 // fill stores n events and their dead letters, each as large as truncate allows.
 func (m *morgue) fill(t *testing.T, n int, truncated func(n int) bool) []events.DeadLetter {
 	t.Helper()
-	all := make([]transport.Message, n)
+	all := make([]publisher.Message, n)
 	for i := range all {
-		all[i] = transport.Message{Subject: string(m.Subject), Data: []byte(payload(i + 1))}
+		all[i] = publisher.Message{Subject: m.Subject, Data: []byte(payload(i + 1))}
 		if m.JetStream {
 			all[i].ID = rand.Text()
-			all[i].Header = transport.Header{"ce-id": {strconv.Itoa(i + 1)}}
+			all[i].Header = map[string][]string{"ce-id": {strconv.Itoa(i + 1)}}
 		}
 	}
 	m.store(t, all)
@@ -107,23 +108,26 @@ func (m *morgue) fill(t *testing.T, n int, truncated func(n int) bool) []events.
 
 func (m *morgue) bury(t *testing.T, letters []events.DeadLetter) {
 	t.Helper()
-	all := make([]transport.Message, len(letters))
+	all := make([]publisher.Message, len(letters))
 	for i := range letters {
 		data, err := codec.JSON{}.Encode(&letters[i])
 		require.NoError(t, err)
-		all[i] = transport.Message{Subject: string(letters[i].Subject()), Data: data}
+		all[i] = publisher.Message{Subject: letters[i].Subject(), Data: data}
 	}
 	m.store(t, all)
 }
 
-func (m *morgue) store(t *testing.T, messages []transport.Message) {
+func (m *morgue) store(t *testing.T, messages []publisher.Message) {
 	t.Helper()
-	outcomes := make(chan error, len(messages))
-	for _, message := range messages {
-		access.Session(m.client).Conn.Publish(message, transport.ReceiptFunc(func(err error) { outcomes <- err }))
+	raw, err := publisher.NewRaw(m.client)
+	require.NoError(t, err)
+	pending := make([]*publisher.Pending, len(messages))
+	for i, message := range messages {
+		pending[i], err = raw.PublishAsync(deadline(t), message)
+		require.NoError(t, err)
 	}
-	for range messages {
-		require.NoError(t, <-outcomes)
+	for _, p := range pending {
+		require.NoError(t, p.Wait(deadline(t)))
 	}
 }
 
@@ -131,7 +135,7 @@ func (m *morgue) store(t *testing.T, messages []transport.Message) {
 func (m *morgue) read(t *testing.T, subject string) []transport.Delivery {
 	t.Helper()
 	end := "end-" + rand.Text()
-	m.store(t, []transport.Message{{Subject: subject, Data: []byte(end)}})
+	m.store(t, []publisher.Message{{Subject: subjects.Subject(subject), Data: []byte(end)}})
 	arrived := make(chan transport.Delivery, 100_000)
 	sub, err := access.Session(m.client).Conn.Subscribe(deadline(t), transport.SubscribeConfig{
 		Subject: subject, Start: transport.All, AckWait: 30 * time.Second, MaxInFlight: 100_000,
@@ -352,7 +356,7 @@ func thereAndBack[Tag any](t *testing.T, m *morgue) {
 	// The second is too large for its dead letter, when that is base64.
 	broken := []string{"{\"n\":\xff}", "[" + strings.Repeat(" ", 900_000) + "]"}
 	for _, data := range broken {
-		m.store(t, []transport.Message{{Subject: string(m.Subject), Data: []byte(data)}})
+		m.store(t, []publisher.Message{{Subject: m.Subject, Data: []byte(data)}})
 	}
 	var mended atomic.Bool
 	handled := newInbox()

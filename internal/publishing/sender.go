@@ -42,8 +42,7 @@ type Sender struct {
 func NewSender(c Config) *Sender {
 	s := &Sender{Config: c, features: c.Conn.Features()}
 	s.waiters.New = func() any { return newWaiter(c.Window) }
-	s.deadlines.conn = c.Conn
-	s.deadlines.expired = s.timedOut
+	s.deadlines.conn, s.deadlines.expired, s.deadlines.epoch = c.Conn, s.timedOut, time.Now()
 	return s
 }
 

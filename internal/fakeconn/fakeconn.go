@@ -236,11 +236,12 @@ func (s *Subscription) Err() error {
 
 // Settled records what a listener did with a delivery.
 type Settled struct {
-	mu   sync.Mutex
-	acks int
-	naks int
-	err  error
-	slow time.Duration
+	mu       sync.Mutex
+	acks     int
+	naks     int
+	released int
+	err      error
+	slow     time.Duration
 }
 
 // Fail makes what settles it fail with err, until it is called with nil.
@@ -289,7 +290,18 @@ func (s *Settled) InProgress() error { return transport.ErrUnsupported }
 func (s *Settled) Term(string) error { return transport.ErrUnsupported }
 
 // Release implements transport.Settler.
-func (*Settled) Release() {}
+func (s *Settled) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.released++
+}
+
+// Released returns how often it was released.
+func (s *Settled) Released() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.released
+}
 
 // Acks returns how often it was acknowledged.
 func (s *Settled) Acks() int {

@@ -2,7 +2,6 @@ package eventtest_test
 
 import (
 	"context"
-	"github.com/sgtickets/common/internal/access"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/eventtest"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 )

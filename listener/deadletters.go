@@ -2,12 +2,12 @@ package listener
 
 import (
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
 	"slices"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )

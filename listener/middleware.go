@@ -26,7 +26,7 @@ type Invocation func(ctx context.Context, event events.Event, d Delivery) error
 // handler.
 //
 // It sees what a handler would get: no payload that can't be decoded, and no event
-// that is delivered once more after it was handled. With [ManualAck] a nil error
+// that is delivered once more after it was handled; [Observe] is for those. With [ManualAck] a nil error
 // says nothing of whether the event is settled.
 //
 // What concerns one type of event needs no middleware: a handler is a function,

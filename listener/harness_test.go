@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/fakeconn"
 	"github.com/sgtickets/common/listener"
@@ -85,4 +86,10 @@ func (b *bench) deliver(sequence uint64) *fakeconn.Settled {
 		Sequence: sequence, Timestamp: time.Unix(int64(sequence), 0), Deliveries: 1,
 		Data: []byte(`{"orderId":"` + strconv.FormatUint(sequence, 10) + `"}`),
 	})
+}
+
+func decodeDeadLetter(tb testing.TB, data []byte) (letter events.DeadLetter) {
+	tb.Helper()
+	require.NoError(tb, codec.JSON{}.Decode(data, &letter))
+	return letter
 }

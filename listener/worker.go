@@ -136,12 +136,14 @@ func (r *runner) invoke(t *schedule.Task, d *transport.Delivery, m *manual) (err
 	if m != nil {
 		s = m
 	}
+	began := t.Begun
 	if r.observed() {
 		r.tell(r.observation(observe.Begun, d, t.Attempt))
+		began = time.Now() // without the time that observers take
 	}
 	returned := false
 	defer func() {
-		took := time.Since(t.Begun)
+		took := time.Since(began)
 		r.pace.add(took)
 		if !returned {
 			if p := recover(); p != nil {

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -19,66 +23,77 @@ const readTimeout = 2 * time.Second
 // channel any more.
 var errOriginalGone = errors.New("its dead letter holds no data, and the event is not in its channel any more")
 
-// readFirst returns the first message of a subject at or after a position. found is false
-// if there is none.
-func readFirst(ctx context.Context, conn transport.Conn, subject string, from transport.Position) (d transport.Delivery, found bool, err error) {
-	first := make(chan transport.Delivery, 1)
-	sub, err := conn.Subscribe(ctx, transport.SubscribeConfig{
-		Subject: subject, Start: from, AckWait: ackWait, MaxInFlight: 1,
-	}, func(d transport.Delivery) {
-		_ = d.Settler.Ack()
-		select {
-		case first <- d:
-		default:
-		}
-	})
-	if err != nil {
-		return d, false, err
-	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		_ = await.WithGrace(closing, sub.Close) // if the server counts the member for a while, nothing is lost
-	}()
-	for {
-		wait := time.NewTimer(readTimeout)
-		select {
-		case d := <-first:
-			wait.Stop()
-			return d, true, nil
-		case <-wait.C:
-			if answers(ctx, conn) {
-				return d, false, nil
-			}
-		case <-sub.Done():
-			wait.Stop()
-			return d, false, sub.Err()
-		case <-ctx.Done():
-			wait.Stop()
-			return d, false, await.Cause(ctx)
-		}
-	}
+// message is a message as a raw listener got it.
+type message struct {
+	listener.Delivery
+
+	payload []byte
 }
 
-// readNewest returns the newest message of a subject. found is false if there is none.
-func readNewest(ctx context.Context, conn transport.Conn, subject string) (d transport.Delivery, found bool, err error) {
-	return readFirst(ctx, conn, subject, transport.LastReceived)
+// readFirst returns the first message of a subject at or after a position. found is false
+// if there is none.
+func readFirst(ctx context.Context, c *client.Client, s *session.Session, subject subjects.Subject, from listener.Position) (m message, found bool, err error) {
+	first := make(chan message, 1)
+	l, err := listener.NewRaw(c, subject, "", func(_ context.Context, payload []byte, d listener.Delivery) error {
+		select {
+		case first <- message{d, payload}:
+		default: // the one that was asked for has come
+		}
+		return nil
+	}, listener.WithoutDefaults(), listener.Ephemeral(), listener.NoDeadLetters(), listener.StartAt(from),
+		listener.MaxInFlight(1), listener.AckWait(ackWait), listener.DrainTimeout(closeTimeout))
+	if err != nil {
+		return m, false, err
+	}
+	listening, stop := context.WithCancel(ctx)
+	ready, ended := l.Ready(), make(chan struct{})
+	var listenErr error
+	go func() {
+		defer close(ended)
+		listenErr = l.Listen(listening)
+	}()
+	defer func() {
+		stop()
+		<-ended // if the server counts the member for a while, nothing is lost
+	}()
+	select {
+	case <-ready:
+	case <-ended:
+		return m, false, endOf(ctx, listenErr)
+	}
+	wait := time.NewTimer(readTimeout)
+	defer wait.Stop()
+	for {
+		select {
+		case m := <-first:
+			return m, true, nil
+		case <-wait.C:
+			if answers(ctx, s.Conn) {
+				return m, false, nil
+			}
+			wait.Reset(readTimeout)
+		case <-ended:
+			return m, false, endOf(ctx, listenErr)
+		case <-ctx.Done():
+			return m, false, await.Cause(ctx)
+		}
+	}
 }
 
 // readOriginal reads the event of a dead letter that does not hold it.
-func readOriginal(ctx context.Context, conn transport.Conn, dead events.DeadLetter) (transport.Delivery, error) {
+func (r *redriver) readOriginal(ctx context.Context, dead events.DeadLetter) (message, error) {
 	at, err := dead.StoredAt()
 	if err != nil {
-		return transport.Delivery{}, err
+		return message{}, err
 	}
-	d, found, err := readFirst(ctx, conn, string(dead.Original), transport.Sequence(dead.Sequence))
+	m, found, err := readFirst(ctx, r.client, r.session, dead.Original, listener.Sequence(dead.Sequence))
 	if err != nil {
-		return d, err
+		return m, err
 	}
-	if !found || d.Sequence != dead.Sequence || !d.Timestamp.Equal(at) {
-		return d, fmt.Errorf("%w: %s at sequence %d", errOriginalGone, dead.Original, dead.Sequence)
+	if !found || m.Sequence != dead.Sequence || !m.Timestamp.Equal(at) {
+		return m, fmt.Errorf("%w: %s at sequence %d", errOriginalGone, dead.Original, dead.Sequence)
 	}
-	return d, nil
+	return m, nil
 }
 
 // answers reports whether the broker answers a ping within the quiet time. If it does not,

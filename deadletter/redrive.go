@@ -2,10 +2,7 @@ package deadletter
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
-	"math"
 	"time"
 
 	"github.com/sgtickets/common/client"
@@ -13,6 +10,7 @@ import (
 	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -37,6 +35,10 @@ const (
 	// maxInFlight is how many dead letters the broker sends at a time, where those that are
 	// left alone can be given back to it.
 	maxInFlight = 256
+	// spareInFlight is how many dead letters more NATS Streaming may send at a time than
+	// there were when the Redrive began. If as many are left alone as it may send, the
+	// listener takes that for a fault.
+	spareInFlight = 1000
 )
 
 // Result says what became of the dead letters that Redrive found.
@@ -113,7 +115,7 @@ func Redrive(ctx context.Context, c *client.Client, group string, subject subjec
 	err = await.WithGrace(ctx, func(ctx context.Context) error {
 		defer s.RemoveDrainer(drainer)
 		defer close(over)
-		return redrive(ctx, s, group, subject, o, &counts)
+		return redrive(ctx, c, s, group, subject, o, &counts)
 	})
 	return counts.result(), err
 }
@@ -137,39 +139,13 @@ func valid(c *client.Client, group string, subject subjects.Subject) error {
 }
 
 // redrive is Redrive with arguments that are valid. It counts in counts.
-func redrive(ctx context.Context, s *session.Session, group string, subject subjects.Subject, o options, counts *counter) error {
-	from := string(events.DeadLetterSubject(group, subject))
-	last, found, err := readNewest(ctx, s.Conn, from)
+func redrive(ctx context.Context, c *client.Client, s *session.Session, group string, subject subjects.Subject, o options, counts *counter) error {
+	from := events.DeadLetterSubject(group, subject)
+	newest, found, err := readFirst(ctx, c, s, from, listener.LastReceived)
 	if err != nil || !found {
 		return err
 	}
-	r := &redriver{
-		session: s, options: o, counter: counts, group: group, subject: subject, last: last.Sequence,
-		log:         s.Log.With(slog.String("subject", string(subject)), slog.String("group", group)),
-		deadLetters: make(map[messageKey]*deadLetter), givenBack: make(map[messageKey]transport.Settler), events: make(map[string]*event),
-		queue: newRedeliveryQueue(),
-	}
-	config := transport.SubscribeConfig{
-		Subject: from, Durable: Group, Group: Group, Start: transport.All, AckWait: ackWait,
-		MaxInFlight: maxInFlight, Interrupted: r.queue.interrupt,
-	}
-	if !s.Conn.Features().Nak {
-		// A dead letter that is left alone stays unacknowledged. It must not keep others from
-		// coming, neither by the room that it takes nor by coming again all the time.
-		config.AckWait += time.Duration(last.Sequence/resentPerSecond) * time.Second //nolint:gosec // G115: there are not that many
-		config.MaxInFlight = int(min(last.Sequence, math.MaxInt32))
-	}
-	sub, err := s.Conn.Subscribe(ctx, config, r.queue.addDelivery)
-	if err != nil {
-		return err
-	}
-	err = r.run(ctx, sub)
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	closed := await.WithGrace(closing, func(ctx context.Context) error {
-		sub.Stop()
-		r.giveBackNow()
-		return sub.Close(ctx)
-	})
-	return errors.Join(err, r.failure(), closed)
+	r := newRedriver(c, s, group, subject, from, newest.Sequence)
+	r.options, r.counter = o, counts
+	return r.run(ctx)
 }

@@ -69,8 +69,8 @@ func (s *Settled) Release() {
 	s.releases++
 }
 
-// Releases returns how often the delivery was released.
-func (s *Settled) Releases() int {
+// Released returns how often the delivery was released.
+func (s *Settled) Released() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.releases

@@ -121,6 +121,9 @@ func TestArrays(t *testing.T) {
 	var got arrays
 	require.NoError(t, codec.JSON{}.Decode([]byte(`{"sum":[1],"bytes":"aGk=","pair":["a","b","c"],"took":1500000000}`), &got))
 	require.Equal(t, arrays{[3]byte{1}, []byte("hi"), [2]string{"a", "b"}, 1500 * time.Millisecond}, got)
+	require.NoError(t, codec.JSON{}.Decode([]byte(`{"sum":"aGk="}`), &got), "as it was written before")
+	require.Equal(t, [3]byte{'h', 'i'}, got.Sum)
+	require.ErrorContains(t, codec.JSON{}.Decode([]byte(`{"sum":"*"}`), &got), "/sum")
 }
 
 // TestLastOfAName: of a name that comes twice the last counts, whatever the type.

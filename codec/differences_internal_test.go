@@ -12,7 +12,10 @@ import (
 type (
 	byPointer struct{ Text string }
 	keyed     string
-	nested    struct{ A, B int }
+	nested    struct {
+		A int `json:"A"`
+		B int `json:"B"`
+	}
 )
 
 func (*byPointer) MarshalJSON() ([]byte, error) { return []byte(`"called"`), nil }

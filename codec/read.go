@@ -239,7 +239,7 @@ func (s *shape) setFrom(v reflect.Value, text string) error {
 		return nil
 	case asText:
 		quoted := jsontext.Value(text)
-		if len(text) == 0 || text[0] != '"' || !quoted.IsValid(jsontext.AllowInvalidUTF8(true)) {
+		if text == "" || text[0] != '"' || !quoted.IsValid(jsontext.AllowInvalidUTF8(true)) {
 			return strconv.ErrSyntax
 		}
 		v.SetString(string(unquoted(quoted)))

@@ -76,6 +76,12 @@ type (
 		Zero      small              `json:"zero,omitzero"`
 		Inner     []small            `json:"inner,omitempty"`
 
+		ZeroPointer *optional                  `json:"zeroPointer,omitzero"`
+		ZeroHeld    interface{ IsZero() bool } `json:"zeroHeld,omitzero"`
+		ByInt       map[int16]string           `json:"byInt,omitempty"`
+		ByText      map[worded]bool            `json:"byText,omitempty"`
+		Twice       **int                      `json:"twice,omitempty"`
+
 		InText     string          `json:"inText,string"`
 		InBool     bool            `json:",string"`
 		InInt      *int64          `json:"inInt,string"`
@@ -154,10 +160,13 @@ func tagsOf[Time any](text string, number float64, i int64, u uint64, when Time,
 	}
 	if some() {
 		x.Map = map[string]small{text: {A: int(i), C: &small{B: text}}, "b": {}}
+		x.ByInt, x.ByText = map[int16]string{int16(i): text, 10: "", 9: "a"}, map[worded]bool{{text}: true, {"a"}: false}
+		x.ZeroPointer, x.ZeroHeld, x.Twice = &optional{Set: true}, optional{}, new(new(int(i)))
 		x.Inner, x.Worded = []small{{A: 1}, {}, {C: &small{}}}, &worded{text}
 	}
 	if some() {
 		x.Any = map[string]any{"b": []any{nil, text, 1.5, some()}, "a": small{A: 3}, "c": &worded{text}, "d": stdjson.Number("1.5"), "e": [2]byte{1, 2}}
+		x.ZeroPointer, x.ZeroHeld = new(optional), (*optional)(nil)
 		x.Zero, x.Exact, x.InNumber, x.InPointer = small{B: text}, "-1.50e+3", "12", new(stdjson.Number)
 	}
 	if some() {
@@ -244,7 +253,8 @@ func FuzzReadsAsStandard(f *testing.F) {
 		`{"deep":"d","Kind":"k","other":"o"}`,
 		`{"map":{"a":{"a":1},"b":null},"inner":[{"c":{"c":{"b":"x"}}},null]}`, `{"text":1}`, `{"yes":1}`, `{"lists":{}}`, `{"zero":[]}`, `{"number":"1"}`, `{"any":{"a":1,"a":2}}`,
 		`{"when":"2022-11-25T06:57:05.382Z","maybeWhen":null,"whens":["2022-11-25T06:57:05+01:00"]}`,
-		`{"unknown":[{"x":1}],"nothing":{}}`, `{"text":"\ud800"}`, `{"tex\u0074":"a"}`,
+		`{"unknown":[{"x":1}],"nothing":{}}`, `{"byInt":{"1":"a"},"byText":{"#a":true},"twice":5}`, `{"byInt":{"x":""}}`, `{"twice":null}`,
+		`{"text":"\ud800"}`, `{"tex\u0074":"a"}`,
 	} {
 		f.Add([]byte(payload))
 	}
@@ -286,6 +296,8 @@ func differs(payload []byte) bool {
 			found = true
 		case isTime && isText && (!strictTime.MatchString(text) || bytes.Contains(payload, []byte(`\`))):
 			found = true // RFC 3339 by the letter, escapes and all
+		case oddInteger.MatchString(name):
+			found = true // as a map's key
 		case isText && name == "code": // base64 for an array of bytes
 			found = true
 		case isText && strings.EqualFold(name, "inNumber") || strings.EqualFold(name, "inPointer"):
@@ -302,6 +314,9 @@ func differs(payload []byte) bool {
 	})
 	return found
 }
+
+// oddInteger is an integer that is not written as JSON has it.
+var oddInteger = regexp.MustCompile(`^(\+|-?0+\d|-0)`)
 
 // strictTime is a time as RFC 3339 has it.
 var strictTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)

@@ -121,9 +121,16 @@ func TestTypesThatWorkOneWay(t *testing.T) {
 func TestTypesThatWork(t *testing.T) {
 	t.Parallel()
 	works := []any{
-		tree{}, object{}, panics{}, map[string]any{}, map[int]tree{}, struct{}{}, struct{ Name any }{},
+		tree{},
+		object{},
+		panics{},
+		map[string]any{},
+		map[int]tree{},
+		struct{}{},
+		struct{ Name any }{},
 		struct {
 			embeds1
+
 			Name string
 		}{},
 		struct {

@@ -20,17 +20,27 @@ var (
 )
 
 // JSON writes an event as JSON.stringify writes it in Node, and reads what
-// JSON.parse reads there. Struct fields are named by their json tags.
+// JSON.parse reads there. The tags of a struct's fields mean what they mean to
+// encoding/json: names, "-", omitempty, omitzero and string.
 //
 // Writing: no white space, no escapes but those that JSON demands; numbers as
-// JavaScript writes them, -0 as 0; a time.Time as toISOString writes it, in UTC,
-// cut to milliseconds; nil slices and maps as [] and {}; maps by key. A string that is not
-// UTF-8, NaN, an infinity and a year beyond 9999 are errors that name the field.
+// JavaScript writes them, -0 as 0; a json.Number and a time.Duration as a number, the
+// latter of nanoseconds; []byte as base64, and an array of bytes as a list of numbers; a
+// time.Time as toISOString writes it, in UTC, cut to milliseconds, and so a type that is
+// defined as one, and a struct that embeds one and has no MarshalJSON of its own; nil
+// slices and maps as [] and {}; maps by key. A string that is not UTF-8, NaN, an infinity
+// and a year beyond 9999 are errors that name the field. Integers that JavaScript reads
+// as another number are warned of, or refused: see [LargeIntegers].
 //
 // Reading: unknown fields are ignored; names match exactly, case included; of a
-// name that comes twice the last counts; a lone surrogate, which JavaScript can
-// write as an escape, becomes U+FFFD. Anything but an object, null included, and
-// bytes that are not UTF-8 are errors, and so is anything behind the object.
+// name that comes twice the last counts, and nothing of the earlier value is left; null is
+// the zero value; 1.0 and 1e2 are integers, 1.5 is not; a list may be shorter or longer
+// than an array; a lone surrogate, which JavaScript can write as an escape, becomes
+// U+FFFD. Anything but an object, null included, and bytes that are not UTF-8 are errors,
+// and so is anything behind the object.
+//
+// Types that can't be written or read at all are refused by publisher.New and
+// listener.New: see [CheckEncode].
 //
 // The zero value is ready, and safe for concurrent use.
 type JSON struct {

@@ -8,8 +8,10 @@ import (
 // A plain struct is one of strings, numbers, booleans, times and plain structs, as
 // most events are: all of its payload is known beforehand, but for the values. So it
 // is written and read here: to the byte what the library writes, and to the value what
-// it reads, about three times as fast. All other types, values that can't be written,
-// and payloads that JSON.stringify would not have written are the library's.
+// it reads, several times as fast. All other types, values that can't be written, and
+// payloads that JSON.stringify would not have written are the library's: it has the tokens
+// of JSON, and asks writeAny and readAny (write.go, read.go) about what it would do in
+// another way.
 
 // plan is what the object of a plain struct holds, in the order in which it is written.
 type plan []step
@@ -76,8 +78,7 @@ func (f *field) isPlain(t reflect.Type) bool {
 		return false
 	}
 	for _, i := range f.index { // nothing on the way is a pointer
-		sf := t.Field(i)
-		if t = sf.Type; t.Kind() == reflect.Pointer || !sf.IsExported() && !sf.Anonymous {
+		if t = t.Field(i).Type; t.Kind() == reflect.Pointer {
 			return false
 		}
 	}

@@ -43,13 +43,13 @@ type (
 		NoTag  uint64
 		Maybe  string `json:"maybe,omitempty"`
 
-		MaybeInt   portion       `json:"maybeInt,omitempty"`
-		MaybeUint  uintptr       `json:"maybeUint,omitempty"`
-		MaybeYes   bool          `json:"maybeYes,omitempty"`
-		MaybeFloat float64       `json:"maybeFloat,omitempty"`
-		Took       time.Duration `json:",omitempty"`
-		Quoted     string        `json:"quo'ted"`
-		base       `json:"tagged"`
+		MaybeInt   portion         `json:"maybeInt,omitempty"`
+		MaybeUint  uintptr         `json:"maybeUint,omitempty"`
+		MaybeYes   bool            `json:"maybeYes,omitempty"`
+		MaybeFloat float64         `json:"maybeFloat,omitempty"`
+		Took       time.Duration   `json:",omitempty"`
+		Quoted     string          `json:"quo'ted"` //nolint:staticcheck // the tag is the case
+		base       `json:"tagged"` //nolint:embeddedstructfieldcheck // the order of the fields is the case
 		left       func()
 	}
 	portion int8

@@ -155,6 +155,14 @@ func unquoted(quoted jsontext.Value) []byte {
 }
 
 func (s *shape) readList(dec *jsontext.Decoder, v reflect.Value) error {
+	if dec.PeekKind() == jsontext.KindString && v.Kind() == reflect.Array && s.elem.typ.Kind() == reflect.Uint8 {
+		var bytes []byte // base64, as this library wrote an array of bytes before it wrote a list
+		if err := json.UnmarshalDecode(dec, &bytes); err != nil {
+			return err
+		}
+		reflect.Copy(v, reflect.ValueOf(bytes).Convert(reflect.SliceOf(s.elem.typ)))
+		return nil
+	}
 	if dec.PeekKind() != jsontext.KindBeginArray {
 		return mismatch(dec, s.typ)
 	}
@@ -231,7 +239,7 @@ func (s *shape) setFrom(v reflect.Value, text string) error {
 		return nil
 	case asText:
 		quoted := jsontext.Value(text)
-		if len(text) == 0 || text[0] != '"' || !quoted.IsValid(jsontext.AllowInvalidUTF8(true)) {
+		if text == "" || text[0] != '"' || !quoted.IsValid(jsontext.AllowInvalidUTF8(true)) {
 			return strconv.ErrSyntax
 		}
 		v.SetString(string(unquoted(quoted)))

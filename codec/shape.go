@@ -91,6 +91,9 @@ func newShape(t reflect.Type, made map[reflect.Type]*shape) *shape {
 	if s := made[t]; s != nil {
 		return s
 	}
+	if known, ok := shapes.Load(t); ok {
+		return known.(*shape) //nolint:forcetypeassert // nothing else is stored
+	}
 	s := &shape{typ: t}
 	made[t] = s
 	s.write, s.read = wayOf(t), wayOf(t)

@@ -24,7 +24,7 @@ func TestTags(t *testing.T) {
 		ListOf  *[]string       `json:"listOf,omitempty"`
 		List    []string        `json:"list,omitempty"`
 		Any     any             `json:"any,omitempty"`
-		Inner   struct{ A any } `json:"inner,omitempty"`
+		Inner   struct{ A any } `json:"inner,omitempty"` //nolint:modernize // that it has no effect is the case
 	}
 	type zeroed struct {
 		Count int       `json:"count,omitzero"`
@@ -36,15 +36,15 @@ func TestTags(t *testing.T) {
 		Text  string   `json:"text,string"`
 		ID    int64    `json:"id,string"`
 		Maybe *uint64  `json:"maybe,string"`
-		List  []string `json:"list,string"`
+		List  []string `json:"list,string"` //nolint:staticcheck // the tag is the case
 	}
 	type named struct {
-		Dash  string `json:"-,"`
+		Dash  string `json:"-,"` //nolint:staticcheck // the tag is the case
 		Never string `json:"-"`
 		Odd   string `json:"a b.c/d$é"`
-		Quote string `json:"it's"`
-		Upper string `json:"id,omitEmpty"`
-		Other string `json:"other,embed,case:ignore"`
+		Quote string `json:"it's"`                    //nolint:staticcheck // the tag is the case
+		Upper string `json:"id,omitEmpty"`            //nolint:revive,staticcheck // the tag is the case
+		Other string `json:"other,embed,case:ignore"` //nolint:revive // the tag is the case
 	}
 	for want, v := range map[string]any{
 		`{"inner":{"A":null}}`: &emptied{},
@@ -121,6 +121,9 @@ func TestArrays(t *testing.T) {
 	var got arrays
 	require.NoError(t, codec.JSON{}.Decode([]byte(`{"sum":[1],"bytes":"aGk=","pair":["a","b","c"],"took":1500000000}`), &got))
 	require.Equal(t, arrays{[3]byte{1}, []byte("hi"), [2]string{"a", "b"}, 1500 * time.Millisecond}, got)
+	require.NoError(t, codec.JSON{}.Decode([]byte(`{"sum":"aGk="}`), &got), "as it was written before")
+	require.Equal(t, [3]byte{'h', 'i'}, got.Sum)
+	require.ErrorContains(t, codec.JSON{}.Decode([]byte(`{"sum":"*"}`), &got), "/sum")
 }
 
 // TestLastOfAName: of a name that comes twice the last counts, whatever the type.

@@ -188,9 +188,9 @@ func TestObserveRetryElsewhere(t *testing.T) {
 		if features.Nak {
 			want = append(want, "settled 1 nak in 1m0s")
 			require.Equal(t, 1, first.Naks())
-			require.Zero(t, first.Releases())
+			require.Zero(t, first.Released())
 		} else {
-			require.Equal(t, 1, first.Releases())
+			require.Equal(t, 1, first.Released())
 		}
 		require.Equal(t, want, seen.of(1))
 
@@ -200,7 +200,7 @@ func TestObserveRetryElsewhere(t *testing.T) {
 		if features.Nak {
 			want = append(want, "settled 0 nak in 1m0s")
 		} else {
-			require.Equal(t, 1, again.Releases())
+			require.Equal(t, 1, again.Released())
 		}
 		require.Equal(t, want, seen.of(1))
 		b.end(t)
@@ -300,7 +300,7 @@ func TestObserveSkipped(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 1, second.Acks())
 		require.Equal(t, []string{"delivered 0", "skipped 0 late: skipped: its ack wait expired before a handler was free"}, seen.of(3))
-		require.Equal(t, 1, late.Releases())
+		require.Equal(t, 1, late.Released())
 
 		b.deliver(4)
 		dropped := b.deliver(5)
@@ -309,7 +309,7 @@ func TestObserveSkipped(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []string{"delivered 0", "skipped 0 interrupted"}, seen.of(5))
 		require.Equal(t, []string{"interrupted 0"}, seen.of(0))
-		require.Equal(t, 1, dropped.Releases())
+		require.Equal(t, 1, dropped.Released())
 
 		waiting := b.deliver(6)
 		synctest.Wait()
@@ -322,7 +322,7 @@ func TestObserveSkipped(t *testing.T) {
 			want = append(want, "settled 0 nak")
 			require.Equal(t, 1, waiting.Naks())
 		} else {
-			require.Equal(t, 1, waiting.Releases())
+			require.Equal(t, 1, waiting.Released())
 		}
 		require.Equal(t, want, seen.of(6))
 	})
@@ -385,7 +385,7 @@ func TestObserveAckNotSent(t *testing.T) {
 		close(free)
 		synctest.Wait()
 		require.Equal(t, []string{"delivered 0", "begun 1", "returned 1", "settled 1 ack: broken pipe"}, seen.of(1))
-		require.Equal(t, 1, s.Releases())
+		require.Equal(t, 1, s.Released())
 		b.end(t)
 	})
 }
@@ -399,7 +399,7 @@ func TestOnce(t *testing.T) {
 		s := b.conn.Subscriptions()[0].Deliver(transport.Delivery{Sequence: 1, Timestamp: time.Unix(1, 0), Once: true, Data: []byte(`{"orderId":"1"}`)})
 		time.Sleep(time.Minute)
 		require.Equal(t, []string{"delivered 0", "begun 1", "returned 1: not today", "failed 1 in 1s: not today"}, seen.of(1))
-		require.Equal(t, 1, s.Releases())
+		require.Equal(t, 1, s.Released())
 		b.end(t)
 	})
 }

@@ -66,7 +66,7 @@ func TestEveryDeliveryIsSettledOrReleased(t *testing.T) {
 				time.Sleep(time.Minute)
 				b.end(t)
 				for i, s := range all {
-					require.Positive(t, s.Acks()+s.Naks()+s.Releases(), "delivery %d of event %d", i, i%18+1)
+					require.Positive(t, s.Acks()+s.Naks()+s.Released(), "delivery %d of event %d", i, i%18+1)
 				}
 			})
 		})

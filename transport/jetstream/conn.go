@@ -14,7 +14,6 @@ import (
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
-	"github.com/sgtickets/common/transport/internal/inflight"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
@@ -34,12 +33,8 @@ type conn struct {
 	js      js.JetStream
 	prefix  string // of the subjects of JetStream's API
 
-	publishes inflight.Publishes[publish]
-	outbox    outbox
-	acks      string   // prefix of the subjects on which publishes are answered
-	expected  []string // the header of all publishes that names the stream
-
-	maxPayload atomic.Int64 // of the server connected to last
+	sender   *sender
+	expected []string // the header of all publishes that names the stream
 
 	finding    chan struct{} // held by who looks for the stream
 	minding    atomic.Bool   // somebody minds it
@@ -63,20 +58,20 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 		subs: make(map[*subscription]struct{}), held: make(map[string]struct{}),
 		finding: make(chan struct{}, 1), expected: []string{cfg.ClusterID},
 	}
-	c.outbox.begin()
+	c.sender = newSender(publishPolicy(c.repeatWindow))
 	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}
 	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {
 		return nil, err
 	}
 	c.nc = nc
-	c.maxPayload.Store(nc.MaxPayload())
+	c.sender.attach(nc, nc.NewInbox()+".")
 	if err := c.begin(ctx); err != nil {
 		nc.Close()
 		return nil, c.explain(err)
 	}
 	c.Begin()
-	c.background(c.write)
+	c.background(func() { c.sender.write(c.Done()) })
 	if nc.IsClosed() { // before that
 		c.lost(nc.LastError())
 	}
@@ -99,7 +94,7 @@ func (c *conn) begin(ctx context.Context) (err error) {
 	if err := c.ensureStream(ctx); err != nil {
 		return err
 	}
-	return c.listenForAcks()
+	return c.listenForAnswers()
 }
 
 // request calls JetStream's API within the time for a request.
@@ -132,14 +127,11 @@ func (c *conn) Ping(ctx context.Context) error {
 }
 
 // disconnected and reconnected are called on a goroutine of nats.go.
-func (c *conn) disconnected(error) { c.outbox.cut.Store(c.outbox.generation.Load()) }
+func (c *conn) disconnected(error) { c.sender.onDisconnect() }
 
-// reconnected: what waits is sent again, also while Close waits for it. What went
-// into the connection that is gone may be stored; its message ID keeps it from
-// being stored twice, as long as the server remembers it.
+// reconnected has the sender send again what is pending, also while Close waits for it.
 func (c *conn) reconnected() {
-	c.outbox.generation.Add(1)
-	c.outbox.replace(c.publishes.Tickets())
+	c.sender.onReconnect()
 	if !c.Up() {
 		return
 	}
@@ -159,12 +151,12 @@ func (c *conn) lost(cause error) {
 		cause = nats.ErrConnectionClosed
 	}
 	err := fmt.Errorf("%w: %w", transport.ErrConnectionLost, cause)
-	c.publishes.Close(err) // before anyone can see that it has ended
+	c.sender.close(err) // before anyone can see that it has ended
 	if !c.End(err) {
 		return
 	}
 	c.log.Error("connection to the NATS server lost for good", slog.Any("error", cause))
-	c.abandonAll(err)
+	c.sender.end(err)
 }
 
 // background runs f in a goroutine that Close waits for.
@@ -191,15 +183,15 @@ func (c *conn) Close(ctx context.Context) error {
 	if !c.Closing() {
 		return nil
 	}
-	c.publishes.Close(transport.ErrClosed)
-	errs := []error{c.publishes.Drain(ctx, func(p *publish) string { return p.message.Subject })}
+	c.sender.close(transport.ErrClosed)
+	errs := []error{c.sender.drain(ctx)}
 	for _, s := range c.subscriptions() {
 		errs = append(errs, s.Close(ctx))
 	}
 	if !c.End(transport.ErrClosed) {
 		return nil // it was lost before, and is closed
 	}
-	c.abandonAll(transport.ErrClosed)
+	c.sender.end(transport.ErrClosed)
 	c.nc.Close()
 	c.mu.Lock()
 	c.over = true
@@ -207,9 +199,4 @@ func (c *conn) Close(ctx context.Context) error {
 	c.running.Wait()
 	c.watch.Tell(transport.Event{Kind: transport.Closed})
 	return errors.Join(errs...)
-}
-
-// abandonAll settles the publishes that are left.
-func (c *conn) abandonAll(err error) {
-	c.publishes.SettleAll(func(p *publish) error { return fmt.Errorf("%w: %w", p.abandoned(), err) })
 }

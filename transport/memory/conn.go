@@ -3,10 +3,11 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sgtickets/common/transport"
-	"github.com/sgtickets/common/transport/internal/inflight"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // conn implements transport.Conn. The broker's lock guards it.
@@ -14,18 +15,11 @@ type conn struct {
 	broker   *Broker
 	clientID string
 
-	last    transport.Ticket
 	notify  func(transport.Event)
-	waiting map[transport.Ticket]kept // publishes that a fault keeps
+	outbox  *outbox.Outbox // the publishes whose answers a fault holds back
 	done    chan struct{}
 	err     error
 	closing bool
-}
-
-// kept is a publish that nobody has been told the outcome of.
-type kept struct {
-	message transport.Message
-	receipt transport.Receipt
 }
 
 func (c *conn) tell(kind transport.EventKind, err error) {
@@ -39,64 +33,80 @@ func (c *conn) Features() transport.Features { return c.broker.options.features 
 func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
 	b := c.broker
 	b.mu.Lock()
-	c.last++
-	ticket := c.last
-	settle, err := b.publish(c, m, r, ticket)
+	ticket, err := b.publish(c, m, r)
 	b.mu.Unlock()
-	if settle {
+	if ticket == 0 {
 		r.Done(err)
 	}
 	return ticket
 }
 
-// publish stores m, or does what the faults say. It reports whether the receipt is
-// to be settled now.
-func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt, ticket transport.Ticket) (settle bool, err error) {
+// publish stores m, or does what the faults say. The ticket is 0 if the publish is decided
+// by err, and the connection's outbox has it otherwise.
+func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt) (ticket transport.Ticket, err error) {
 	switch {
 	case c.err != nil:
-		return true, fmt.Errorf("%w: %w", transport.ErrNotStored, c.err)
+		return 0, fmt.Errorf("%w: %w", transport.ErrNotStored, c.err)
 	case c.closing:
-		return true, fmt.Errorf("%w: %w", transport.ErrNotStored, transport.ErrClosed)
+		return 0, fmt.Errorf("%w: %w", transport.ErrNotStored, transport.ErrClosed)
 	case len(m.Header) > 0 && !b.options.features.Headers:
-		return true, fmt.Errorf("%w: headers: %w", transport.ErrNotStored, transport.ErrUnsupported)
+		return 0, fmt.Errorf("%w: headers: %w", transport.ErrNotStored, transport.ErrUnsupported)
 	case len(m.Data) > b.options.maxPayload && b.options.defect != acceptsOversize:
-		return true, fmt.Errorf("%w: %w: payload of %d bytes, the broker takes %d",
+		return 0, fmt.Errorf("%w: %w: payload of %d bytes, the broker takes %d",
 			transport.ErrNotStored, transport.ErrTooLarge, len(m.Data), b.options.maxPayload)
 	}
 	switch fault := b.faults.next(); fault.kind {
 	case refusePublish:
-		return true, fmt.Errorf("%w: %w: on demand", transport.ErrNotStored, transport.ErrRefused)
+		return 0, fmt.Errorf("%w: %w: on demand", transport.ErrNotStored, transport.ErrRefused)
 	case losePublishAck:
 		b.store(m)
-		c.keep(ticket, m, r)
-		return false, nil
+		return c.keep(m, r)
 	case delayPublish:
-		m = c.keep(ticket, m, r)
-		time.AfterFunc(fault.delay, func() {
-			b.mu.Lock()
-			_, waits := c.waiting[ticket]
-			if waits {
-				b.store(m)
-			}
-			b.mu.Unlock()
-			c.settle(ticket, nil)
-		})
-		return false, nil
+		return c.keepFor(fault.delay, m, r)
 	case duplicatePublish:
 		b.store(m)
 		b.store(m)
-		return true, nil
+		return 0, nil
 	case noFault:
 	}
 	b.store(m)
-	return true, nil
+	return 0, nil
 }
 
-// keep holds a publish back, with a copy of its data.
-func (c *conn) keep(t transport.Ticket, m transport.Message, r transport.Receipt) transport.Message {
-	m.Data = append([]byte(nil), m.Data...)
-	c.waiting[t] = kept{m, r}
-	return m
+// keep enters a publish whose answer is held back.
+func (c *conn) keep(m transport.Message, r transport.Receipt) (transport.Ticket, error) {
+	ticket, err := c.outbox.Add(m, r)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", transport.ErrNotStored, err)
+	}
+	c.outbox.Written(c.send(), false)
+	return ticket, nil
+}
+
+// keepFor is keep for a publish that is stored and answered after that time.
+func (c *conn) keepFor(delay time.Duration, m transport.Message, r transport.Receipt) (transport.Ticket, error) {
+	ticket, err := c.keep(m, r)
+	if err != nil {
+		return 0, err
+	}
+	later := m
+	later.Data = slices.Clone(m.Data)
+	time.AfterFunc(delay, func() {
+		c.broker.mu.Lock()
+		outcome := c.outbox.Stored(ticket)
+		if outcome.Decided() {
+			c.broker.store(later)
+		}
+		c.broker.mu.Unlock()
+		outcome.Tell()
+	})
+	return ticket, nil
+}
+
+// send returns what the outbox sends next, nil for nothing.
+func (c *conn) send() *outbox.PendingPublish {
+	p, _ := c.outbox.Next(time.Time{}) // a publish may always be sent again, so that Next decides none
+	return p
 }
 
 // store stores m unless it has a message ID that was seen a short while ago.
@@ -120,16 +130,12 @@ func (b *Broker) store(m transport.Message) {
 	}
 }
 
-func (c *conn) Abandon(t transport.Ticket) { c.settle(t, transport.ErrOutcomeUnknown) }
-
-func (c *conn) settle(t transport.Ticket, err error) {
+// Abandon implements transport.Conn.
+func (c *conn) Abandon(t transport.Ticket) {
 	c.broker.mu.Lock()
-	k, ok := c.waiting[t]
-	delete(c.waiting, t)
+	outcome := c.outbox.Abandon(t)
 	c.broker.mu.Unlock()
-	if ok {
-		k.receipt.Done(err)
-	}
+	outcome.Tell()
 }
 
 func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliver func(transport.Delivery)) (transport.Subscription, error) {
@@ -195,41 +201,17 @@ func (c *conn) Close(ctx context.Context) error {
 		return nil
 	}
 	c.closing = true
-	n := len(c.waiting)
+	empty := c.outbox.Empty()
 	b.mu.Unlock()
-	var unfinished error
-	if n > 0 {
-		unfinished = c.flush(ctx)
-	}
+	unfinished := outbox.Drain(ctx, empty, func() *outbox.Left {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return c.outbox.Left()
+	})
 	if c.end(transport.ErrClosed) {
 		c.tell(transport.Closed, nil)
 	}
 	return unfinished
-}
-
-// flush waits for the publishes that faults keep.
-func (c *conn) flush(ctx context.Context) error {
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		c.broker.mu.Lock()
-		n := len(c.waiting)
-		c.broker.mu.Unlock()
-		if n == 0 {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			var left inflight.Left
-			c.broker.mu.Lock()
-			for _, k := range c.waiting {
-				left.Add(k.message.Subject)
-			}
-			c.broker.mu.Unlock()
-			return fmt.Errorf("%v: %w", &left, context.Cause(ctx))
-		}
-	}
 }
 
 // end ends the connection, its subscriptions and its publishes. It reports false if it
@@ -244,9 +226,9 @@ func (c *conn) end(err error) bool {
 	c.err = err
 	close(c.done)
 	delete(b.conns, c)
-	tickets := make([]transport.Ticket, 0, len(c.waiting))
-	for t := range c.waiting {
-		tickets = append(tickets, t)
+	var abandoned []outbox.Outcome
+	for _, t := range c.outbox.Tickets() {
+		abandoned = append(abandoned, c.outbox.Abandon(t))
 	}
 	for _, ch := range b.channels {
 		for _, g := range ch.groups {
@@ -254,8 +236,8 @@ func (c *conn) end(err error) bool {
 		}
 	}
 	b.mu.Unlock()
-	for _, t := range tickets {
-		c.settle(t, fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err))
+	for _, outcome := range abandoned {
+		outcome.Because(err).Tell()
 	}
 	return true
 }

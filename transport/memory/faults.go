@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 type faultKind int
@@ -101,16 +102,20 @@ func (c *conn) drop() {
 	}
 	c.tell(transport.Reconnected, nil)
 	b.mu.Lock()
-	again := slices.Sorted(maps.Keys(c.waiting))
-	for _, t := range again {
-		b.store(c.waiting[t].message)
+	c.outbox.Disconnected()
+	c.outbox.Connected(false)
+	var stored []outbox.Outcome
+	for p := c.send(); p != nil; p = c.send() { // what nobody has answered is sent again
+		b.store(p.Message)
+		stored = append(stored, c.outbox.Stored(p.Ticket()))
+		c.outbox.Written(p, false)
 	}
 	for _, m := range members {
 		m.group.dispatch()
 	}
 	b.mu.Unlock()
-	for _, t := range again {
-		c.settle(t, nil)
+	for _, outcome := range stored {
+		outcome.Tell()
 	}
 }
 

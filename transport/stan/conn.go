@@ -14,9 +14,9 @@ import (
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/eventlog"
 	"github.com/sgtickets/common/transport"
-	"github.com/sgtickets/common/transport/internal/inflight"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
 	"github.com/sgtickets/common/transport/internal/natsconn"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // conn implements [transport.Conn]: the goroutines, timers and connections around
@@ -278,7 +278,7 @@ func (c *conn) Close(ctx context.Context) error {
 		return nil
 	}
 	c.mu.Lock()
-	c.machine.outbox.closed = transport.ErrClosed
+	c.machine.outbox.Close(transport.ErrClosed)
 	c.mu.Unlock()
 	flushed := c.drain(ctx)
 	c.End(transport.ErrClosed)
@@ -291,7 +291,7 @@ func (c *conn) Close(ctx context.Context) error {
 	for t := range c.timers {
 		t.Stop()
 	}
-	tickets := c.machine.outbox.tickets()
+	tickets := c.machine.outbox.Tickets()
 	close(c.changed)
 	c.changed = make(chan struct{})
 	c.mu.Unlock()
@@ -358,25 +358,12 @@ func (*conn) linkBack(ctx context.Context, w wire) bool {
 
 // drain waits for the publishes under way, until ctx is done.
 func (c *conn) drain(ctx context.Context) error {
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for {
+	c.mu.Lock()
+	empty := c.machine.outbox.Empty()
+	c.mu.Unlock()
+	return outbox.Drain(ctx, empty, func() *outbox.Left {
 		c.mu.Lock()
-		n := len(c.machine.outbox.letters)
-		c.mu.Unlock()
-		if n == 0 {
-			return nil
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			var left inflight.Left
-			c.mu.Lock()
-			for _, l := range c.machine.outbox.letters {
-				left.Add(l.subject)
-			}
-			c.mu.Unlock()
-			return fmt.Errorf("%v: %w", &left, await.Cause(ctx))
-		}
-	}
+		defer c.mu.Unlock()
+		return c.machine.outbox.Left()
+	})
 }

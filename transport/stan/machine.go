@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/stan.go"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // machine is the supervisor of a connection: it decides what is done about what
@@ -27,9 +28,7 @@ type machine struct {
 	wire    wire   // of the session; not the machine's to use
 	attempt int    // of those in a row that failed
 	ailing  string // what keeps it from coming back, as it was told
-	outbox  outbox
-	waits   bool // nothing is sent: answers may still come
-	heard   bool // one has come meanwhile
+	outbox  *outbox.Outbox
 	members map[*member]struct{}
 	orphans []stan.Subscription // left while the link was cut: the session still has them
 	effects []effect
@@ -122,12 +121,13 @@ func (m *machine) take() []effect {
 
 // newMachine is one that waits for its first session.
 func newMachine() machine {
-	return machine{phase: phaseDialing, session: 1, members: make(map[*member]struct{})}
+	return machine{phase: phaseDialing, session: 1, members: make(map[*member]struct{}), outbox: outbox.New(outbox.Policy{MaxRetries: maxRefusals})}
 }
 
 // begin is the first session.
 func (m *machine) begin(w wire) {
 	m.phase, m.epoch, m.wire = phaseUp, 1, w
+	m.outbox.Connected(false)
 	if m.early != nil {
 		m.lost(m.session, m.early)
 	}
@@ -144,6 +144,7 @@ func (m *machine) cut(session uint64, err error) {
 	}
 	m.phase = phaseCut
 	m.epoch++
+	m.outbox.Disconnected()
 }
 
 // interrupted tells those whom it concerns that the connection is not whole.
@@ -189,6 +190,7 @@ func (m *machine) lost(session uint64, err error) {
 		m.interrupted(err)
 	}
 	m.epoch++
+	m.outbox.Disconnected()
 	m.attempt = 0
 	m.orphans = nil // with the session
 	for s := range m.members {
@@ -292,29 +294,7 @@ func (m *machine) whole(event transport.Event) {
 			m.join(s)
 		}
 	}
-	if event.Kind == transport.Reconnected && m.outbox.unanswered() {
-		m.waits, m.heard = true, false // all of them, so that what is published stays in order
-		m.add(effect{do: pauseOutbox, after: grace})
-		return
-	}
-	m.waits = false
-	m.outbox.again()
-	m.add(effect{do: wakeWriter})
-}
-
-// answersOver: it is time to send again what nobody has answered, in that epoch.
-func (m *machine) answersOver(epoch uint64) {
-	if epoch != m.epoch || !m.waits {
-		return
-	}
-	if m.heard && m.outbox.unanswered() {
-		m.heard = false
-		m.add(effect{do: pauseOutbox, after: grace})
-		return
-	}
-	m.waits = false
-	m.outbox.again()
-	m.add(effect{do: wakeWriter})
+	m.sendPublishes(m.outbox.Connected(event.Kind == transport.Reconnected))
 }
 
 // subscribe adds a member, to be opened now or when there is a session.
@@ -450,65 +430,9 @@ func (m *machine) orphan(session uint64, inner stan.Subscription, after time.Dur
 	}
 }
 
-// publish takes a publish in.
-func (m *machine) publish(msg transport.Message, r transport.Receipt) (transport.Ticket, error) {
-	return m.outbox.add(msg, r)
-}
-
-// next is what the writer is to send; nil for nothing.
-func (m *machine) next() *letter {
-	if m.phase != phaseUp || m.waits {
-		return nil
-	}
-	return m.outbox.next(m.epoch)
-}
-
-// written: the writer has sent l, in that epoch, or err. It reports whether there
-// is no connection, which the machine may not have been told yet.
-func (m *machine) written(l *letter, epoch uint64, err error) (settle transport.Receipt, unconnected bool, outcome error) {
-	refused, final := notSent(err)
-	if final != nil {
-		final = m.outbox.doubt(l.ticket, final)
-		settle, _ = m.outbox.settle(l.ticket)
-	}
-	m.outbox.written(l, refused)
-	if m.phase == phaseUp && !m.waits && epoch != m.epoch {
-		// Its connection was replaced while it was written: it is due once more.
-		m.outbox.again()
-		m.add(effect{do: wakeWriter})
-	}
-	return settle, refused && epoch == m.epoch, final
-}
-
-// answered: the server answered what was sent in that epoch.
-func (m *machine) answered(t transport.Ticket, epoch uint64, err error) (settle transport.Receipt, outcome error) {
-	outcome = outcomeOf(err)
-	m.heard = true
-	// That it is stored counts whenever it is heard. An error from an epoch that is over
-	// says nothing: it is sent again.
-	if err != nil && !m.outbox.current(t, epoch) {
-		return nil, transport.ErrOutcomeUnknown // and nobody is told
-	}
-	if isGivenUp(err) && m.outbox.mayGoAgain(t) {
-		m.lost(m.session, errUnknown) // which sends it again
-		return nil, transport.ErrOutcomeUnknown
-	}
-	outcome = m.outbox.doubt(t, outcome)
-	r, _ := m.outbox.settle(t)
-	return r, outcome
-}
-
-// abandon: whoever published waits no longer.
-func (m *machine) abandon(t transport.Ticket) (settle transport.Receipt, outcome error) {
-	r, sent := m.outbox.settle(t)
-	if sent {
-		return r, transport.ErrOutcomeUnknown
-	}
-	return r, transport.ErrNotStored
-}
-
 // end is the last thing that happens.
 func (m *machine) end() {
 	m.phase = phaseOver
 	m.epoch++
+	m.outbox.Disconnected()
 }

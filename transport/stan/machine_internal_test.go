@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // up is a machine with a session, and what it has decided is taken.
@@ -211,17 +212,17 @@ func TestARefusalSaysNothingOfTheAttemptBefore(t *testing.T) {
 	send := func() {
 		l := m.next()
 		require.NotNil(t, l)
-		_, _, err := m.written(l, m.epoch, nil)
-		require.NoError(t, err)
+		outcome, _ := m.onWritten(l, m.epoch, nil)
+		require.False(t, outcome.Decided())
 	}
 	send()
 	m.lost(1, errUnknown)
 	m.dialed(&simSession{}, nil)
 	send()
-	r, outcome := m.answered(ticket, m.epoch, errors.New("too many channels"))
-	require.NotNil(t, r)
-	require.ErrorIs(t, outcome, transport.ErrOutcomeUnknown)
-	require.NotErrorIs(t, outcome, transport.ErrNotStored)
+	outcome := m.onAnswered(ticket, 2, errors.New("too many channels"))
+	require.True(t, outcome.Decided())
+	require.ErrorIs(t, outcome.Err(), transport.ErrOutcomeUnknown)
+	require.NotErrorIs(t, outcome.Err(), transport.ErrNotStored)
 	require.Empty(t, settled, "the shell settles")
 }
 
@@ -232,21 +233,18 @@ func TestARefusalMayMeanThatTheClientWasGivenUp(t *testing.T) {
 	m := up()
 	ticket, err := m.publish(transport.Message{Subject: "c"}, transport.ReceiptFunc(func(error) {}))
 	require.NoError(t, err)
-	refuse := func() (transport.Receipt, error) {
+	refuse := func() outbox.Outcome {
 		l := m.next()
 		require.NotNil(t, l)
-		_, _, err := m.written(l, m.epoch, nil)
-		require.NoError(t, err)
-		return m.answered(ticket, m.epoch, errSimInvalid)
+		outcome, _ := m.onWritten(l, m.epoch, nil)
+		require.False(t, outcome.Decided())
+		return m.onAnswered(ticket, l.Attempt(), errSimInvalid)
 	}
 	for range maxRefusals {
-		r, _ := refuse()
-		require.Nil(t, r, "nobody is told")
+		require.False(t, refuse().Decided(), "nobody is told")
 		require.Equal(t, phaseDialing, m.phase)
 		m.dialed(&simSession{}, nil)
 	}
-	r, outcome := refuse()
-	require.NotNil(t, r)
-	require.ErrorIs(t, outcome, transport.ErrNotStored)
+	require.ErrorIs(t, refuse().Err(), transport.ErrNotStored)
 	require.Equal(t, phaseUp, m.phase)
 }

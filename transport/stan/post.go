@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/stan.go/pb"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // post sends publishes to the streaming server and takes its answers in, in stan.go's
@@ -30,9 +31,9 @@ type post struct {
 	buffer   []byte
 }
 
-// newPost listens for answers, and tells of each: to which publish, sent in which
-// epoch, and what the server says.
-func newPost(nc *nats.Conn, sc stan.Conn, client string, answered func(transport.Ticket, uint64, error)) (*post, error) {
+// newPost listens for answers. It calls answered with each: to which publish and which
+// attempt, and what the server says.
+func newPost(nc *nats.Conn, sc stan.Conn, client string, answered func(transport.Ticket, outbox.Attempt, error)) (*post, error) {
 	prefix, id, err := addressOf(sc)
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func newPost(nc *nats.Conn, sc stan.Conn, client string, answered func(transport
 	}
 	sub, err := nc.Subscribe(p.answers, func(m *nats.Msg) {
 		if a, ok := readAnswer(m.Data); ok {
-			answered(a.ticket, a.epoch, a.err)
+			answered(a.ticket, a.attempt, a.err)
 		}
 	})
 	if err != nil {
@@ -55,38 +56,42 @@ func newPost(nc *nats.Conn, sc stan.Conn, client string, answered func(transport
 }
 
 // publish sends data, which it copies. One is sent at a time.
-func (p *post) publish(subject string, data []byte, t transport.Ticket, epoch uint64) error {
+func (p *post) publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error {
 	to, ok := p.subjects[subject]
 	if !ok {
 		to = p.prefix + "." + subject
 		p.subjects[subject] = to
 	}
-	m := pb.PubMsg{ClientID: p.client, Guid: mark(t, epoch), Subject: subject, Data: data, ConnID: p.id}
+	m := pb.PubMsg{ClientID: p.client, Guid: mark(t, a), Subject: subject, Data: data, ConnID: p.id}
 	size := m.Size()
 	p.buffer = slices.Grow(p.buffer[:0], size)[:size]
 	if _, err := m.MarshalToSizedBuffer(p.buffer); err != nil {
 		return err
 	}
 	err := p.nc.PublishRequest(to, p.answers, p.buffer)
-	if cap(p.buffer) > largeBuffer {
+	if cap(p.buffer) > largestKeptBuffer {
 		p.buffer = nil
 	}
 	return err
 }
 
+// largestKeptBuffer is the size of the largest buffer that is kept for the next publish:
+// larger ones are seldom needed.
+const largestKeptBuffer = 64 << 10
+
 // mark is what the server repeats in its answer, which comes to this connection alone.
-func mark(t transport.Ticket, epoch uint64) string {
+func mark(t transport.Ticket, a outbox.Attempt) string {
 	var room [32]byte
 	b := strconv.AppendUint(room[:0], uint64(t), 36)
 	b = append(b, '.')
-	return string(strconv.AppendUint(b, epoch, 36))
+	return string(strconv.AppendUint(b, uint64(a), 36))
 }
 
 // answer is what the server says to a publish.
 type answer struct {
-	ticket transport.Ticket
-	epoch  uint64
-	err    error // nil: it is stored
+	ticket  transport.Ticket
+	attempt outbox.Attempt
+	err     error // nil: it is stored
 }
 
 // readAnswer reads one. It is ok only if it is one: "no responders" has no mark.
@@ -100,11 +105,11 @@ func readAnswer(data []byte) (a answer, ok bool) {
 	if err != nil {
 		return a, false
 	}
-	epoch, err := strconv.ParseUint(second, 36, 64)
+	attempt, err := strconv.ParseUint(second, 36, 32)
 	if err != nil {
 		return a, false
 	}
-	a.ticket, a.epoch = transport.Ticket(ticket), epoch
+	a.ticket, a.attempt = transport.Ticket(ticket), outbox.Attempt(attempt)
 	if ack.Error != "" {
 		a.err = errors.New(ack.Error)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/stan.go/pb"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // Publish implements [transport.Conn]. The writer sends it: a write into a socket
@@ -32,17 +33,16 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 // Abandon implements [transport.Conn].
 func (c *conn) Abandon(t transport.Ticket) {
 	c.mu.Lock()
-	r, outcome := c.machine.abandon(t)
+	outcome := c.machine.abandon(t)
 	phase := c.machine.phase
 	c.mu.Unlock()
-	if r == nil {
-		return
+	if phase != phaseUp && errors.Is(outcome.Err(), transport.ErrNotStored) {
+		outcome = outcome.Because(errNoConnection)
 	}
-	if errors.Is(outcome, transport.ErrNotStored) && phase != phaseUp {
-		outcome = fmt.Errorf("%w: there was no connection to the streaming server", outcome)
-	}
-	r.Done(outcome)
+	outcome.Tell()
 }
+
+var errNoConnection = errors.New("there was no connection to the streaming server")
 
 // write sends what is due, until the connection is closed.
 func (c *conn) write() {
@@ -55,26 +55,20 @@ func (c *conn) write() {
 // writeOne sends one publish, if there is one to send.
 func (c *conn) writeOne() bool {
 	c.mu.Lock()
-	l := c.machine.next()
-	if l == nil {
+	p := c.machine.next()
+	if p == nil {
 		c.mu.Unlock()
 		return false
 	}
-	w, epoch, session, t := c.machine.wire, c.machine.epoch, c.machine.session, l.ticket
+	w, epoch, session, ticket, attempt := c.machine.wire, c.machine.epoch, c.machine.session, p.Ticket(), p.Attempt()
 	c.mu.Unlock()
 
-	err := w.publish(l.subject, l.data, t, epoch)
+	err := w.publish(p.Message.Subject, p.Message.Data, ticket, attempt)
 
-	c.mu.Lock() // and not step, whose function would cost memory for each publish
-	receipt, unconnected, outcome := c.machine.written(l, epoch, err)
-	effects := c.machine.take()
+	c.mu.Lock()
+	outcome, unconnected := c.machine.onWritten(p, epoch, err)
 	c.mu.Unlock()
-	for _, e := range effects {
-		c.perform(e)
-	}
-	if receipt != nil {
-		receipt.Done(outcome)
-	}
+	outcome.Tell()
 	if unconnected {
 		c.checkLink(session, w)
 		return false
@@ -82,26 +76,22 @@ func (c *conn) writeOne() bool {
 	return true
 }
 
-func (c *conn) answered(t transport.Ticket, epoch uint64, err error) {
-	if err != nil {
-		c.unconfirmed(t, epoch, err)
-		return
+// answered takes in the server's answer to one attempt to publish.
+func (c *conn) answered(t transport.Ticket, attempt outbox.Attempt, err error) {
+	var outcome outbox.Outcome
+	if err == nil {
+		c.mu.Lock() // and not step, whose function would cost memory for each publish
+		outcome = c.machine.onAnswered(t, attempt, nil)
+		c.mu.Unlock()
+	} else {
+		outcome = c.answeredWithError(t, attempt, err)
 	}
-	c.mu.Lock() // and not step, as above
-	r, _ := c.machine.answered(t, epoch, nil)
-	c.mu.Unlock()
-	if r != nil {
-		r.Done(nil)
-	}
+	outcome.Tell()
 }
 
-func (c *conn) unconfirmed(t transport.Ticket, epoch uint64, err error) {
-	var r transport.Receipt
-	var outcome error
-	c.step(func(m *machine) { r, outcome = m.answered(t, epoch, err) })
-	if r != nil {
-		r.Done(outcome)
-	}
+func (c *conn) answeredWithError(t transport.Ticket, attempt outbox.Attempt, err error) (outcome outbox.Outcome) {
+	c.step(func(m *machine) { outcome = m.onAnswered(t, attempt, err) })
+	return outcome
 }
 
 // refuse returns why m can't be sent, before anything is.
@@ -124,17 +114,15 @@ func (c *conn) refuse(m transport.Message) error {
 // guidLike is as long as the connection's ID, and longer than the mark of a publish.
 const guidLike = "0123456789012345678901"
 
-// outcomeOf says what the server's answer to a publish means.
-func outcomeOf(err error) error {
-	if err == nil {
-		return nil
-	}
+// causeOf returns why the server answered a publish with an error, and whether that error
+// says that the publish is not stored.
+func causeOf(err error) (cause error, notStored bool) {
 	for _, r := range refusals {
 		if strings.HasPrefix(err.Error(), r.text) {
-			return fmt.Errorf("%w: %w: %w%s", transport.ErrNotStored, transport.ErrRefused, err, r.remedy)
+			return fmt.Errorf("%w: %w%s", transport.ErrRefused, err, r.remedy), true
 		}
 	}
-	return fmt.Errorf("%w: the server answered with an error, and may have stored it or do so yet: %w", transport.ErrOutcomeUnknown, err)
+	return fmt.Errorf("the server answered with an error, and may have stored it or do so yet: %w", err), false
 }
 
 // refusals are how the answers begin that the server gives before it stores a
@@ -162,15 +150,15 @@ const invalidPublish = "stan: invalid publish request"
 // publish left.
 func isGivenUp(err error) bool { return err != nil && strings.HasPrefix(err.Error(), invalidPublish) }
 
-// notSent says what an error of sending one means. refused: nothing has
-// left, since there is no connection. final: it never will. With any other error it
-// may have left, in part or whole, over a connection that is going.
-func notSent(err error) (refused bool, final error) {
+// notSent says what an error of sending a publish means. unsent: nothing has left, since
+// there is no connection. final: nothing has left, and sending it again would not help.
+// After any other error some of it may have left, over a connection that is breaking.
+func notSent(err error) (unsent bool, final error) {
 	switch {
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		return true, nil
 	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject):
-		return false, fmt.Errorf("%w: %w", transport.ErrNotStored, err)
+		return false, err
 	default:
 		return false, nil
 	}

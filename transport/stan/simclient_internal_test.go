@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/stan.go"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // A client of the simulation: the shell around the machine, with lanes for goroutines.
@@ -249,19 +250,18 @@ func (c *simClient) writeOne() {
 		c.write()
 		return
 	}
-	w, epoch, session, ticket := wireOf(m.wire), m.epoch, m.session, l.ticket
+	w, epoch, session, ticket, attempt := wireOf(m.wire), m.epoch, m.session, l.Ticket(), l.Attempt()
 	c.writer.add(func() {
-		id := string(l.data)
+		id := string(l.Message.Data)
 		p := c.sim.publishes[id]
-		err := w.send(l.data, func(err error) { c.answered(ticket, epoch, err) })
+		err := w.send(l.Message.Data, func(err error) { c.answered(ticket, attempt, err) })
 		c.sim.notef("%s writes %s in epoch %d: %v", c.id, id, epoch, err)
 		if !errors.Is(err, nats.ErrReconnectBufExceeded) {
 			c.sim.mustf(!slices.Contains(p.sent, epoch), "%s must not be sent again on silence, in epoch %d", id, epoch)
 			p.sent = append(p.sent, epoch)
 		}
 		c.writer.add(func() {
-			var receipt transport.Receipt
-			var outcome error
+			var outcome outbox.Outcome
 			var unconnected bool
 			c.writer.add(func() {
 				if unconnected {
@@ -271,23 +271,18 @@ func (c *simClient) writeOne() {
 					c.writeOne()
 				}
 			})
-			c.step(c.writer, func(m *machine) { receipt, unconnected, outcome = m.written(l, epoch, err) })
-			if receipt != nil {
-				receipt.Done(outcome)
-			}
+			c.step(c.writer, func(m *machine) { outcome, unconnected = m.onWritten(l, epoch, err) })
+			outcome.Tell()
 		})
 	})
 }
 
 // answered is conn.answered.
-func (c *simClient) answered(ticket transport.Ticket, epoch uint64, err error) {
-	var receipt transport.Receipt
-	var outcome error
+func (c *simClient) answered(ticket transport.Ticket, attempt outbox.Attempt, err error) {
+	var outcome outbox.Outcome
 	// On a lane of its own: what follows does not travel.
-	c.step(c.lane(), func(m *machine) { receipt, outcome = m.answered(ticket, epoch, err) })
-	if receipt != nil {
-		receipt.Done(outcome)
-	}
+	c.step(c.lane(), func(m *machine) { outcome = m.onAnswered(ticket, attempt, err) })
+	outcome.Tell()
 }
 
 // checkLink is conn.checkLink.
@@ -306,14 +301,14 @@ func (c *simClient) checkLink(t *lane, session uint64, w *simSession) {
 // close is conn.Close; then the process starts again.
 func (c *simClient) close() {
 	c.closing = true
-	c.conn.machine.outbox.closed = transport.ErrClosed
+	c.conn.machine.outbox.Close(transport.ErrClosed)
 	t := c.lane()
 	c.later(func(*lane) { // the publishes under way have had their time
 		m := &c.conn.machine
 		w, up := m.wire, m.phase == phaseUp
 		m.end()
 		c.conn.epoch.Store(m.epoch)
-		for _, ticket := range m.outbox.tickets() {
+		for _, ticket := range m.outbox.Tickets() {
 			c.conn.Abandon(ticket)
 		}
 		if w == nil {

@@ -33,7 +33,7 @@ func (s *sim) act() {
 		s.pings()
 	case 3:
 		if s.trap == resendOnSilence && c.conn.machine.phase == phaseUp {
-			c.conn.machine.outbox.again()
+			c.conn.machine.outbox.Connected(false) // which sends all that is unanswered again
 			c.conn.wake()
 		}
 	case 4:

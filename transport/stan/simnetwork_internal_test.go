@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/stan.go"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // The network of the simulation, and what stan.go and nats.go are on top of it.
@@ -105,7 +106,9 @@ func (w *simSession) down(l *lane, f func()) {
 func (w *simSession) connected() bool   { return w.link != nil }
 func (w *simSession) maxPayload() int64 { return 1 << 20 }
 
-func (w *simSession) publish(string, []byte, transport.Ticket, uint64) error { panic("see send") }
+func (w *simSession) publish(string, []byte, transport.Ticket, outbox.Attempt) error {
+	panic("see send")
+}
 
 // send is wire.publish.
 func (w *simSession) send(data []byte, answered func(error)) error {

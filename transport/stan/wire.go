@@ -14,6 +14,7 @@ import (
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/natsconn"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 const (
@@ -36,8 +37,8 @@ var again = natsconn.Again
 // safe for concurrent use.
 type wire interface {
 	// publish sends a message, which it copies. The server's answer is told with the
-	// same ticket and epoch, to whom dial was given. One is sent at a time.
-	publish(subject string, data []byte, t transport.Ticket, epoch uint64) error
+	// same ticket and attempt, to whom dial was given. One is sent at a time.
+	publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error
 	// subscribe joins. It returns what closes the subscription.
 	subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error)
 	// check asks the server whether it knows the session. The error is errUnknown if not.
@@ -58,7 +59,7 @@ var errUnknown = errors.New("the server does not know the client any more")
 // dial makes one attempt to begin a session. answered is told what the server says to
 // each publish, one at a time.
 func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch, //nolint:ireturn // the machine's seam to stan.go
-	answered func(transport.Ticket, uint64, error),
+	answered func(transport.Ticket, outbox.Attempt, error),
 ) (wire, error) {
 	nc, err := natsconn.Connect(ctx, cfg, watch.Apply, user)
 	if err != nil {

@@ -184,19 +184,38 @@ func (c *conn) Close(ctx context.Context) error {
 		return nil
 	}
 	c.sender.close(transport.ErrClosed)
-	errs := []error{c.sender.drain(ctx)}
-	for _, s := range c.subscriptions() {
-		errs = append(errs, s.Close(ctx))
-	}
+	errs := []error{c.sender.drain(ctx), await.WithGrace(ctx, c.closeSubscriptions)}
 	if !c.End(transport.ErrClosed) {
 		return nil // it was lost before, and is closed
 	}
 	c.sender.end(transport.ErrClosed)
-	c.nc.Close()
 	c.mu.Lock()
 	c.over = true
 	c.mu.Unlock()
-	c.running.Wait()
+	errs = append(errs, c.leave(ctx))
 	c.watch.Tell(transport.Event{Kind: transport.Closed})
 	return errors.Join(errs...)
+}
+
+func (c *conn) closeSubscriptions(ctx context.Context) error {
+	var errs []error
+	for _, s := range c.subscriptions() {
+		errs = append(errs, s.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// leave closes the NATS connection and waits for the goroutines of the transport. nats.go
+// may take long: it holds its lock while it writes into a socket that takes nothing. So what
+// has not ended with ctx ends by itself.
+func (c *conn) leave(ctx context.Context) error {
+	err := await.WithGrace(ctx, func(context.Context) error {
+		c.nc.Close()
+		c.running.Wait()
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("the connection to the NATS server did not close in time, and closes by itself: %w", err)
+	}
+	return nil
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // conn implements [transport.Conn]: the goroutines, timers and connections around
-// a machine. No fault ends it, only Close does.
+// a supervisor. No fault ends it, only Close does.
 type conn struct {
 	*lifecycle.Life
 
@@ -31,10 +31,10 @@ type conn struct {
 	maxPayload atomic.Int64 // of the server connected to last
 	epoch      atomic.Uint64
 
-	mu      sync.Mutex // guards what follows
-	machine machine
-	changed chan struct{} // closed, and made anew, when the phase changes
-	timers  map[*time.Timer]struct{}
+	mu         sync.Mutex // guards what follows
+	supervisor supervisor
+	changed    chan struct{} // closed, and made anew, when the phase changes
+	timers     map[*time.Timer]struct{}
 
 	writer  chan struct{} // wakes the writer; closed with the connection
 	running sync.WaitGroup
@@ -42,7 +42,7 @@ type conn struct {
 	stop    context.CancelFunc
 }
 
-// connect makes the first attempt; from then on the machine does.
+// connect makes the first attempt; from then on the supervisor does.
 func connect(ctx context.Context, cfg transport.Config, o options) (transport.Conn, error) {
 	c := newConn(cfg, o.nats)
 	w, err := c.dial(ctx, 1)
@@ -55,7 +55,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 
 func newConn(cfg transport.Config, user []nats.Option) *conn {
 	c := &conn{
-		Life: lifecycle.New(), cfg: cfg, user: user, log: cfg.Logger, machine: newMachine(),
+		Life: lifecycle.New(), cfg: cfg, user: user, log: cfg.Logger, supervisor: newSupervisor(),
 		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
@@ -63,19 +63,19 @@ func newConn(cfg transport.Config, user []nats.Option) *conn {
 }
 
 // begin sets out with the first session.
-func (c *conn) begin(w wire) {
-	c.step(func(m *machine) { m.begin(w) })
+func (c *conn) begin(w stanSession) {
+	c.step(func(sup *supervisor) { sup.begin(w) })
 	c.Life.Begin()
 	c.running.Go(c.write)
 	c.checkLink(1, w)
 }
 
 // dial begins the session of that number.
-func (c *conn) dial(ctx context.Context, session uint64) (wire, error) { //nolint:ireturn // the machine's seam to stan.go
+func (c *conn) dial(ctx context.Context, session uint64) (stanSession, error) { //nolint:ireturn // the supervisor's seam to stan.go
 	watch := &natsconn.Watch{
 		Log: c.log,
 		Notify: func(e transport.Event) {
-			// That a link is gone or back is not all there is to it: the machine tells.
+			// That a link is gone or back is not all there is to it: the supervisor tells.
 			if e.Kind != transport.Disconnected && e.Kind != transport.Reconnected {
 				c.tell(e)
 			}
@@ -84,14 +84,16 @@ func (c *conn) dial(ctx context.Context, session uint64) (wire, error) { //nolin
 			if err == nil {
 				err = transport.ErrConnectionLost
 			}
-			c.step(func(m *machine) { m.cut(session, err) })
+			c.step(func(sup *supervisor) { sup.onDisconnect(session, err) })
 		},
-		Reconnected: func() { c.step(func(m *machine) { m.back(session) }) },
+		Reconnected: func() { c.step(func(sup *supervisor) { sup.onReconnect(session) }) },
 		Closed: func(err error) {
 			if err == nil {
 				err = nats.ErrConnectionClosed
 			}
-			c.step(func(m *machine) { m.lost(session, fmt.Errorf("%w: %w", transport.ErrConnectionLost, err)) })
+			c.step(func(sup *supervisor) {
+				sup.onSessionLost(session, fmt.Errorf("%w: %w", transport.ErrConnectionLost, err))
+			})
 		},
 	}
 	w, err := dial(ctx, c.cfg, c.user, watch, c.answered)
@@ -102,25 +104,25 @@ func (c *conn) dial(ctx context.Context, session uint64) (wire, error) { //nolin
 	return w, nil
 }
 
-// checkLink tells the machine how the link of a session is: what happened to it
-// before the session was the machine's, or is about to be reported, may be missed.
-func (c *conn) checkLink(session uint64, w wire) {
+// checkLink tells the supervisor how the link of a session is: what happened to it
+// before the session was the supervisor's, or is about to be reported, may be missed.
+func (c *conn) checkLink(session uint64, w stanSession) {
 	if !w.connected() {
-		c.step(func(m *machine) { m.cut(session, transport.ErrConnectionLost) })
+		c.step(func(sup *supervisor) { sup.onDisconnect(session, transport.ErrConnectionLost) })
 		if w.connected() {
-			c.step(func(m *machine) { m.back(session) })
+			c.step(func(sup *supervisor) { sup.onReconnect(session) })
 		}
 	}
 }
 
-// step tells the machine what has happened, and does what it decides.
-func (c *conn) step(happened func(*machine)) {
+// step tells the supervisor what has happened, and does what it decides.
+func (c *conn) step(happened func(*supervisor)) {
 	c.mu.Lock()
-	before := c.machine.phase
-	happened(&c.machine)
-	effects := c.machine.take()
-	c.epoch.Store(c.machine.epoch)
-	if c.machine.phase != before {
+	before := c.supervisor.phase
+	happened(&c.supervisor)
+	effects := c.supervisor.takeEffects()
+	c.epoch.Store(c.supervisor.epoch)
+	if c.supervisor.phase != before {
 		close(c.changed)
 		c.changed = make(chan struct{})
 	}
@@ -130,54 +132,54 @@ func (c *conn) step(happened func(*machine)) {
 	}
 }
 
-// perform does what the machine decided. It does not wait.
+// perform does what the supervisor decided. It does not wait.
 func (c *conn) perform(e effect) {
 	switch e.do {
-	case dialWire:
+	case dialSession:
 		c.background(func() {
 			ctx, cancel := context.WithTimeout(c.ctx, attemptWait)
 			defer cancel()
-			w, err := c.dial(ctx, e.session)
-			c.step(func(m *machine) { m.dialed(w, err) })
+			w, err := c.dial(ctx, e.sessionNo)
+			c.step(func(sup *supervisor) { sup.onDialed(w, err) })
 			if err == nil {
-				c.checkLink(e.session, w)
+				c.checkLink(e.sessionNo, w)
 			}
 		})
-	case pauseDial:
-		c.later(e.after, func() { c.step((*machine).pauseOver) })
-	case checkWire:
+	case pauseDialing:
+		c.later(e.after, func() { c.step((*supervisor).onDialPauseOver) })
+	case checkSession:
 		c.later(e.after, func() {
 			c.background(func() {
-				err := e.wire.check(c.ctx)
-				c.step(func(m *machine) { m.checked(e.epoch, err) })
+				err := e.session.check(c.ctx)
+				c.step(func(sup *supervisor) { sup.onChecked(e.epoch, err) })
 			})
 		})
-	case dropWire:
-		go e.wire.drop() // which nothing waits for: a socket may take nothing for a while
-	case joinMember:
+	case dropSession:
+		go e.session.drop() // which nothing waits for: a socket may take nothing for a while
+	case openSubscription:
 		c.background(func() { c.join(e) })
-	case pauseJoin:
-		c.later(e.after, func() { c.step(func(m *machine) { m.retry(e.member) }) })
-	case leaveInner:
+	case pauseOpening:
+		c.later(e.after, func() { c.step(func(sup *supervisor) { sup.onOpenPauseOver(e.sub) }) })
+	case closeInner:
 		c.later(e.after, func() {
 			c.background(func() {
 				err := e.inner.Close()
-				c.step(func(m *machine) { m.left(e.inner, e.session, err) })
+				c.step(func(sup *supervisor) { sup.onInnerClosed(e.inner, e.sessionNo, err) })
 			})
 		})
-	case voidMember:
-		e.member.sub.void()
-	case tellMember:
-		e.member.sub.asked <- e.err
-	case tellOwner:
-		if e.member != nil {
-			e.event.Reason = fmt.Sprintf("no events of %s are received: the server does not take the subscription", e.member.sub.config.Subject)
+	case voidDeliveries:
+		e.sub.shell.void()
+	case answerSubscribe:
+		e.sub.shell.asked <- e.err
+	case notifyOwner:
+		if e.sub != nil {
+			e.event.Reason = fmt.Sprintf("no events of %s are received: the server does not take the subscription", e.sub.shell.config.Subject)
 		}
 		c.tell(e.event)
 	case wakeWriter:
 		c.wake()
-	case pauseOutbox:
-		c.later(e.after, func() { c.step(func(m *machine) { m.answersOver(e.epoch) }) })
+	case pausePublishing:
+		c.later(e.after, func() { c.step(func(sup *supervisor) { sup.onGraceOver(e.epoch) }) })
 	}
 }
 
@@ -207,7 +209,7 @@ func (c *conn) tell(e transport.Event) {
 func (c *conn) background(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.machine.phase != phaseOver {
+	if c.supervisor.phase != phaseOver {
 		c.running.Go(f)
 	}
 }
@@ -220,7 +222,7 @@ func (c *conn) later(after time.Duration, f func()) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.machine.phase == phaseOver {
+	if c.supervisor.phase == phaseOver {
 		return
 	}
 	var t *time.Timer
@@ -238,10 +240,10 @@ func (c *conn) Features() transport.Features {
 }
 
 // session waits until there is one that works, and returns it.
-func (c *conn) session(ctx context.Context) (wire, error) { //nolint:ireturn // as dial
+func (c *conn) awaitSession(ctx context.Context) (stanSession, error) { //nolint:ireturn // as dial
 	for {
 		c.mu.Lock()
-		phase, w, changed := c.machine.phase, c.machine.wire, c.changed
+		phase, w, changed := c.supervisor.phase, c.supervisor.session, c.changed
 		c.mu.Unlock()
 		switch phase {
 		case phaseUp:
@@ -264,7 +266,7 @@ func (c *conn) Ping(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
-	w, err := c.session(ctx)
+	w, err := c.awaitSession(ctx)
 	if err != nil {
 		return err
 	}
@@ -278,20 +280,20 @@ func (c *conn) Close(ctx context.Context) error {
 		return nil
 	}
 	c.mu.Lock()
-	c.machine.outbox.Close(transport.ErrClosed)
+	c.supervisor.outbox.Close(transport.ErrClosed)
 	c.mu.Unlock()
 	flushed := c.drain(ctx)
 	c.End(transport.ErrClosed)
 	c.tell(transport.Event{Kind: transport.Closed})
 
 	c.mu.Lock()
-	w, up := c.machine.wire, c.machine.phase == phaseUp
-	c.machine.end()
-	c.epoch.Store(c.machine.epoch)
+	w, up := c.supervisor.session, c.supervisor.phase == phaseUp
+	c.supervisor.end()
+	c.epoch.Store(c.supervisor.epoch)
 	for t := range c.timers {
 		t.Stop()
 	}
-	tickets := c.machine.outbox.Tickets()
+	tickets := c.supervisor.outbox.Tickets()
 	close(c.changed)
 	c.changed = make(chan struct{})
 	c.mu.Unlock()
@@ -309,7 +311,7 @@ func (c *conn) Close(ctx context.Context) error {
 // once, so that it stops delivering to it; but it names the client ID alone, so
 // that one who has been replaced would end its successor. So the server is asked
 // first.
-func (c *conn) leave(ctx context.Context, w wire, up bool) error {
+func (c *conn) leave(ctx context.Context, w stanSession, up bool) error {
 	if w == nil {
 		return nil
 	}
@@ -341,7 +343,7 @@ func (c *conn) leave(ctx context.Context, w wire, up bool) error {
 const leaveWait = time.Second
 
 // linkBack waits a short while for a link that is being restored.
-func (*conn) linkBack(ctx context.Context, w wire) bool {
+func (*conn) linkBack(ctx context.Context, w stanSession) bool {
 	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
 	again := time.NewTicker(10 * time.Millisecond)
@@ -359,11 +361,11 @@ func (*conn) linkBack(ctx context.Context, w wire) bool {
 // drain waits for the publishes under way, until ctx is done.
 func (c *conn) drain(ctx context.Context) error {
 	c.mu.Lock()
-	empty := c.machine.outbox.Empty()
+	empty := c.supervisor.outbox.Empty()
 	c.mu.Unlock()
 	return outbox.Drain(ctx, empty, func() *outbox.Left {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.machine.outbox.Left()
+		return c.supervisor.outbox.Left()
 	})
 }

@@ -24,7 +24,7 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 	if ctx.Err() != nil {
 		return await.Cause(ctx)
 	}
-	w, err := c.session(ctx)
+	w, err := c.awaitSession(ctx)
 	if err != nil {
 		return err
 	}

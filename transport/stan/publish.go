@@ -20,7 +20,7 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 		return 0
 	}
 	c.mu.Lock()
-	t, err := c.machine.publish(m, r)
+	t, err := c.supervisor.publish(m, r)
 	c.mu.Unlock()
 	if err != nil {
 		r.Done(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
@@ -33,8 +33,8 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 // Abandon implements [transport.Conn].
 func (c *conn) Abandon(t transport.Ticket) {
 	c.mu.Lock()
-	outcome := c.machine.abandon(t)
-	phase := c.machine.phase
+	outcome := c.supervisor.abandon(t)
+	phase := c.supervisor.phase
 	c.mu.Unlock()
 	if phase != phaseUp && errors.Is(outcome.Err(), transport.ErrNotStored) {
 		outcome = outcome.Because(errNoConnection)
@@ -55,22 +55,22 @@ func (c *conn) write() {
 // writeOne sends one publish, if there is one to send.
 func (c *conn) writeOne() bool {
 	c.mu.Lock()
-	p := c.machine.next()
+	p := c.supervisor.next()
 	if p == nil {
 		c.mu.Unlock()
 		return false
 	}
-	w, epoch, session, ticket, attempt := c.machine.wire, c.machine.epoch, c.machine.session, p.Ticket(), p.Attempt()
+	w, epoch, sessionNo, ticket, attempt := c.supervisor.session, c.supervisor.epoch, c.supervisor.sessionNo, p.Ticket(), p.Attempt()
 	c.mu.Unlock()
 
 	err := w.publish(p.Message.Subject, p.Message.Data, ticket, attempt)
 
 	c.mu.Lock()
-	outcome, unconnected := c.machine.onWritten(p, epoch, err)
+	outcome, unconnected := c.supervisor.onWritten(p, epoch, err)
 	c.mu.Unlock()
 	outcome.Tell()
 	if unconnected {
-		c.checkLink(session, w)
+		c.checkLink(sessionNo, w)
 		return false
 	}
 	return true
@@ -81,7 +81,7 @@ func (c *conn) answered(t transport.Ticket, attempt outbox.Attempt, err error) {
 	var outcome outbox.Outcome
 	if err == nil {
 		c.mu.Lock() // and not step, whose function would cost memory for each publish
-		outcome = c.machine.onAnswered(t, attempt, nil)
+		outcome = c.supervisor.onAnswered(t, attempt, nil)
 		c.mu.Unlock()
 	} else {
 		outcome = c.answeredWithError(t, attempt, err)
@@ -90,7 +90,7 @@ func (c *conn) answered(t transport.Ticket, attempt outbox.Attempt, err error) {
 }
 
 func (c *conn) answeredWithError(t transport.Ticket, attempt outbox.Attempt, err error) (outcome outbox.Outcome) {
-	c.step(func(m *machine) { outcome = m.onAnswered(t, attempt, err) })
+	c.step(func(sup *supervisor) { outcome = sup.onAnswered(t, attempt, err) })
 	return outcome
 }
 

@@ -48,7 +48,7 @@ func (r *resume) awaits() bool {
 }
 
 // doubt says that nothing has come for a while, and reports whether to ask once more.
-func (r *resume) doubt() bool {
+func (r *resume) checkStoreAgain() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.silent = r.anchor != 0 && !r.newest // if there is no newest event, the first one tells

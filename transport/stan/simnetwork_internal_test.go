@@ -65,7 +65,7 @@ func (s *sim) newLink(c *simClient) *simLink {
 
 func (l *simLink) lanes() []*lane { return []*lane{l.publishes, l.requests, l.last, l.pings} }
 
-// simSession implements wire: what stan.go and nats.go are in one session.
+// simSession implements session: what stan.go and nats.go are in one session.
 type simSession struct {
 	client     *simClient
 	number     uint64
@@ -110,7 +110,7 @@ func (w *simSession) publish(string, []byte, transport.Ticket, outbox.Attempt) e
 	panic("see send")
 }
 
-// send is wire.publish.
+// send is stanSession.publish.
 func (w *simSession) send(data []byte, answered func(error)) error {
 	switch {
 	case w.shut:
@@ -178,7 +178,7 @@ func (w *simSession) request(t, l *lane, serve func() error, timeout error, then
 	})
 }
 
-// ask is wire.check.
+// ask is stanSession.check.
 func (w *simSession) ask(t *lane, then func(error)) {
 	var l *lane
 	if w.link != nil {
@@ -199,7 +199,7 @@ func (w *simSession) subscribe(transport.SubscribeConfig, func(transport.Deliver
 	panic("see open")
 }
 
-// drop is that of wire.
+// drop is that of stanSession.
 func (w *simSession) drop() {
 	if w.shut {
 		return
@@ -209,7 +209,9 @@ func (w *simSession) drop() {
 		w.cut()
 	}
 	t := w.callbacks
-	t.add(func() { w.client.step(t, func(m *machine) { m.lost(w.number, nats.ErrConnectionClosed) }) })
+	t.add(func() {
+		w.client.step(t, func(sup *supervisor) { sup.onSessionLost(w.number, nats.ErrConnectionClosed) })
+	})
 	w.over = true
 }
 
@@ -220,7 +222,7 @@ func (w *simSession) gone() {
 	}
 	w.over = true
 	t := w.client.lane()
-	t.add(func() { w.client.step(t, func(m *machine) { m.lost(w.number, errUnknown) }) })
+	t.add(func() { w.client.step(t, func(sup *supervisor) { sup.onSessionLost(w.number, errUnknown) }) })
 }
 
 // ping is one that stan.go sends by itself.
@@ -248,7 +250,9 @@ func (w *simSession) cut() {
 	for _, in := range w.inners {
 		in.messages.lose()
 	}
-	t.add(func() { w.client.step(t, func(m *machine) { m.cut(w.number, transport.ErrConnectionLost) }) })
+	t.add(func() {
+		w.client.step(t, func(sup *supervisor) { sup.onDisconnect(w.number, transport.ErrConnectionLost) })
+	})
 	if w.shut {
 		return
 	}
@@ -265,7 +269,7 @@ func (w *simSession) cut() {
 				w.sendPublish(a)
 			}
 		}
-		t.add(func() { w.client.step(t, func(m *machine) { m.back(w.number) }) })
+		t.add(func() { w.client.step(t, func(sup *supervisor) { sup.onReconnect(w.number) }) })
 	})
 }
 
@@ -286,7 +290,7 @@ type simInner struct {
 	handed   map[uint64]bool
 }
 
-// open is wire.subscribe.
+// open is stanSession.subscribe.
 func (w *simSession) open(t *lane, epoch uint64, cfg transport.SubscribeConfig, receive func(uint64, transport.Delivery), then func(stan.Subscription, error)) {
 	s := w.sim()
 	if w.over {

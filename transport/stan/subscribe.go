@@ -26,17 +26,17 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 		return nil, await.Cause(ctx)
 	}
 	sub := &subscription{
-		Ending: lifecycle.NewEnding(), conn: c, config: s, deliver: deliver, member: &member{}, asked: make(chan error, 1), joined: time.Now(),
+		Ending: lifecycle.NewEnding(), conn: c, config: s, deliver: deliver, state: &subscriptionState{}, asked: make(chan error, 1), joined: time.Now(),
 	}
-	sub.member.sub = sub
-	sub.rejoin = func() { go c.step(func(m *machine) { m.rejoin(sub.member) }) }
+	sub.state.shell = sub
+	sub.rejoin = func() { go c.step(func(sup *supervisor) { sup.reopen(sub.state) }) }
 	if s.Durable == "" {
 		sub.resume = &resume{}
 	}
 	if err := c.holds(sub); err != nil {
 		return nil, err
 	}
-	c.step(func(m *machine) { m.subscribe(sub.member) })
+	c.step(func(sup *supervisor) { sup.subscribe(sub.state) })
 	select {
 	case err := <-sub.asked:
 		if err != nil {
@@ -60,8 +60,8 @@ func (c *conn) holds(sub *subscription) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for m := range c.machine.members {
-		if other := m.sub.config; other.Subject == sub.config.Subject && other.Durable == sub.config.Durable && other.Group == "" {
+	for held := range c.supervisor.subscriptions {
+		if other := held.shell.config; other.Subject == sub.config.Subject && other.Durable == sub.config.Durable && other.Group == "" {
 			return fmt.Errorf("%w: another subscription of this client holds the durable; close that one, or give this one another durable name", transport.ErrRefused)
 		}
 	}
@@ -72,20 +72,20 @@ func (c *conn) holds(sub *subscription) error {
 // That one takes longer costs no more than asking again.
 const firstWait = 500 * time.Millisecond
 
-// join opens a subscription, as the machine decided.
+// join opens a subscription, as the supervisor decided.
 func (c *conn) join(e effect) {
-	sub := e.member.sub
+	sub := e.sub.shell
 	if e.inner != nil { // the server is to send at once what went into a connection that is gone
 		if err := e.inner.Close(); isUnheard(err) {
-			c.step(func(m *machine) { m.joined(e.member, e.epoch, e.session, e.inner, err) })
+			c.step(func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, e.inner, err) })
 			return
 		}
 	}
-	inner, err := e.wire.subscribe(sub.begin(), func(d transport.Delivery) { sub.receive(e.epoch, d) })
+	inner, err := e.session.subscribe(sub.begin(), func(d transport.Delivery) { sub.receive(e.epoch, d) })
 	if err == nil && sub.awaits() {
-		c.later(firstWait, func() { sub.doubt(e.epoch) })
+		c.later(firstWait, func() { sub.checkStoreAgain(e.epoch) })
 	}
-	c.step(func(m *machine) { m.joined(e.member, e.epoch, e.session, inner, err) })
+	c.step(func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, inner, err) })
 }
 
 func explainSubscribe(err error) error {
@@ -105,8 +105,8 @@ type subscription struct {
 	conn    *conn
 	config  transport.SubscribeConfig
 	deliver func(transport.Delivery)
-	member  *member
-	rejoin  func()     // tells the machine to open it anew, not under intake
+	state   *subscriptionState
+	rejoin  func()     // tells the supervisor to open it anew, not under intake
 	asked   chan error // what became of the first attempt to open it
 	joined  time.Time  // when it was asked for
 
@@ -176,10 +176,10 @@ func (s *subscription) awaits() bool { return s.resume != nil && s.resume.awaits
 
 // doubt: since it was opened in that epoch, the server had the time to send what it
 // was asked for.
-func (s *subscription) doubt(epoch uint64) {
+func (s *subscription) checkStoreAgain(epoch uint64) {
 	s.intake.Lock()
 	defer s.intake.Unlock()
-	if s.stopped || s.turning || epoch != s.conn.epoch.Load() || !s.resume.doubt() {
+	if s.stopped || s.turning || epoch != s.conn.epoch.Load() || !s.resume.checkStoreAgain() {
 		return
 	}
 	s.turning = true
@@ -239,16 +239,16 @@ func (s *subscription) Close(ctx context.Context) error {
 func (s *subscription) leave(ctx context.Context) error {
 	var inner stan.Subscription
 	var session uint64
-	s.conn.step(func(m *machine) { inner, session = m.remove(s.member), m.session })
+	s.conn.step(func(sup *supervisor) { inner, session = sup.remove(s.state), sup.sessionNo })
 	if inner == nil {
-		return nil // there is no session, or the machine closes it
+		return nil // there is no session, or the supervisor closes it
 	}
 	// The acknowledgements are in the same buffer as the close request that
 	// follows them, and the server takes them in before it carries that out (its
 	// StanServer.barrier).
 	_, err := await.Do(ctx, func() (struct{}, error) {
 		err := inner.Close()
-		s.conn.step(func(m *machine) { m.left(inner, session, err) })
+		s.conn.step(func(sup *supervisor) { sup.onInnerClosed(inner, session, err) })
 		return struct{}{}, err
 	}, nil)
 	if err != nil && !isUnconnected(err) && s.conn.Err() == nil {

@@ -21,7 +21,7 @@ import (
 // place. stan.go keeps a timer, a function and an entry in a map for each publish,
 // since it looks after it itself; here the outbox does, and deadlines are the
 // publisher's, so that all that is left to do is one message of the protocol each way.
-type post struct {
+type publishLink struct {
 	nc       *nats.Conn
 	client   string
 	id       []byte // of the connection, as stan.go has told the server
@@ -31,14 +31,14 @@ type post struct {
 	buffer   []byte
 }
 
-// newPost listens for answers. It calls answered with each: to which publish and which
+// newPublishLink listens for answers. It calls answered with each: to which publish and which
 // attempt, and what the server says.
-func newPost(nc *nats.Conn, sc stan.Conn, client string, answered func(transport.Ticket, outbox.Attempt, error)) (*post, error) {
+func newPublishLink(nc *nats.Conn, sc stan.Conn, client string, answered func(transport.Ticket, outbox.Attempt, error)) (*publishLink, error) {
 	prefix, id, err := addressOf(sc)
 	if err != nil {
 		return nil, err
 	}
-	p := &post{
+	p := &publishLink{
 		nc: nc, client: client, id: id, prefix: prefix,
 		answers:  stan.DefaultACKPrefix + "." + rand.Text(),
 		subjects: make(map[string]string),
@@ -56,7 +56,7 @@ func newPost(nc *nats.Conn, sc stan.Conn, client string, answered func(transport
 }
 
 // publish sends data, which it copies. One is sent at a time.
-func (p *post) publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error {
+func (p *publishLink) publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error {
 	to, ok := p.subjects[subject]
 	if !ok {
 		to = p.prefix + "." + subject

@@ -32,10 +32,10 @@ const (
 // again spaces out the attempts to come back.
 var again = natsconn.Again
 
-// wire is one session with the streaming server, as stan.go has it. What it is
+// stanSession is one session with the streaming server, as stan.go has it. What it is
 // told to do may block, until write deadline or request wait at the latest; it is
 // safe for concurrent use.
-type wire interface {
+type stanSession interface {
 	// publish sends a message, which it copies. The server's answer is told with the
 	// same ticket and attempt, to whom dial was given. One is sent at a time.
 	publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error
@@ -58,9 +58,9 @@ var errUnknown = errors.New("the server does not know the client any more")
 
 // dial makes one attempt to begin a session. answered is told what the server says to
 // each publish, one at a time.
-func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch, //nolint:ireturn // the machine's seam to stan.go
+func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch, //nolint:ireturn // the supervisor's seam to stan.go
 	answered func(transport.Ticket, outbox.Attempt, error),
-) (wire, error) {
+) (stanSession, error) {
 	nc, err := natsconn.Connect(ctx, cfg, watch.Apply, user)
 	if err != nil {
 		return nil, err
@@ -79,8 +79,8 @@ func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *
 	if err != nil {
 		return nil, explain(err, cfg, watch.Forbidden())
 	}
-	w := &stanWire{nc: nc, sc: sc}
-	if w.post, err = newPost(nc, sc, cfg.ClientID, answered); err != nil {
+	w := &stanGoSession{nc: nc, sc: sc}
+	if w.publishLink, err = newPublishLink(nc, sc, cfg.ClientID, answered); err != nil {
 		w.drop()
 		return nil, explain(err, cfg, watch.Forbidden())
 	}
@@ -97,15 +97,15 @@ func stanOptions(nc *nats.Conn, lost func(error)) []stan.Option {
 	}
 }
 
-// stanWire implements wire.
-type stanWire struct {
-	*post
+// stanGoSession implements stanSession.
+type stanGoSession struct {
+	*publishLink
 
 	nc *nats.Conn
 	sc stan.Conn
 }
 
-func (w *stanWire) subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error) {
+func (w *stanGoSession) subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error) {
 	handler := func(m *stan.Msg) { receive(delivery(m)) }
 	opts := []stan.SubscriptionOption{
 		stan.SetManualAckMode(),
@@ -122,24 +122,24 @@ func (w *stanWire) subscribe(s transport.SubscribeConfig, receive func(transport
 	return w.sc.Subscribe(s.Subject, handler, opts...)
 }
 
-func (w *stanWire) drop() {
+func (w *stanGoSession) drop() {
 	w.nc.Close()
 	_ = w.sc.Close() // which stops its timers, and can't send anything any more
 }
 
-func (w *stanWire) close() error {
+func (w *stanGoSession) close() error {
 	defer w.nc.Close()
 	return w.sc.Close()
 }
 
-func (w *stanWire) connected() bool { return w.nc.IsConnected() }
+func (w *stanGoSession) connected() bool { return w.nc.IsConnected() }
 
-func (w *stanWire) maxPayload() int64 { return w.nc.MaxPayload() }
+func (w *stanGoSession) maxPayload() int64 { return w.nc.MaxPayload() }
 
 // check sends the ping by which stan.go itself finds out, but not only once a
 // second. stan.go keeps what is in it to itself, so that it is read by reflection;
 // stan.go does not change any more, and a test would tell.
-func (w *stanWire) check(ctx context.Context) error {
+func (w *stanGoSession) check(ctx context.Context) error {
 	subject, ping, err := pingOf(w.sc)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package stan
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -16,11 +15,10 @@ import (
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
 	"github.com/sgtickets/common/transport/internal/natsconn"
-	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
-// conn implements [transport.Conn]: the goroutines, timers and connections around
-// a supervisor. No fault ends it, only Close does.
+// conn implements [transport.Conn]. It is the shell around a supervisor: it has the
+// goroutines, the timers and the connections. No fault ends it, only Close does.
 type conn struct {
 	*lifecycle.Life
 
@@ -36,46 +34,47 @@ type conn struct {
 	changed    chan struct{} // closed, and made anew, when the phase changes
 	timers     map[*time.Timer]struct{}
 
-	writer  chan struct{} // wakes the writer; closed with the connection
-	running sync.WaitGroup
-	ctx     context.Context //nolint:containedctx // it is what ends the goroutines of the connection
-	stop    context.CancelFunc
+	writer     chan struct{}   // wakes the writer; closed with the connection
+	linkIsBack chan struct{}   // gets a value when the NATS connection is back
+	running    sync.WaitGroup  // the goroutines that Close waits for
+	ctx        context.Context //nolint:containedctx // it is what ends the goroutines of the connection
+	stop       context.CancelFunc
 }
 
-// connect makes the first attempt; from then on the supervisor does.
+// connect makes the first attempt to begin a session. Later attempts are the supervisor's.
 func connect(ctx context.Context, cfg transport.Config, o options) (transport.Conn, error) {
 	c := newConn(cfg, o.nats)
-	w, err := c.dial(ctx, 1)
+	session, err := c.dial(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
-	c.begin(w)
+	c.begin(session)
 	return c, nil
 }
 
 func newConn(cfg transport.Config, user []nats.Option) *conn {
 	c := &conn{
 		Life: lifecycle.New(), cfg: cfg, user: user, log: cfg.Logger, supervisor: newSupervisor(),
-		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1),
+		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1), linkIsBack: make(chan struct{}, 1),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
 
-// begin sets out with the first session.
-func (c *conn) begin(w stanSession) {
-	c.step(func(sup *supervisor) { sup.begin(w) })
+// begin starts the connection with its first session.
+func (c *conn) begin(session stanSession) {
+	c.step(func(sup *supervisor) { sup.begin(session) })
 	c.Life.Begin()
 	c.running.Go(c.write)
-	c.checkLink(1, w)
+	c.checkLink(1, session)
 }
 
 // dial begins the session of that number.
-func (c *conn) dial(ctx context.Context, session uint64) (stanSession, error) { //nolint:ireturn // the supervisor's seam to stan.go
+func (c *conn) dial(ctx context.Context, sessionNo uint64) (stanSession, error) { //nolint:ireturn // the supervisor's seam to stan.go
 	watch := &natsconn.Watch{
 		Log: c.log,
 		Notify: func(e transport.Event) {
-			// That a link is gone or back is not all there is to it: the supervisor tells.
+			// The supervisor reports a link that is gone or back, when it knows of the session.
 			if e.Kind != transport.Disconnected && e.Kind != transport.Reconnected {
 				c.tell(e)
 			}
@@ -84,38 +83,41 @@ func (c *conn) dial(ctx context.Context, session uint64) (stanSession, error) { 
 			if err == nil {
 				err = transport.ErrConnectionLost
 			}
-			c.step(func(sup *supervisor) { sup.onDisconnect(session, err) })
+			c.step(func(sup *supervisor) { sup.onDisconnect(sessionNo, err) })
 		},
-		Reconnected: func() { c.step(func(sup *supervisor) { sup.onReconnect(session) }) },
+		Reconnected: func() {
+			c.step(func(sup *supervisor) { sup.onReconnect(sessionNo) })
+			c.linkRestored()
+		},
 		Closed: func(err error) {
 			if err == nil {
 				err = nats.ErrConnectionClosed
 			}
 			c.step(func(sup *supervisor) {
-				sup.onSessionLost(session, fmt.Errorf("%w: %w", transport.ErrConnectionLost, err))
+				sup.onSessionLost(sessionNo, fmt.Errorf("%w: %w", transport.ErrConnectionLost, err))
 			})
 		},
 	}
-	w, err := dial(ctx, c.cfg, c.user, watch, c.answered)
+	session, err := dial(ctx, c.cfg, c.user, watch, c.answered)
 	if err != nil {
 		return nil, err
 	}
-	c.maxPayload.Store(w.maxPayload())
-	return w, nil
+	c.maxPayload.Store(session.maxPayload())
+	return session, nil
 }
 
-// checkLink tells the supervisor how the link of a session is: what happened to it
-// before the session was the supervisor's, or is about to be reported, may be missed.
-func (c *conn) checkLink(session uint64, w stanSession) {
-	if !w.connected() {
-		c.step(func(sup *supervisor) { sup.onDisconnect(session, transport.ErrConnectionLost) })
-		if w.connected() {
-			c.step(func(sup *supervisor) { sup.onReconnect(session) })
+// checkLink tells the supervisor whether the link of a session is there: the supervisor
+// ignores what is reported before it has the session.
+func (c *conn) checkLink(sessionNo uint64, session stanSession) {
+	if !session.connected() {
+		c.step(func(sup *supervisor) { sup.onDisconnect(sessionNo, transport.ErrConnectionLost) })
+		if session.connected() {
+			c.step(func(sup *supervisor) { sup.onReconnect(sessionNo) })
 		}
 	}
 }
 
-// step tells the supervisor what has happened, and does what it decides.
+// step tells the supervisor what has happened, and performs the effects that it decides on.
 func (c *conn) step(happened func(*supervisor)) {
 	c.mu.Lock()
 	before := c.supervisor.phase
@@ -132,17 +134,17 @@ func (c *conn) step(happened func(*supervisor)) {
 	}
 }
 
-// perform does what the supervisor decided. It does not wait.
+// perform does what the supervisor decided. It does not block.
 func (c *conn) perform(e effect) {
 	switch e.do {
 	case dialSession:
 		c.background(func() {
 			ctx, cancel := context.WithTimeout(c.ctx, attemptWait)
 			defer cancel()
-			w, err := c.dial(ctx, e.sessionNo)
-			c.step(func(sup *supervisor) { sup.onDialed(w, err) })
+			session, err := c.dial(ctx, e.sessionNo)
+			c.step(func(sup *supervisor) { sup.onDialed(session, err) })
 			if err == nil {
-				c.checkLink(e.sessionNo, w)
+				c.checkLink(e.sessionNo, session)
 			}
 		})
 	case pauseDialing:
@@ -155,9 +157,9 @@ func (c *conn) perform(e effect) {
 			})
 		})
 	case dropSession:
-		go e.session.drop() // which nothing waits for: a socket may take nothing for a while
+		go e.session.drop() // nobody waits for it: it may block while the socket takes nothing
 	case openSubscription:
-		c.background(func() { c.join(e) })
+		c.background(func() { c.openSubscription(e) })
 	case pauseOpening:
 		c.later(e.after, func() { c.step(func(sup *supervisor) { sup.onOpenPauseOver(e.sub) }) })
 	case closeInner:
@@ -168,7 +170,7 @@ func (c *conn) perform(e effect) {
 			})
 		})
 	case voidDeliveries:
-		e.sub.shell.void()
+		e.sub.shell.voidDeliveries()
 	case answerSubscribe:
 		e.sub.shell.asked <- e.err
 	case notifyOwner:
@@ -239,15 +241,15 @@ func (c *conn) Features() transport.Features {
 	return transport.Features{AckWaitUnit: time.Second}
 }
 
-// session waits until there is one that works, and returns it.
+// awaitSession waits until there is a session that works, and returns it.
 func (c *conn) awaitSession(ctx context.Context) (stanSession, error) { //nolint:ireturn // as dial
 	for {
 		c.mu.Lock()
-		phase, w, changed := c.supervisor.phase, c.supervisor.session, c.changed
+		phase, session, changed := c.supervisor.phase, c.supervisor.session, c.changed
 		c.mu.Unlock()
 		switch phase {
 		case phaseUp:
-			return w, nil
+			return session, nil
 		case phaseOver:
 			return nil, transport.ErrClosed
 		default:
@@ -266,106 +268,10 @@ func (c *conn) Ping(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
-	w, err := c.awaitSession(ctx)
+	session, err := c.awaitSession(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = await.Do(ctx, func() (struct{}, error) { return struct{}{}, w.check(ctx) }, nil)
+	_, err = await.Do(ctx, func() (struct{}, error) { return struct{}{}, session.check(ctx) }, nil)
 	return err
-}
-
-// Close implements [transport.Conn].
-func (c *conn) Close(ctx context.Context) error {
-	if !c.Closing() {
-		return nil
-	}
-	c.mu.Lock()
-	c.supervisor.outbox.Close(transport.ErrClosed)
-	c.mu.Unlock()
-	flushed := c.drain(ctx)
-	c.End(transport.ErrClosed)
-	c.tell(transport.Event{Kind: transport.Closed})
-
-	c.mu.Lock()
-	w, up := c.supervisor.session, c.supervisor.phase == phaseUp
-	c.supervisor.end()
-	c.epoch.Store(c.supervisor.epoch)
-	for t := range c.timers {
-		t.Stop()
-	}
-	tickets := c.supervisor.outbox.Tickets()
-	close(c.changed)
-	c.changed = make(chan struct{})
-	c.mu.Unlock()
-	c.stop()
-	close(c.writer)
-	for _, t := range tickets {
-		c.Abandon(t)
-	}
-	err := c.leave(ctx, w, up)
-	_, _ = await.Do(ctx, func() (struct{}, error) { c.running.Wait(); return struct{}{}, nil }, nil)
-	return errors.Join(flushed, err)
-}
-
-// leave ends the session. The close request makes the server forget the client at
-// once, so that it stops delivering to it; but it names the client ID alone, so
-// that one who has been replaced would end its successor. So the server is asked
-// first.
-func (c *conn) leave(ctx context.Context, w stanSession, up bool) error {
-	if w == nil {
-		return nil
-	}
-	if !up {
-		up = c.linkBack(ctx, w)
-	}
-	if !up {
-		go w.drop()
-		return fmt.Errorf("the server could not be told of the end of client %q, and finds out by itself: there is no connection", c.cfg.ClientID)
-	}
-	_, err := await.Do(ctx, func() (struct{}, error) {
-		if err := w.check(context.Background()); err != nil && !errors.Is(err, transport.ErrUnsupported) {
-			w.drop()
-			return struct{}{}, err
-		}
-		return struct{}{}, w.close()
-	}, nil)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errUnknown):
-		return nil // it has no client of that ID any more, or another one
-	default:
-		return fmt.Errorf("the server did not confirm the end of client %q and may deliver to it for a while: %w", c.cfg.ClientID, err)
-	}
-}
-
-// leaveWait is how long Close waits for a link that is gone, to say goodbye.
-const leaveWait = time.Second
-
-// linkBack waits a short while for a link that is being restored.
-func (*conn) linkBack(ctx context.Context, w stanSession) bool {
-	ctx, cancel := context.WithTimeout(ctx, leaveWait)
-	defer cancel()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for !w.connected() {
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
-}
-
-// drain waits for the publishes under way, until ctx is done.
-func (c *conn) drain(ctx context.Context) error {
-	c.mu.Lock()
-	empty := c.supervisor.outbox.Empty()
-	c.mu.Unlock()
-	return outbox.Drain(ctx, empty, func() *outbox.Left {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.supervisor.outbox.Left()
-	})
 }

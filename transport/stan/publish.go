@@ -60,17 +60,17 @@ func (c *conn) writeOne() bool {
 		c.mu.Unlock()
 		return false
 	}
-	w, epoch, sessionNo, ticket, attempt := c.supervisor.session, c.supervisor.epoch, c.supervisor.sessionNo, p.Ticket(), p.Attempt()
+	session, epoch, sessionNo, ticket, attempt := c.supervisor.session, c.supervisor.epoch, c.supervisor.sessionNo, p.Ticket(), p.Attempt()
 	c.mu.Unlock()
 
-	err := w.publish(p.Message.Subject, p.Message.Data, ticket, attempt)
+	err := session.publish(p.Message.Subject, p.Message.Data, ticket, attempt)
 
 	c.mu.Lock()
 	outcome, unconnected := c.supervisor.onWritten(p, epoch, err)
 	c.mu.Unlock()
 	outcome.Tell()
 	if unconnected {
-		c.checkLink(sessionNo, w)
+		c.checkLink(sessionNo, session)
 		return false
 	}
 	return true

@@ -17,10 +17,10 @@ import (
 	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
-// post sends publishes to the streaming server and takes its answers in, in stan.go's
-// place. stan.go keeps a timer, a function and an entry in a map for each publish,
-// since it looks after it itself; here the outbox does, and deadlines are the
-// publisher's, so that all that is left to do is one message of the protocol each way.
+// publishLink sends publishes to the streaming server and receives its answers, in place of
+// stan.go. stan.go keeps a timer, a function and an entry in a map for each publish. Here
+// the outbox keeps the publishes and the publisher the deadlines, so that each publish costs
+// one message of the protocol each way.
 type publishLink struct {
 	nc       *nats.Conn
 	client   string
@@ -55,7 +55,7 @@ func newPublishLink(nc *nats.Conn, sc stan.Conn, client string, answered func(tr
 	return p, sub.SetPendingLimits(-1, -1)
 }
 
-// publish sends data, which it copies. One is sent at a time.
+// publish sends data, which it copies. One publish is sent at a time.
 func (p *publishLink) publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error {
 	to, ok := p.subjects[subject]
 	if !ok {
@@ -79,7 +79,8 @@ func (p *publishLink) publish(subject string, data []byte, t transport.Ticket, a
 // larger ones are seldom needed.
 const largestKeptBuffer = 64 << 10
 
-// mark is what the server repeats in its answer, which comes to this connection alone.
+// mark identifies an attempt. The server repeats it in its answer, which only this connection
+// receives.
 func mark(t transport.Ticket, a outbox.Attempt) string {
 	var room [32]byte
 	b := strconv.AppendUint(room[:0], uint64(t), 36)
@@ -94,7 +95,7 @@ type answer struct {
 	err     error // nil: it is stored
 }
 
-// readAnswer reads one. It is ok only if it is one: "no responders" has no mark.
+// readAnswer reads an answer. ok is false if data is none: "no responders" has no mark.
 func readAnswer(data []byte) (a answer, ok bool) {
 	var ack pb.PubAck
 	if err := ack.Unmarshal(data); err != nil {
@@ -116,8 +117,8 @@ func readAnswer(data []byte) (a answer, ok bool) {
 	return a, true
 }
 
-// addressOf reads out of stan.go what it keeps to itself: where the server listens
-// for publishes, and what it knows the connection by.
+// addressOf reads unexported fields of stan.go's connection: where the server listens for
+// publishes, and the ID by which the server knows the connection.
 func addressOf(sc stan.Conn) (prefix string, id []byte, err error) {
 	c := reflect.Indirect(reflect.ValueOf(sc))
 	if c.Kind() == reflect.Struct {

@@ -31,7 +31,7 @@ func (c *simClient) subscribe(t *lane, want *simWant) {
 		},
 	}
 	l.sub.state.shell = l.sub
-	l.sub.rejoin = func() {
+	l.sub.reopen = func() {
 		t := c.lane()
 		t.add(func() { c.step(t, func(sup *supervisor) { sup.reopen(l.sub.state) }) })
 	}
@@ -61,7 +61,7 @@ func (c *simClient) leaveListener(l *simListener) {
 	c.later(func(t *lane) { c.subscribe(t, l.want) })
 }
 
-// join is conn.join.
+// join is conn.openSubscription.
 func (c *simClient) join(t *lane, e effect) {
 	w, sub := sessionOf(e.session), e.sub.shell
 	if c.sim.trap == neverReopen && e.inner != nil {
@@ -74,8 +74,8 @@ func (c *simClient) join(t *lane, e effect) {
 			c.step(t, func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, e.inner, err) })
 			return
 		}
-		w.open(t, e.epoch, sub.begin(), sub.receive, func(inner stan.Subscription, err error) {
-			if err == nil && sub.awaits() {
+		w.open(t, e.epoch, sub.nextConfig(), sub.receive, func(inner stan.Subscription, err error) {
+			if err == nil && sub.awaitsFirst() {
 				c.later(func(*lane) { sub.checkStoreAgain(e.epoch) })
 			}
 			c.sim.notef("%s has joined in epoch %d for %s: %v", c.id, e.epoch, c.sim.wantOf(sub.config).name, err)

@@ -22,30 +22,27 @@ const (
 	// subscribing, closing. It is stan.go's own default.
 	requestWait = 2 * time.Second
 
-	// Two clocks. Pings of the NATS connection find a dead link. Those of the
-	// streaming session only bring the server's word that it is over: silence alone
-	// does not end it before the server would.
+	// There are two clocks. Pings of the NATS connection find a dead link. Pings of the
+	// streaming session only let the server say that it does not know the client any more;
+	// that the server says nothing does not end the session before the server would end it.
 	sessionPing  = 1 // seconds, as stan.go has it
 	sessionPings = 300
 )
 
-// again spaces out the attempts to come back.
-var again = natsconn.Again
-
-// stanSession is one session with the streaming server, as stan.go has it. What it is
-// told to do may block, until write deadline or request wait at the latest; it is
-// safe for concurrent use.
+// stanSession is one session with the streaming server, as stan.go has it. Its methods may
+// block, until the write deadline or the request wait at the latest. It is safe for
+// concurrent use.
 type stanSession interface {
-	// publish sends a message, which it copies. The server's answer is told with the
-	// same ticket and attempt, to whom dial was given. One is sent at a time.
+	// publish sends a message, which it copies. The function that dial was given gets the
+	// server's answer, with the same ticket and attempt. One publish is sent at a time.
 	publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error
-	// subscribe joins. It returns what closes the subscription.
+	// subscribe opens a subscription, and returns what closes it.
 	subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error)
 	// check asks the server whether it knows the session. The error is errUnknown if not.
 	check(ctx context.Context) error
-	// drop ends it without a word to the server.
+	// drop ends the session without a word to the server.
 	drop()
-	// close tells the server that the client is gone, and ends it.
+	// close tells the server that the client is gone, and ends the session.
 	close() error
 	// connected tells whether the link to the NATS server is there.
 	connected() bool
@@ -53,10 +50,11 @@ type stanSession interface {
 	maxPayload() int64
 }
 
-// errUnknown: the server does not know the session, or gave its client ID to another.
+// errUnknown means that the server does not know the session any more, or gave its client
+// ID to another client.
 var errUnknown = errors.New("the server does not know the client any more")
 
-// dial makes one attempt to begin a session. answered is told what the server says to
+// dial makes one attempt to begin a session. answered is called with the server's answer to
 // each publish, one at a time.
 func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch, //nolint:ireturn // the supervisor's seam to stan.go
 	answered func(transport.Ticket, outbox.Attempt, error),
@@ -79,12 +77,12 @@ func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *
 	if err != nil {
 		return nil, explain(err, cfg, watch.Forbidden())
 	}
-	w := &stanGoSession{nc: nc, sc: sc}
-	if w.publishLink, err = newPublishLink(nc, sc, cfg.ClientID, answered); err != nil {
-		w.drop()
+	s := &stanGoSession{nc: nc, sc: sc}
+	if s.publishLink, err = newPublishLink(nc, sc, cfg.ClientID, answered); err != nil {
+		s.drop()
 		return nil, explain(err, cfg, watch.Forbidden())
 	}
-	return w, nil
+	return s, nil
 }
 
 // stanOptions are the options of the streaming connection on nc.
@@ -105,48 +103,48 @@ type stanGoSession struct {
 	sc stan.Conn
 }
 
-func (w *stanGoSession) subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error) {
+func (s *stanGoSession) subscribe(config transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error) {
 	handler := func(m *stan.Msg) { receive(delivery(m)) }
 	opts := []stan.SubscriptionOption{
 		stan.SetManualAckMode(),
-		stan.AckWait(s.AckWait),
-		stan.MaxInflight(s.MaxInFlight),
-		startAt(s.Start),
+		stan.AckWait(config.AckWait),
+		stan.MaxInflight(config.MaxInFlight),
+		startAt(config.Start),
 	}
-	if s.Durable != "" {
-		opts = append(opts, stan.DurableName(s.Durable))
+	if config.Durable != "" {
+		opts = append(opts, stan.DurableName(config.Durable))
 	}
-	if s.Group != "" {
-		return w.sc.QueueSubscribe(s.Subject, s.Group, handler, opts...)
+	if config.Group != "" {
+		return s.sc.QueueSubscribe(config.Subject, config.Group, handler, opts...)
 	}
-	return w.sc.Subscribe(s.Subject, handler, opts...)
+	return s.sc.Subscribe(config.Subject, handler, opts...)
 }
 
-func (w *stanGoSession) drop() {
-	w.nc.Close()
-	_ = w.sc.Close() // which stops its timers, and can't send anything any more
+func (s *stanGoSession) drop() {
+	s.nc.Close()
+	_ = s.sc.Close() // which stops its timers, and can't send anything any more
 }
 
-func (w *stanGoSession) close() error {
-	defer w.nc.Close()
-	return w.sc.Close()
+func (s *stanGoSession) close() error {
+	defer s.nc.Close()
+	return s.sc.Close()
 }
 
-func (w *stanGoSession) connected() bool { return w.nc.IsConnected() }
+func (s *stanGoSession) connected() bool { return s.nc.IsConnected() }
 
-func (w *stanGoSession) maxPayload() int64 { return w.nc.MaxPayload() }
+func (s *stanGoSession) maxPayload() int64 { return s.nc.MaxPayload() }
 
 // check sends the ping by which stan.go itself finds out, but not only once a
 // second. stan.go keeps what is in it to itself, so that it is read by reflection;
 // stan.go does not change any more, and a test would tell.
-func (w *stanGoSession) check(ctx context.Context) error {
-	subject, ping, err := pingOf(w.sc)
+func (s *stanGoSession) check(ctx context.Context) error {
+	subject, ping, err := pingOf(s.sc)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestWait)
 	defer cancel()
-	m, err := w.nc.RequestWithContext(ctx, subject, ping)
+	m, err := s.nc.RequestWithContext(ctx, subject, ping)
 	if err != nil {
 		return fmt.Errorf("the streaming server did not answer: %w", err)
 	}

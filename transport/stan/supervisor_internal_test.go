@@ -29,7 +29,7 @@ func (m *supervisor) does() []action {
 	return actions
 }
 
-// joining is a member that the supervisor is opening; open is one that is.
+// joining is a subscription that the supervisor is opening; open is one that is open.
 func joining(m *supervisor) *subscriptionState {
 	s := &subscriptionState{}
 	m.subscribe(s)
@@ -145,7 +145,7 @@ func TestTheSupervisorDecides(t *testing.T) {
 			[]action{dropSession},
 			phaseOver,
 		},
-		"a member that nobody heard of may be a ghost": {
+		"a subscription that nobody heard of may be a ghost": {
 			func(sup *supervisor) { sup.onOpened(joining(sup), 1, 1, nil, timedOut) },
 			[]action{notifyOwner, voidDeliveries, dropSession, dialSession},
 			phaseDialing,
@@ -182,7 +182,7 @@ func TestTheSupervisorDecides(t *testing.T) {
 			[]action{answerSubscribe},
 			phaseUp,
 		},
-		"a member is opened anew after a cut": {
+		"a subscription is opened anew after a cut": {
 			func(sup *supervisor) {
 				open(sup, inner)
 				sup.onDisconnect(1, nil)

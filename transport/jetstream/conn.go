@@ -18,7 +18,7 @@ import (
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
-// requestWait bounds each request to JetStream's API: that of nats.go itself.
+// requestWait bounds each request to JetStream's API. It is the default of nats.go.
 const requestWait = 5 * time.Second
 
 // conn implements [transport.Conn] on one NATS connection, which it owns.
@@ -36,8 +36,8 @@ type conn struct {
 	sender   *sender
 	expected []string // the header of all publishes that names the stream
 
-	finding    chan struct{} // held by who looks for the stream
-	minding    atomic.Bool   // somebody minds it
+	finding    chan struct{} // held by the goroutine that looks for the stream
+	minding    atomic.Bool   // a goroutine of mindStream runs
 	streamless sparing
 	silent     sparing
 
@@ -59,7 +59,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 		finding: make(chan struct{}, 1), expected: []string{cfg.ClusterID},
 	}
 	c.sender = newSender(publishPolicy(c.repeatWindow))
-	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}
+	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.onDisconnect, Reconnected: c.onReconnect, Closed: c.onClosed}
 	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 	}
 	c.Begin()
 	c.background(func() { c.sender.write(c.Done()) })
-	if nc.IsClosed() { // before that
-		c.lost(nc.LastError())
+	if nc.IsClosed() { // it was closed before Begin, when onClosed does nothing
+		c.onClosed(nc.LastError())
 	}
 	return c, nil
 }
@@ -97,7 +97,7 @@ func (c *conn) begin(ctx context.Context) (err error) {
 	return c.listenForAnswers()
 }
 
-// request calls JetStream's API within the time for a request.
+// request calls JetStream's API, for at most requestWait.
 func request[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	bounded, cancel := context.WithTimeout(ctx, requestWait)
 	defer cancel()
@@ -112,7 +112,7 @@ func (c *conn) Features() transport.Features {
 	return transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true, Wildcards: true}
 }
 
-// Ping implements [transport.Conn]: it asks for the stream.
+// Ping implements [transport.Conn]. It asks the server for the stream.
 func (c *conn) Ping(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err
@@ -126,11 +126,11 @@ func (c *conn) Ping(ctx context.Context) error {
 	return nil
 }
 
-// disconnected and reconnected are called on a goroutine of nats.go.
-func (c *conn) disconnected(error) { c.sender.onDisconnect() }
+// onDisconnect, onReconnect and onClosed are called on a goroutine of nats.go.
+func (c *conn) onDisconnect(error) { c.sender.onDisconnect() }
 
-// reconnected has the sender send again what is pending, also while Close waits for it.
-func (c *conn) reconnected() {
+// onReconnect has the sender send again what is pending, also while Close waits for it.
+func (c *conn) onReconnect() {
 	c.sender.onReconnect()
 	if !c.Up() {
 		return
@@ -141,11 +141,11 @@ func (c *conn) reconnected() {
 	}
 }
 
-// lost ends the connection because nats.go gave it up, which it does when the
-// server refuses the credentials again and again.
-func (c *conn) lost(cause error) {
+// onClosed ends the connection because nats.go gave it up, which it does when the server
+// refuses the credentials again and again.
+func (c *conn) onClosed(cause error) {
 	if !c.Up() {
-		return // it is our own doing, or an attempt to connect that failed
+		return // Close did it, or connect, whose attempt failed
 	}
 	if cause == nil {
 		cause = nats.ErrConnectionClosed

@@ -149,16 +149,3 @@ func TestSenderSendsAgain(t *testing.T) {
 		require.ErrorIs(t, s.abandon(ticket).Err(), transport.ErrOutcomeUnknown)
 	})
 }
-
-// TestAnswerTokens: an answer is for the attempt whose token it has.
-func TestAnswerTokens(t *testing.T) {
-	t.Parallel()
-	ticket, attempt, ok := readAnswerToken(answerToken(1<<63, 7))
-	require.True(t, ok)
-	require.Equal(t, transport.Ticket(1<<63), ticket)
-	require.EqualValues(t, 7, attempt)
-	for _, token := range []string{"", "1", "1-", "-1", "!-1", "1-!"} {
-		_, _, ok := readAnswerToken(token)
-		require.False(t, ok, token)
-	}
-}

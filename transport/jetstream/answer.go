@@ -74,7 +74,17 @@ func (c *conn) answered(m *nats.Msg) {
 	}
 }
 
-// readAnswerToken reads what answerToken has written.
+// answerSubject returns the subject on which the stream answers that attempt: the prefix, and
+// a token that names the attempt.
+func answerSubject(prefix string, t transport.Ticket, a outbox.Attempt) string {
+	var room [64]byte
+	b := append(room[:0], prefix...)
+	b = strconv.AppendUint(b, uint64(t), 36)
+	b = append(b, '-')
+	return string(strconv.AppendUint(b, uint64(a), 36))
+}
+
+// readAnswerToken reads the token of answerSubject.
 func readAnswerToken(token string) (t transport.Ticket, a outbox.Attempt, ok bool) {
 	first, second, ok := strings.Cut(token, "-")
 	if !ok {

@@ -38,7 +38,7 @@ func TestIsStored(t *testing.T) {
 // TestAnswerTokens: an answer is for the attempt whose token it has.
 func TestAnswerTokens(t *testing.T) {
 	t.Parallel()
-	ticket, attempt, ok := readAnswerToken(answerToken(1<<63, 7))
+	ticket, attempt, ok := readAnswerToken(answerSubject("", 1<<63, 7))
 	require.True(t, ok)
 	require.Equal(t, transport.Ticket(1<<63), ticket)
 	require.EqualValues(t, 7, attempt)

@@ -3,7 +3,6 @@ package jetstream
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,7 +135,7 @@ func (s *sender) writeOne(m *nats.Msg) bool {
 	generation, ticket, attempt := s.generation, p.Ticket(), p.Attempt()
 	s.mu.Unlock()
 
-	m.Subject, m.Reply, m.Header, m.Data = p.Message.Subject, s.answers+answerToken(ticket, attempt), nats.Header(p.Message.Header), p.Message.Data
+	m.Subject, m.Reply, m.Header, m.Data = p.Message.Subject, answerSubject(s.answers, ticket, attempt), nats.Header(p.Message.Header), p.Message.Data
 	err := s.nats.PublishMsg(m)
 	unsent, final := errors.Is(err, nats.ErrReconnectBufExceeded), s.finalError(m, err)
 	m.Header, m.Data = nil, nil // which belong to the outbox from here on
@@ -279,12 +278,4 @@ func (s *sender) end(reason error) {
 	for _, t := range tickets {
 		s.abandon(t).Because(reason).Tell()
 	}
-}
-
-// answerToken is the last token of the subject on which the stream answers that attempt.
-func answerToken(t transport.Ticket, a outbox.Attempt) string {
-	var room [32]byte
-	b := strconv.AppendUint(room[:0], uint64(t), 36)
-	b = append(b, '-')
-	return string(strconv.AppendUint(b, uint64(a), 36))
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
-// Publish implements [transport.Conn]. The writer sends it: a write into a socket
+// Publish implements [transport.Conn]. The goroutine of write sends m: a write into a socket
 // that takes nothing must not hold up the caller.
 func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
 	if err := c.refuse(m); err != nil {
@@ -94,13 +94,13 @@ func (c *conn) answeredWithError(t transport.Ticket, attempt outbox.Attempt, err
 	return outcome
 }
 
-// refuse returns why m can't be sent, before anything is.
+// refuse returns an error if m can't be sent at all.
 func (c *conn) refuse(m transport.Message) error {
 	if len(m.Header) > 0 {
 		return fmt.Errorf("headers: %w", transport.ErrUnsupported)
 	}
-	// The limit of the NATS server is on what stan.go wraps the data in. What the
-	// server wraps it in to deliver it is smaller.
+	// The NATS server limits the size of the data together with the envelope around it. The
+	// envelope of a delivery is smaller, so that what can be stored can be delivered.
 	envelope := pb.PubMsg{ClientID: c.cfg.ClientID, Guid: guidLike, Subject: m.Subject, Data: m.Data, ConnID: []byte(guidLike)}
 	size, limit := int64(envelope.Size()), c.maxPayload.Load()
 	if size <= limit {
@@ -125,15 +125,14 @@ func causeOf(err error) (cause error, notStored bool) {
 	return fmt.Errorf("the server answered with an error, and may have stored it or do so yet: %w", err), false
 }
 
-// refusals are how the answers begin that the server gives before it stores a
-// message. They are texts, since the protocol carries no code. In brackets is the
-// function of nats-streaming-server that each comes from, on its way through
-// sendPublishErr.
+// refusals are the beginnings of the errors that the server answers before it stores a
+// message. They are texts, since the protocol carries no code. In brackets is the function
+// of nats-streaming-server that makes the error; sendPublishErr sends it.
 //
-// All other answers may come from what began to store it: the store's own errors
-// (ioLoop, on Msgs.Store), and in a cluster those of raft (ioLoop, on the futures
-// of replicate), such as "leadership lost while committing log", after which the
-// next leader may well commit the message.
+// The server may answer any other error after it has begun to store the message: an error of
+// the store (ioLoop, on Msgs.Store), or in a cluster one of raft (ioLoop, on the futures of
+// replicate), such as "leadership lost while committing log", after which the next leader may
+// well commit the message.
 var refusals = []struct{ text, remedy string }{
 	{invalidPublish, ""}, // (processClientPublish)
 	{"stan: channel is being deleted", "; it has been unused for as long as the server's limit says, and is made anew afterwards"}, // (lookupOrCreateChannel)
@@ -145,9 +144,9 @@ var refusals = []struct{ text, remedy string }{
 // (processClientPublish: the client is not known by that connection ID).
 const invalidPublish = "stan: invalid publish request"
 
-// isGivenUp reports whether the answer to a publish may mean that the server does not
-// know the client any more. All else it refuses in these words was refused before the
-// publish left.
+// isGivenUp reports whether the answer to a publish may mean that the server does not know
+// the client any more. The other mistakes that the server answers in these words are refused
+// by this library, before the publish is sent.
 func isGivenUp(err error) bool { return err != nil && strings.HasPrefix(err.Error(), invalidPublish) }
 
 // notSent says what an error of sending a publish means. unsent: nothing has left, since

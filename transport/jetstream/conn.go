@@ -184,7 +184,8 @@ func (c *conn) Close(ctx context.Context) error {
 		return nil
 	}
 	c.sender.close(transport.ErrClosed)
-	errs := []error{c.sender.drain(ctx), await.WithGrace(ctx, c.closeSubscriptions)}
+	drained := c.sender.drain(ctx)
+	closed := await.WithGrace(ctx, c.closeSubscriptions)
 	if !c.End(transport.ErrClosed) {
 		return nil // it was lost before, and is closed
 	}
@@ -192,14 +193,15 @@ func (c *conn) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.over = true
 	c.mu.Unlock()
-	errs = append(errs, c.leave(ctx))
+	left := c.leave(ctx)
 	c.watch.Tell(transport.Event{Kind: transport.Closed})
-	return errors.Join(errs...)
+	return errors.Join(drained, closed, left)
 }
 
 func (c *conn) closeSubscriptions(ctx context.Context) error {
-	var errs []error
-	for _, s := range c.subscriptions() {
+	subs := c.subscriptions()
+	errs := make([]error, 0, len(subs))
+	for _, s := range subs {
 		errs = append(errs, s.Close(ctx))
 	}
 	return errors.Join(errs...)

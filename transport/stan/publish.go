@@ -114,15 +114,15 @@ func (c *conn) refuse(m transport.Message) error {
 // guidLike is as long as the connection's ID, and longer than the mark of a publish.
 const guidLike = "0123456789012345678901"
 
-// causeOf returns why the server answered a publish with an error, and whether that error
-// says that the publish is not stored.
-func causeOf(err error) (cause error, notStored bool) {
+// explainAnswer says what the server's error for a publish means, and whether it means that
+// the publish is not stored.
+func explainAnswer(err error) (notStored bool, cause error) {
 	for _, r := range refusals {
 		if strings.HasPrefix(err.Error(), r.text) {
-			return fmt.Errorf("%w: %w%s", transport.ErrRefused, err, r.remedy), true
+			return true, fmt.Errorf("%w: %w%s", transport.ErrRefused, err, r.remedy)
 		}
 	}
-	return fmt.Errorf("the server answered with an error, and may have stored it or do so yet: %w", err), false
+	return false, fmt.Errorf("the server answered with an error, and may have stored it or do so yet: %w", err)
 }
 
 // refusals are the beginnings of the errors that the server answers before it stores a

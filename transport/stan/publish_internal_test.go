@@ -26,12 +26,12 @@ func TestWhatAFailedPublishDid(t *testing.T) {
 		errors.New("raft is already shutdown"):                  transport.ErrOutcomeUnknown,
 		errors.New("write msgs.1.dat: no space left on device"): transport.ErrOutcomeUnknown,
 	} {
-		err, notStored := causeOf(cause)
+		notStored, err := explainAnswer(cause)
 		require.Equal(t, errors.Is(outcome, transport.ErrNotStored), notStored, "%v", cause)
 		require.ErrorIs(t, err, cause)
 		require.Equal(t, errors.Is(outcome, transport.ErrNotStored), errors.Is(err, transport.ErrRefused), "%v", err)
 	}
-	told, _ := causeOf(errors.New("too many channels"))
+	_, told := explainAnswer(errors.New("too many channels"))
 	require.ErrorContains(t, told, "too many channels; raise the server's limit of channels (-mc")
 
 	// An error of the call itself is final only where another attempt can't help.

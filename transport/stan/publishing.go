@@ -52,7 +52,7 @@ func (s *supervisor) onAnswered(t transport.Ticket, attempt outbox.Attempt, err 
 		}
 		return outbox.Outcome{}
 	}
-	cause, notStored := causeOf(err)
+	notStored, cause := explainAnswer(err)
 	if notStored {
 		return s.outbox.NotStored(t, attempt, cause)
 	}

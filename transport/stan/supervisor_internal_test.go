@@ -21,9 +21,9 @@ func up() *supervisor {
 }
 
 // does returns what the supervisor has decided.
-func (m *supervisor) does() []action {
+func (s *supervisor) does() []action {
 	actions := []action{}
-	for _, e := range m.takeEffects() {
+	for _, e := range s.takeEffects() {
 		actions = append(actions, e.do)
 	}
 	return actions

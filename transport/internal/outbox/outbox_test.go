@@ -182,7 +182,7 @@ func TestDrain(t *testing.T) {
 		o.Stored(1)
 		synctest.Wait()
 		select {
-		case <-drained:
+		case <-empty:
 			require.Fail(t, "one is pending")
 		default:
 		}

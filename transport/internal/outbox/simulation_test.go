@@ -38,7 +38,6 @@ const (
 	repeatsTooLong           // the policy's window is longer than the broker's
 	missesReconnect          // the outbox is not told of one
 	calledRefused            // an answer that leaves the outcome open is taken for a refusal
-	lastMistake      = calledRefused
 )
 
 func (m mistake) String() string {
@@ -457,7 +456,7 @@ func TestSeedsReplay(t *testing.T) {
 // TestTheSimulationHasTeeth: each mistake is found, and soon.
 func TestTheSimulationHasTeeth(t *testing.T) {
 	t.Parallel()
-	for m := creditsLatest; m <= lastMistake; m++ {
+	for m := creditsLatest; m <= calledRefused; m++ {
 		t.Run(m.String(), func(t *testing.T) {
 			t.Parallel()
 			seeds.Find(t, 2000, func(seed uint64) string { return simulate(seed, m, nil) })

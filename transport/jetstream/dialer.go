@@ -10,8 +10,8 @@ import (
 )
 
 // Dialer returns the dialer of this transport. Connecting fails with
-// transport.ErrInvalid if an option, the cluster ID, the client ID or a URL can't
-// be one, or a stream that is there already is another one than asked for.
+// transport.ErrInvalid if an option, the cluster ID, the client ID or a URL is not valid, or if
+// an existing stream differs from what was asked for in a setting that can't be changed.
 func Dialer(opts ...Option) transport.Dialer {
 	return func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
 		o, err := newOptions(opts)

@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -168,31 +167,5 @@ func TestRemedyForSubject(t *testing.T) {
 		{only, "dead.g.billing.paid", `option AddSubjects adds dead.> to stream "s"; with OnlySubjects, name it there, too`},
 	} {
 		require.Equal(t, tc.want, tc.o.remedyForSubject("s", tc.subject))
-	}
-}
-
-// TestIsStored: an answer that is recognised is one that means that when decoded.
-func TestIsStored(t *testing.T) {
-	t.Parallel()
-	for answer, want := range map[string]bool{
-		`{"stream":"ticketing", "seq":12}`:                                                       true,
-		`{"stream":"ticketing","seq":12,"duplicate":true}`:                                       true,
-		`{"stream":"ticketing","seq":12,"domain":"hub"}`:                                         true,
-		`{"error":{"code":503,"err_code":10077,"description":"x"},"stream":"ticketing","seq":0}`: false,
-		`{"stream":"ticketing","seq":0,"error":{"code":503,"err_code":10077,"description":"x"}}`: false,
-		`{"type":"x","error":{"code":400,"err_code":10060,"description":"expected stream"}}`:     false,
-		`{"stream":"ticketing","seq":12`:                                                         false, // cut short
-		` {"stream":"ticketing","seq":12}`:                                                       false, // it is decoded
-		`{}`:                                                                                     false,
-		``:                                                                                       false,
-	} {
-		require.Equal(t, want, isStored([]byte(answer)), answer)
-		var ack pubAck
-		err := json.Unmarshal([]byte(answer), &ack)
-		if isStored([]byte(answer)) {
-			require.NoError(t, err)
-			require.Nil(t, ack.Error)
-			require.NotEmpty(t, ack.Stream)
-		}
 	}
 }

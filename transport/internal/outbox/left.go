@@ -1,4 +1,4 @@
-package inflight
+package outbox
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ type Left struct {
 	bySubject map[string]int
 }
 
-// Add counts one.
+// Add counts one of that subject.
 func (l *Left) Add(subject string) {
 	if l.bySubject == nil {
 		l.bySubject = make(map[string]int)

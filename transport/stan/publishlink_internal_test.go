@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // TestAnswers: an answer is for the publish whose mark it has, and says what the
@@ -22,7 +23,7 @@ func TestAnswers(t *testing.T) {
 			got, ok := readAnswer(data)
 			require.True(t, ok)
 			require.Equal(t, ticket, got.ticket)
-			require.Equal(t, uint64(7), got.epoch)
+			require.Equal(t, outbox.Attempt(7), got.attempt)
 			if text == "" {
 				require.NoError(t, got.err)
 			} else {

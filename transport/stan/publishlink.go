@@ -14,13 +14,14 @@ import (
 	"github.com/nats-io/stan.go/pb"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
-// post sends publishes to the streaming server and takes its answers in, in stan.go's
-// place. stan.go keeps a timer, a function and an entry in a map for each publish,
-// since it looks after it itself; here the outbox does, and deadlines are the
-// publisher's, so that all that is left to do is one message of the protocol each way.
-type post struct {
+// publishLink sends publishes to the streaming server and receives its answers, in place of
+// stan.go. stan.go keeps a timer, a function and an entry in a map for each publish. Here
+// the outbox keeps the publishes and the publisher the deadlines, so that each publish costs
+// one message of the protocol each way.
+type publishLink struct {
 	nc       *nats.Conn
 	client   string
 	id       []byte // of the connection, as stan.go has told the server
@@ -30,21 +31,21 @@ type post struct {
 	buffer   []byte
 }
 
-// newPost listens for answers, and tells of each: to which publish, sent in which
-// epoch, and what the server says.
-func newPost(nc *nats.Conn, sc stan.Conn, client string, answered func(transport.Ticket, uint64, error)) (*post, error) {
+// newPublishLink listens for answers. It calls answered with each: to which publish and which
+// attempt, and what the server says.
+func newPublishLink(nc *nats.Conn, sc stan.Conn, client string, answered func(transport.Ticket, outbox.Attempt, error)) (*publishLink, error) {
 	prefix, id, err := addressOf(sc)
 	if err != nil {
 		return nil, err
 	}
-	p := &post{
+	p := &publishLink{
 		nc: nc, client: client, id: id, prefix: prefix,
 		answers:  stan.DefaultACKPrefix + "." + rand.Text(),
 		subjects: make(map[string]string),
 	}
 	sub, err := nc.Subscribe(p.answers, func(m *nats.Msg) {
 		if a, ok := readAnswer(m.Data); ok {
-			answered(a.ticket, a.epoch, a.err)
+			answered(a.ticket, a.attempt, a.err)
 		}
 	})
 	if err != nil {
@@ -54,42 +55,47 @@ func newPost(nc *nats.Conn, sc stan.Conn, client string, answered func(transport
 	return p, sub.SetPendingLimits(-1, -1)
 }
 
-// publish sends data, which it copies. One is sent at a time.
-func (p *post) publish(subject string, data []byte, t transport.Ticket, epoch uint64) error {
+// publish sends data, which it copies. One publish is sent at a time.
+func (p *publishLink) publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error {
 	to, ok := p.subjects[subject]
 	if !ok {
 		to = p.prefix + "." + subject
 		p.subjects[subject] = to
 	}
-	m := pb.PubMsg{ClientID: p.client, Guid: mark(t, epoch), Subject: subject, Data: data, ConnID: p.id}
+	m := pb.PubMsg{ClientID: p.client, Guid: mark(t, a), Subject: subject, Data: data, ConnID: p.id}
 	size := m.Size()
 	p.buffer = slices.Grow(p.buffer[:0], size)[:size]
 	if _, err := m.MarshalToSizedBuffer(p.buffer); err != nil {
 		return err
 	}
 	err := p.nc.PublishRequest(to, p.answers, p.buffer)
-	if cap(p.buffer) > largeBuffer {
+	if cap(p.buffer) > largestKeptBuffer {
 		p.buffer = nil
 	}
 	return err
 }
 
-// mark is what the server repeats in its answer, which comes to this connection alone.
-func mark(t transport.Ticket, epoch uint64) string {
+// largestKeptBuffer is the size of the largest buffer that is kept for the next publish:
+// larger ones are seldom needed.
+const largestKeptBuffer = 64 << 10
+
+// mark identifies an attempt. The server repeats it in its answer, which only this connection
+// receives.
+func mark(t transport.Ticket, a outbox.Attempt) string {
 	var room [32]byte
 	b := strconv.AppendUint(room[:0], uint64(t), 36)
 	b = append(b, '.')
-	return string(strconv.AppendUint(b, epoch, 36))
+	return string(strconv.AppendUint(b, uint64(a), 36))
 }
 
 // answer is what the server says to a publish.
 type answer struct {
-	ticket transport.Ticket
-	epoch  uint64
-	err    error // nil: it is stored
+	ticket  transport.Ticket
+	attempt outbox.Attempt
+	err     error // nil: it is stored
 }
 
-// readAnswer reads one. It is ok only if it is one: "no responders" has no mark.
+// readAnswer reads an answer. ok is false if data is none: "no responders" has no mark.
 func readAnswer(data []byte) (a answer, ok bool) {
 	var ack pb.PubAck
 	if err := ack.Unmarshal(data); err != nil {
@@ -100,19 +106,19 @@ func readAnswer(data []byte) (a answer, ok bool) {
 	if err != nil {
 		return a, false
 	}
-	epoch, err := strconv.ParseUint(second, 36, 64)
+	attempt, err := strconv.ParseUint(second, 36, 32)
 	if err != nil {
 		return a, false
 	}
-	a.ticket, a.epoch = transport.Ticket(ticket), epoch
+	a.ticket, a.attempt = transport.Ticket(ticket), outbox.Attempt(attempt)
 	if ack.Error != "" {
 		a.err = errors.New(ack.Error)
 	}
 	return a, true
 }
 
-// addressOf reads out of stan.go what it keeps to itself: where the server listens
-// for publishes, and what it knows the connection by.
+// addressOf reads unexported fields of stan.go's connection: where the server listens for
+// publishes, and the ID by which the server knows the connection.
 func addressOf(sc stan.Conn) (prefix string, id []byte, err error) {
 	c := reflect.Indirect(reflect.ValueOf(sc))
 	if c.Kind() == reflect.Struct {

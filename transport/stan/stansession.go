@@ -14,6 +14,7 @@ import (
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/natsconn"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 const (
@@ -21,30 +22,27 @@ const (
 	// subscribing, closing. It is stan.go's own default.
 	requestWait = 2 * time.Second
 
-	// Two clocks. Pings of the NATS connection find a dead link. Those of the
-	// streaming session only bring the server's word that it is over: silence alone
-	// does not end it before the server would.
+	// There are two clocks. Pings of the NATS connection find a dead link. Pings of the
+	// streaming session only let the server say that it does not know the client any more;
+	// that the server says nothing does not end the session before the server would end it.
 	sessionPing  = 1 // seconds, as stan.go has it
 	sessionPings = 300
 )
 
-// again spaces out the attempts to come back.
-var again = natsconn.Again
-
-// wire is one session with the streaming server, as stan.go has it. What it is
-// told to do may block, until write deadline or request wait at the latest; it is
-// safe for concurrent use.
-type wire interface {
-	// publish sends a message, which it copies. The server's answer is told with the
-	// same ticket and epoch, to whom dial was given. One is sent at a time.
-	publish(subject string, data []byte, t transport.Ticket, epoch uint64) error
-	// subscribe joins. It returns what closes the subscription.
+// stanSession is one session with the streaming server, as stan.go has it. Its methods may
+// block, until the write deadline or the request wait at the latest. It is safe for
+// concurrent use.
+type stanSession interface {
+	// publish sends a message, which it copies. The function that dial was given gets the
+	// server's answer, with the same ticket and attempt. One publish is sent at a time.
+	publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error
+	// subscribe opens a subscription, and returns what closes it.
 	subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error)
 	// check asks the server whether it knows the session. The error is errUnknown if not.
 	check(ctx context.Context) error
-	// drop ends it without a word to the server.
+	// drop ends the session without a word to the server.
 	drop()
-	// close tells the server that the client is gone, and ends it.
+	// close tells the server that the client is gone, and ends the session.
 	close() error
 	// connected tells whether the link to the NATS server is there.
 	connected() bool
@@ -52,14 +50,15 @@ type wire interface {
 	maxPayload() int64
 }
 
-// errUnknown: the server does not know the session, or gave its client ID to another.
+// errUnknown means that the server does not know the session any more, or gave its client
+// ID to another client.
 var errUnknown = errors.New("the server does not know the client any more")
 
-// dial makes one attempt to begin a session. answered is told what the server says to
+// dial makes one attempt to begin a session. answered is called with the server's answer to
 // each publish, one at a time.
-func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch, //nolint:ireturn // the machine's seam to stan.go
-	answered func(transport.Ticket, uint64, error),
-) (wire, error) {
+func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch, //nolint:ireturn // the supervisor's seam to stan.go
+	answered func(transport.Ticket, outbox.Attempt, error),
+) (stanSession, error) {
 	nc, err := natsconn.Connect(ctx, cfg, watch.Apply, user)
 	if err != nil {
 		return nil, err
@@ -78,12 +77,12 @@ func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *
 	if err != nil {
 		return nil, explain(err, cfg, watch.Forbidden())
 	}
-	w := &stanWire{nc: nc, sc: sc}
-	if w.post, err = newPost(nc, sc, cfg.ClientID, answered); err != nil {
-		w.drop()
+	s := &stanGoSession{nc: nc, sc: sc}
+	if s.publishLink, err = newPublishLink(nc, sc, cfg.ClientID, answered); err != nil {
+		s.drop()
 		return nil, explain(err, cfg, watch.Forbidden())
 	}
-	return w, nil
+	return s, nil
 }
 
 // stanOptions are the options of the streaming connection on nc.
@@ -96,56 +95,56 @@ func stanOptions(nc *nats.Conn, lost func(error)) []stan.Option {
 	}
 }
 
-// stanWire implements wire.
-type stanWire struct {
-	*post
+// stanGoSession implements stanSession.
+type stanGoSession struct {
+	*publishLink
 
 	nc *nats.Conn
 	sc stan.Conn
 }
 
-func (w *stanWire) subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error) {
+func (s *stanGoSession) subscribe(config transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error) {
 	handler := func(m *stan.Msg) { receive(delivery(m)) }
 	opts := []stan.SubscriptionOption{
 		stan.SetManualAckMode(),
-		stan.AckWait(s.AckWait),
-		stan.MaxInflight(s.MaxInFlight),
-		startAt(s.Start),
+		stan.AckWait(config.AckWait),
+		stan.MaxInflight(config.MaxInFlight),
+		startAt(config.Start),
 	}
-	if s.Durable != "" {
-		opts = append(opts, stan.DurableName(s.Durable))
+	if config.Durable != "" {
+		opts = append(opts, stan.DurableName(config.Durable))
 	}
-	if s.Group != "" {
-		return w.sc.QueueSubscribe(s.Subject, s.Group, handler, opts...)
+	if config.Group != "" {
+		return s.sc.QueueSubscribe(config.Subject, config.Group, handler, opts...)
 	}
-	return w.sc.Subscribe(s.Subject, handler, opts...)
+	return s.sc.Subscribe(config.Subject, handler, opts...)
 }
 
-func (w *stanWire) drop() {
-	w.nc.Close()
-	_ = w.sc.Close() // which stops its timers, and can't send anything any more
+func (s *stanGoSession) drop() {
+	s.nc.Close()
+	_ = s.sc.Close() // which stops its timers, and can't send anything any more
 }
 
-func (w *stanWire) close() error {
-	defer w.nc.Close()
-	return w.sc.Close()
+func (s *stanGoSession) close() error {
+	defer s.nc.Close()
+	return s.sc.Close()
 }
 
-func (w *stanWire) connected() bool { return w.nc.IsConnected() }
+func (s *stanGoSession) connected() bool { return s.nc.IsConnected() }
 
-func (w *stanWire) maxPayload() int64 { return w.nc.MaxPayload() }
+func (s *stanGoSession) maxPayload() int64 { return s.nc.MaxPayload() }
 
 // check sends the ping by which stan.go itself finds out, but not only once a
 // second. stan.go keeps what is in it to itself, so that it is read by reflection;
 // stan.go does not change any more, and a test would tell.
-func (w *stanWire) check(ctx context.Context) error {
-	subject, ping, err := pingOf(w.sc)
+func (s *stanGoSession) check(ctx context.Context) error {
+	subject, ping, err := pingOf(s.sc)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestWait)
 	defer cancel()
-	m, err := w.nc.RequestWithContext(ctx, subject, ping)
+	m, err := s.nc.RequestWithContext(ctx, subject, ping)
 	if err != nil {
 		return fmt.Errorf("the streaming server did not answer: %w", err)
 	}

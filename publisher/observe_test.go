@@ -169,7 +169,7 @@ func TestObserveWhatIsSent(t *testing.T) {
 		stored := b.Stored("expiration:complete")[0]
 		for _, o := range all {
 			require.Equal(t, len(stored.Data), o.Bytes)
-			require.Equal(t, stored.Header["ce-id"], []string{o.MessageID})
+			require.Equal(t, o.MessageID, stored.Header["ce-id"][0])
 			require.Equal(t, stored.Header["ce-type"], o.Header["ce-type"])
 		}
 

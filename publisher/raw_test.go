@@ -21,12 +21,12 @@ import (
 )
 
 // rawOn returns a raw publisher to a broker in memory.
-func rawOn(t *testing.T, b *memory.Broker, opts ...publisher.Option) *publisher.Raw {
+func rawOn(t *testing.T, b *memory.Broker) *publisher.Raw {
 	t.Helper()
 	c, err := client.Build(t.Context(), "ticketing", "test", "", client.Transport(b.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close(context.Background())) })
-	r, err := publisher.NewRaw(c, opts...)
+	r, err := publisher.NewRaw(c)
 	require.NoError(t, err)
 	return r
 }

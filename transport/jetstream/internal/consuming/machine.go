@@ -9,7 +9,9 @@ package consuming
 
 import (
 	"log/slog"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/sgtickets/common/transport"
@@ -265,8 +267,8 @@ func (m *Machine) InboxClosed() {
 
 // Close gives back what was not settled, so that other members have it at once.
 func (m *Machine) Close() {
-	for _, u := range m.unacked {
-		if !u.awaiting {
+	for _, sequence := range slices.Sorted(maps.Keys(m.unacked)) {
+		if u := m.unacked[sequence]; !u.awaiting {
 			m.emit(Effect{Do: GiveBack, Reply: u.reply})
 		}
 	}

@@ -25,7 +25,10 @@ func (m *simMember) handle(d *simDelivery) {
 		return
 	}
 	takes := s.upTo(time.Second)
-	if s.trouble && s.chance(10) {
+	switch {
+	case !s.trouble:
+		takes /= 10
+	case s.chance(10):
 		takes = s.upTo(2 * s.ackWait)
 	}
 	if s.chance(50) {

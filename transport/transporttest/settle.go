@@ -26,6 +26,7 @@ var settleCases = []testCase{
 			if waited := time.Since(begun); waited < c.h.AckWait*9/10 {
 				c.Fatalf("redelivered after %v, before the ack wait of %v", waited, c.h.AckWait)
 			}
+			first.Settler.Release() // the later delivery is settled
 			begun = time.Now()
 			first = again
 		}
@@ -83,6 +84,34 @@ var settleCases = []testCase{
 		first := in.next()
 		in.next() // it came again
 		c.ack(first)
+		in.quiet(c.h.AckWait*3/2, "although acknowledged, late")
+	}},
+	{"a released message comes again, and takes no room meanwhile", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		s := c.config(subject, "g")
+		s.AckWait, s.MaxInFlight = c.h.AckWait, 1
+		in := c.subscribe(conn, s)
+		c.store(conn, subject, numbers(1, 2)...)
+		first := in.next()
+		first.Settler.Release()
+		first.Settler.Release() // again
+		seen := make(map[string]bool)
+		for !seen["1"] || !seen["2"] {
+			d := in.next()
+			seen[string(d.Data)] = true
+			c.ack(d)
+		}
+		in.quiet(c.h.AckWait*3/2, "although acknowledged")
+	}},
+	{"a released message can be acknowledged, late", func(c *check) {
+		conn, subject := c.connect(), c.subject("a")
+		s := c.config(subject, "g")
+		s.AckWait = c.h.AckWait
+		in := c.subscribe(conn, s)
+		c.store(conn, subject, "1")
+		d := in.next()
+		d.Settler.Release()
+		c.ack(d)
 		in.quiet(c.h.AckWait*3/2, "although acknowledged, late")
 	}},
 	{"acknowledging after close", func(c *check) {

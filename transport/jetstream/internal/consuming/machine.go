@@ -93,12 +93,14 @@ const (
 	Log
 	// Drained says that nothing more can arrive.
 	Drained
+	// Closed says that all has been given back.
+	Closed
 )
 
 // String returns the action's name in words.
 func (a Action) String() string {
 	return [...]string{
-		"open inbox", "close inbox", "pull", "find consumer", "check consumer", "find stream", "create consumer", "give back", "tell", "log", "drained",
+		"open inbox", "close inbox", "pull", "find consumer", "check consumer", "find stream", "create consumer", "give back", "tell", "log", "drained", "closed",
 	}[a]
 }
 
@@ -274,6 +276,7 @@ func (m *Machine) Close() {
 	}
 	clear(m.unacked)
 	m.awaiting = 0
+	m.emit(Effect{Do: Closed})
 }
 
 func (m *Machine) log(level slog.Level, text string, attrs ...slog.Attr) {

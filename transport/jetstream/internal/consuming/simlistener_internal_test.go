@@ -147,7 +147,6 @@ func (m *simMember) close() {
 			return
 		}
 		m.step(m.machine.Close)
-		m.closed = true
 		link := m.link
 		if link == nil {
 			return

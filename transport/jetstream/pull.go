@@ -35,7 +35,7 @@ func (s *subscription) inboxClosed(string) {
 // closeInbox closes the inbox of the current round.
 func (s *subscription) closeInbox() {
 	if s.inbox == nil || s.inbox.Drain() != nil {
-		s.empty.Do(func() { close(s.drained) }) // the connection is closed
+		s.drained.Finish(nil) // the connection is closed
 	}
 }
 

@@ -84,8 +84,8 @@ type subscription struct {
 	intake   sync.Mutex      // held while a message is handed up
 	stopping context.Context //nolint:containedctx // ends when Stop is called: for the questions to the server
 	stop     context.CancelFunc
-	drained  chan struct{} // closed when nothing more can arrive
-	empty    sync.Once     // closes drained
+	drained  *lifecycle.Ending // nothing more can arrive
+	closed   *lifecycle.Ending // all has been given back
 
 	mu         sync.Mutex
 	machine    *consuming.Machine
@@ -99,7 +99,8 @@ type subscription struct {
 
 func newSubscription(c *conn, s transport.SubscribeConfig, deliver func(transport.Delivery)) *subscription {
 	sub := &subscription{
-		Ending: lifecycle.NewEnding(), conn: c, config: s, consumer: c.consumerOf(s), deliver: deliver, drained: make(chan struct{}),
+		Ending: lifecycle.NewEnding(), conn: c, config: s, consumer: c.consumerOf(s), deliver: deliver,
+		drained: lifecycle.NewEnding(), closed: lifecycle.NewEnding(),
 	}
 	sub.log = c.log.With(slog.String("consumer", sub.consumer.name), slog.String("subject", s.Subject), slog.String("group", s.Group))
 	sub.stopping, sub.stop = context.WithCancel(context.Background())
@@ -204,7 +205,9 @@ func (s *subscription) performOne(e *consuming.Effect) {
 	case consuming.Log:
 		s.log.LogAttrs(s.stopping, e.Level, e.Text, e.Attrs...) //nolint:sloglint // the machine's texts are literals
 	case consuming.Drained:
-		s.empty.Do(func() { close(s.drained) })
+		s.drained.Finish(nil)
+	case consuming.Closed:
+		s.closed.Finish(nil)
 	}
 }
 
@@ -234,11 +237,15 @@ func (s *subscription) Close(ctx context.Context) error {
 	c := s.conn
 	c.forget(s)
 	select {
-	case <-s.drained:
+	case <-s.drained.Done():
 	case <-s.Done(): // it was closed before, or lost with its connection
 	case <-ctx.Done():
 	}
 	s.step(func(m *consuming.Machine, _ time.Time) { m.Close() })
+	select {
+	case <-s.closed.Done(): // here, or by another goroutine that performs effects
+	case <-ctx.Done():
+	}
 	if !s.Finish(transport.ErrClosed) {
 		return nil
 	}

@@ -9,7 +9,9 @@ package consuming
 
 import (
 	"log/slog"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/sgtickets/common/transport"
@@ -91,12 +93,14 @@ const (
 	Log
 	// Drained says that nothing more can arrive.
 	Drained
+	// Closed says that all has been given back.
+	Closed
 )
 
 // String returns the action's name in words.
 func (a Action) String() string {
 	return [...]string{
-		"open inbox", "close inbox", "pull", "find consumer", "check consumer", "find stream", "create consumer", "give back", "tell", "log", "drained",
+		"open inbox", "close inbox", "pull", "find consumer", "check consumer", "find stream", "create consumer", "give back", "tell", "log", "drained", "closed",
 	}[a]
 }
 
@@ -265,13 +269,14 @@ func (m *Machine) InboxClosed() {
 
 // Close gives back what was not settled, so that other members have it at once.
 func (m *Machine) Close() {
-	for _, u := range m.unacked {
-		if !u.awaiting {
+	for _, sequence := range slices.Sorted(maps.Keys(m.unacked)) {
+		if u := m.unacked[sequence]; !u.awaiting {
 			m.emit(Effect{Do: GiveBack, Reply: u.reply})
 		}
 	}
 	clear(m.unacked)
 	m.awaiting = 0
+	m.emit(Effect{Do: Closed})
 }
 
 func (m *Machine) log(level slog.Level, text string, attrs ...slog.Attr) {

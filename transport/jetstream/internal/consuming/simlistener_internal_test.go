@@ -25,7 +25,10 @@ func (m *simMember) handle(d *simDelivery) {
 		return
 	}
 	takes := s.upTo(time.Second)
-	if s.trouble && s.chance(10) {
+	switch {
+	case !s.trouble:
+		takes /= 10
+	case s.chance(10):
 		takes = s.upTo(2 * s.ackWait)
 	}
 	if s.chance(50) {
@@ -144,7 +147,6 @@ func (m *simMember) close() {
 			return
 		}
 		m.step(m.machine.Close)
-		m.closed = true
 		link := m.link
 		if link == nil {
 			return

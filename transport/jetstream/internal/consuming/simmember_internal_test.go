@@ -166,6 +166,8 @@ func (m *simMember) perform(e *Effect) {
 	case Drained:
 		s.mustf(m.stopped, "%s must be drained once it has stopped", m.name)
 		m.close()
+	case Closed:
+		m.closed = true
 	}
 }
 

@@ -193,13 +193,6 @@ func (s *simServer) pull(r *simRequest) {
 	case c.maxBatch > 0 && r.lacking > c.maxBatch:
 		s.answer(r.inbox, "409", "Exceeded MaxRequestBatch of "+strconv.Itoa(c.maxBatch), Unknown)
 		return
-	case r.noWait:
-		there := len(c.redeliver) + int(max(s.stream.last+1, c.next)-c.next)
-		if there == 0 {
-			s.answer(r.inbox, "404", "No Messages", Unknown)
-			return
-		}
-		r.lacking = min(r.lacking, there)
 	}
 	if r.beat > 0 {
 		r.beatAt = s.now.Add(r.beat)
@@ -219,12 +212,21 @@ func (s *simServer) deliver() {
 		}
 		sequence := s.nextMessage(c)
 		if sequence == 0 {
+			c.waiting = slices.DeleteFunc(c.waiting, func(r *simRequest) bool {
+				if r.noWait {
+					s.answer(r.inbox, "404", "No Messages", Unknown)
+				}
+				return r.noWait
+			})
 			return
 		}
 		c.waiting = c.waiting[1:]
 		r.lacking--
 		if r.lacking > 0 {
 			c.waiting = append(c.waiting, r)
+		}
+		if r.beat > 0 {
+			r.beatAt = s.now.Add(r.beat)
 		}
 		c.delivered++
 		c.counts[sequence]++

@@ -77,7 +77,7 @@ simulate: ## 20,000 seeds of each simulation: sessions, outboxes, JetStream subs
 	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan ./transport/internal/outbox ./transport/jetstream/internal/consuming ./listener/internal/schedule
 
 fuzz: ## a minute for each fuzz test
-	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./codec:FuzzPlain ./codec:FuzzReadPlain ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive ./transport/jetstream:FuzzOrigin ./transport/jetstream:FuzzConsumerName; do \
+	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./codec:FuzzPlain ./codec:FuzzReadPlain ./codec:FuzzWritesAsStandard ./codec:FuzzReadsAsStandard ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive ./transport/jetstream:FuzzOrigin ./transport/jetstream:FuzzConsumerName; do \
 		GOWORK=off go test $${p%%:*} -run '^$$' -fuzz "^$${p##*:}$$" -fuzztime 60s || exit 1; done
 
 lint: ## the linters, on all modules, and that they are tidy

@@ -3,7 +3,6 @@ package deadletter_test
 import (
 	"context"
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"time"
 
@@ -11,8 +10,8 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"
 )
 
@@ -46,10 +45,12 @@ func leaveDeadLetter(c *client.Client, data string) {
 	if err != nil {
 		fmt.Println(err)
 	}
-	stored := make(chan error)
-	go access.Session(c).Conn.Publish(transport.Message{Subject: string(d.Subject()), Data: payload},
-		transport.ReceiptFunc(func(err error) { stored <- err }))
-	if err := <-stored; err != nil {
+	raw, err := publisher.NewRaw(c)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := raw.Publish(context.Background(), publisher.Message{Subject: d.Subject(), Data: payload}); err != nil {
 		fmt.Println(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -17,21 +18,14 @@ type options struct {
 
 func newOptions(opts []Option) (options, error) {
 	var o options
-	for _, opt := range opts {
-		if opt == nil {
-			return o, fmt.Errorf("%w option: nil", transport.ErrInvalid)
-		}
-		if err := opt(&o); err != nil {
-			return o, err
-		}
-	}
-	return o, nil
+	err := option.Apply(transport.ErrInvalid, &o, opts)
+	return o, err
 }
 
-// Where puts back only the events of the dead letters for which wanted returns
-// true; by default all. It is called once for each event, from one goroutine, and
-// must not change the dead letter. Those that it leaves are there for the next
-// Redrive; with one that returns false always, Redrive only looks.
+// Where makes Redrive put back only the events of the dead letters for which wanted returns
+// true. By default it puts back all. Redrive calls wanted once for each event, never twice
+// at a time; wanted must not change the dead letter. The other dead letters stay for the
+// next Redrive. If wanted always returns false, Redrive changes nothing.
 func Where(wanted func(events.DeadLetter) bool) Option {
 	return func(o *options) error {
 		if wanted == nil {
@@ -42,8 +36,8 @@ func Where(wanted func(events.DeadLetter) bool) Option {
 	}
 }
 
-// Limit ends the Redrive when it has put back n events. By default there is no
-// limit; at least 1.
+// Limit ends the Redrive when it has put back n events. n must be at least 1. By default
+// there is no limit.
 func Limit(n int) Option {
 	return func(o *options) error {
 		if n < 1 {

@@ -2,76 +2,85 @@ package deadletter
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
-	"log/slog"
-	"math"
 	"time"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
-// Group is the queue group, and the durable, in which every Redrive reads: what
-// one has put back, or left, the next one knows.
+// Group is the queue group, and the durable, in which every Redrive reads dead letters. So
+// the server knows which dead letters an earlier Redrive has settled.
 const Group = "redrive"
 
 const (
-	// ackWait is after what time the server gives to another Redrive what one that was
-	// killed had in hand.
+	// ackWait is how long the server waits before it sends to another Redrive what it had
+	// sent to one that was killed.
 	ackWait = 2 * time.Second
-	// quiet is how long the server may take to send what it has to send.
-	quiet = time.Second
-	// leaveTimeout is how long the server may take to confirm the end: a little more
-	// than the transport waits for it.
-	leaveTimeout = 2500 * time.Millisecond
-	// resentPerSecond is how many dead letters that are left alone NATS Streaming may
-	// send again each second.
+	// quietTime is how long a server with which nothing is wrong may take to send a
+	// message, or to answer a ping.
+	quietTime = time.Second
+	// closeTimeout is how long the server may take to confirm the end of a subscription. It
+	// is a little longer than the transport waits for that.
+	closeTimeout = 2500 * time.Millisecond
+	// resentPerSecond is how many dead letters that are left alone NATS Streaming may send
+	// again in a second. The ack wait grows with their number so that it sends no more.
 	resentPerSecond = 10_000
-	// maxInFlight is how many dead letters are asked for at a time, where what is left
-	// alone can be given back meanwhile.
+	// maxInFlight is how many dead letters the broker sends at a time, where those that are
+	// left alone can be given back to it.
 	maxInFlight = 256
+	// spareInFlight is how many dead letters more NATS Streaming may send at a time than
+	// there were when the Redrive began. If as many are left alone as it may send, the
+	// listener takes that for a fault.
+	spareInFlight = 1000
 )
 
 // Result says what became of the dead letters that Redrive found.
 type Result struct {
 	Redriven   int // events that were put back
-	Duplicates int // further dead letters of those events, stored twice: acknowledged with the first
-	Kept       int // dead letters left alone: Where does not want them, or they are another group's
-	Failed     int // dead letters whose event could not be put back: they are there for the next Redrive
+	Duplicates int // further dead letters of those events; they are acknowledged with the first
+	Kept       int // dead letters that were left alone: Where does not want them, or they are another group's
+	Failed     int // dead letters whose event could not be put back; the next Redrive tries again
 }
 
-// Redrive publishes the events of a group's dead letters of a subject on that
-// subject again: the same bytes, and the same headers where there are any. Each
-// dead letter is acknowledged once the server has stored its event, and not
-// before: a Redrive that is killed loses nothing, and the next one goes on. Where
-// the broker recognises message IDs, an event whose acknowledgement was lost in
-// between is not stored twice; over NATS Streaming it is. The data that a dead
-// letter was too small for is read from the subject's own channel.
+// Redrive reads the dead letters that a queue group has left of a subject, and publishes
+// their events on that subject again: the same bytes, and the same headers where the broker
+// has headers. If an event was too large for its dead letter, Redrive reads it from the
+// subject's own channel.
 //
-// It works through what is there when it begins, and then returns; what fails
-// again meanwhile is for the next one. No broker tells when all was delivered, so
-// that it ends when nothing has come for 5 s: what a Redrive that was killed had in
-// hand comes only after its ack wait of 2 s, and over NATS Streaming half of it
-// each time, until the server notices that it is dead. (It notices at once when the
-// next one connects with the same client ID.) There, each 10,000 that the channel
-// has ever held make the ack wait 1 s longer. It ends earlier at [Limit], and when
-// there never was a dead letter. When ctx is done, it ends with what it has, and takes
-// leave of the server by itself; it has no timeout of its own, and waits for a server
-// that is away. Client.Close ends it like ctx.
-// Over NATS Streaming the server sends all there are at once, so that they should
-// have room in memory.
+// Redrive acknowledges a dead letter when the server has stored its event, and not before.
+// So a Redrive that is killed loses nothing, and the next one goes on. If the
+// acknowledgement was lost, the next one publishes the event again; a broker that
+// recognises message IDs does not store it twice, NATS Streaming does.
 //
-// The error says why it ended early, or names the first of the events that could
-// not be put back, which are in the log, each with its reason. The Result is valid
-// either way. It may be called from several goroutines and processes, which then
-// share the dead letters; those that one takes longer than the ack wait for may be
-// put back by two.
+// Redrive handles the dead letters that are stored when it begins, and then returns. The
+// next Redrive handles those that are stored later, for instance of events that failed
+// again. No broker says when it has delivered everything, so Redrive ends when no new dead
+// letter has come for two ack waits and 1 s. The ack wait is 2 s; over NATS Streaming it is
+// 1 s longer for each 10,000 dead letters that the channel has ever held. So long it may
+// take until the server delivers what it had sent to a Redrive that was killed. (A NATS
+// Streaming server delivers that at once if the next Redrive connects with the same client
+// ID.) Redrive returns earlier when it reaches [Limit], and when there never was a dead
+// letter.
+//
+// When ctx is done, or the client is closed, Redrive returns: it settles what is decided and
+// leaves the queue group. It has no timeout of its own: while the server is away, it waits.
+// Over NATS Streaming the server sends all dead letters at once, and Redrive holds them in
+// memory.
+//
+// The error says why Redrive ended early, or tells the reason of the first event that could
+// not be put back. The log has each of those events with its reason. The Result is valid
+// with an error, too.
+//
+// Redrive may be called from several goroutines and processes at a time, which then share
+// the dead letters. Two of them may put an event back if the first needs longer for it than
+// the ack wait.
 func Redrive(ctx context.Context, c *client.Client, group string, subject subjects.Subject, opts ...Option) (result Result, err error) {
 	defer func() {
 		if err != nil {
@@ -89,7 +98,7 @@ func Redrive(ctx context.Context, c *client.Client, group string, subject subjec
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	over := make(chan struct{})
-	member := &session.Drainer{Drain: func(closing context.Context) error {
+	drainer := &session.Drainer{Drain: func(closing context.Context) error {
 		stop(transport.ErrClosed)
 		select {
 		case <-over:
@@ -98,18 +107,20 @@ func Redrive(ctx context.Context, c *client.Client, group string, subject subjec
 			return await.Cause(closing)
 		}
 	}}
-	if err := s.AddDrainer(member); err != nil {
+	if err := s.AddDrainer(drainer); err != nil {
 		return Result{}, err
 	}
-	var so tally
-	err = await.WithGrace(ctx, func(ctx context.Context) error { // and not from here on: nats.go may hold up its calls
-		defer s.RemoveDrainer(member)
+	var counts counter
+	// Calls of nats.go may block. So Redrive returns when ctx is done, whatever they do.
+	err = await.WithGrace(ctx, func(ctx context.Context) error {
+		defer s.RemoveDrainer(drainer)
 		defer close(over)
-		return redrive(ctx, s, group, subject, o, &so)
+		return redrive(ctx, c, s, group, subject, o, &counts)
 	})
-	return so.far(), err
+	return counts.result(), err
 }
 
+// valid checks the arguments of Redrive.
 func valid(c *client.Client, group string, subject subjects.Subject) error {
 	if c == nil {
 		return fmt.Errorf("%w client: nil", transport.ErrInvalid)
@@ -127,39 +138,14 @@ func valid(c *client.Client, group string, subject subjects.Subject) error {
 	return nil
 }
 
-func redrive(ctx context.Context, s *session.Session, group string, subject subjects.Subject, o options, so *tally) error {
-	letters := string(events.DeadLetterSubject(group, subject))
-	last, found, err := newest(ctx, s.Conn, letters)
+// redrive is Redrive with arguments that are valid. It counts in counts.
+func redrive(ctx context.Context, c *client.Client, s *session.Session, group string, subject subjects.Subject, o options, counts *counter) error {
+	from := events.DeadLetterSubject(group, subject)
+	newest, found, err := readFirst(ctx, c, s, from, listener.LastReceived)
 	if err != nil || !found {
 		return err
 	}
-	p := &pass{
-		session: s, options: o, tally: so, group: group, subject: subject, last: last.Sequence,
-		log:     s.Log.With(slog.String("subject", string(subject)), slog.String("group", group)),
-		letters: make(map[identity]*letter), left: make(map[identity]transport.Settler), events: make(map[string]*event),
-		desk: newDesk(),
-	}
-	config := transport.SubscribeConfig{
-		Subject: letters, Durable: Group, Group: Group, Start: transport.All, AckWait: ackWait,
-		MaxInFlight: maxInFlight, Interrupted: p.desk.interrupt,
-	}
-	if !s.Conn.Features().Nak {
-		// What is left alone stays unacknowledged, and must not stand in the way of the
-		// rest: neither by the places that it takes, nor by coming again all the time.
-		config.AckWait += time.Duration(last.Sequence/resentPerSecond) * time.Second //nolint:gosec // G115: nor are there so many
-		config.MaxInFlight = int(min(last.Sequence, math.MaxInt32))
-	}
-	sub, err := s.Conn.Subscribe(ctx, config, p.desk.deliver)
-	if err != nil {
-		return err
-	}
-	err = p.run(ctx, sub)
-	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
-	defer cancel()
-	left := await.WithGrace(leaving, func(ctx context.Context) error {
-		sub.Stop()
-		p.release()
-		return sub.Close(ctx)
-	})
-	return errors.Join(err, p.failure(), left)
+	r := newRedriver(c, s, group, subject, from, newest.Sequence)
+	r.options, r.counter = o, counts
+	return r.run(ctx)
 }

@@ -3,7 +3,6 @@ package deadletter_test
 import (
 	"context"
 	"errors"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
@@ -28,12 +28,12 @@ import (
 )
 
 const (
-	seats   subjects.Subject = "seat:reserved"
-	letters string           = "dead.payments.seat:reserved"
+	seats       subjects.Subject = "seat:reserved"
+	deadLetters string           = "dead.payments.seat:reserved"
 )
 
-// bench is a broker with events and their dead letters.
-type bench struct {
+// fixture is a broker with events and their dead letters.
+type fixture struct {
 	*testing.T
 	broker  *memory.Broker
 	client  *client.Client
@@ -41,13 +41,13 @@ type bench struct {
 }
 
 // onBoth runs a test with the broker as either of the two.
-func onBoth(t *testing.T, run func(b *bench)) {
+func onBoth(t *testing.T, run func(b *fixture)) {
 	t.Helper()
 	for name, as := range map[string]memory.Option{"NATS Streaming": memory.NATSStreaming(), "JetStream": memory.JetStream()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := &bench{T: t, broker: memory.New(as)}
+				b := &fixture{T: t, broker: memory.New(as)}
 				b.client = b.connect("test")
 				b.headers = access.Session(b.client).Conn.Features().Headers
 				run(b)
@@ -56,7 +56,7 @@ func onBoth(t *testing.T, run func(b *bench)) {
 	}
 }
 
-func (b *bench) connect(id string) *client.Client {
+func (b *fixture) connect(id string) *client.Client {
 	b.Helper()
 	c, err := client.Build(b.Context(), "ticketing", id, "", client.Transport(b.broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
 	require.NoError(b, err)
@@ -64,19 +64,15 @@ func (b *bench) connect(id string) *client.Client {
 	return c
 }
 
-func (b *bench) store(subject string, data []byte, header transport.Header) {
+func (b *fixture) store(subject string, data []byte, header transport.Header) {
 	b.Helper()
-	outcome := make(chan error, 1)
-	m := transport.Message{Subject: subject, Data: data}
-	if b.headers {
-		m.Header = header
-	}
-	access.Session(b.client).Conn.Publish(m, transport.ReceiptFunc(func(err error) { outcome <- err }))
-	require.NoError(b, <-outcome)
+	raw, err := publisher.NewRaw(b.client)
+	require.NoError(b, err)
+	require.NoError(b, raw.Publish(b.Context(), publisher.Message{Subject: subjects.Subject(subject), Data: data, Header: header}))
 }
 
-// bury stores an event and, as a listener does, its dead letter.
-func (b *bench) bury(text string, change ...func(*events.DeadLetter)) events.DeadLetter {
+// storeDeadLetter stores an event and, as a listener does, its dead letter.
+func (b *fixture) storeDeadLetter(text string, change ...func(*events.DeadLetter)) events.DeadLetter {
 	b.Helper()
 	stored := time.Now()
 	name := strings.ToValidUTF8(text, "?")
@@ -96,36 +92,36 @@ func (b *bench) bury(text string, change ...func(*events.DeadLetter)) events.Dea
 	return d
 }
 
-func (b *bench) buryAll(n int) {
+func (b *fixture) storeDeadLetters(n int) {
 	b.Helper()
 	for i := range n {
-		b.bury(strconv.Itoa(i))
+		b.storeDeadLetter(strconv.Itoa(i))
 		time.Sleep(time.Millisecond)
 	}
 }
 
-func (b *bench) write(d events.DeadLetter) {
+func (b *fixture) write(d events.DeadLetter) {
 	b.Helper()
 	data, err := codec.JSON{}.Encode(&d)
 	require.NoError(b, err)
-	b.store(letters, data, nil)
+	b.store(deadLetters, data, nil)
 }
 
-func (b *bench) redrive(opts ...deadletter.Option) (deadletter.Result, error) {
+func (b *fixture) redrive(opts ...deadletter.Option) (deadletter.Result, error) {
 	b.Helper()
 	return deadletter.Redrive(b.Context(), b.client, "payments", seats, opts...)
 }
 
 // expect fails unless a Redrive has that result, and no error.
-func (b *bench) expect(want deadletter.Result, opts ...deadletter.Option) {
+func (b *fixture) expect(want deadletter.Result, opts ...deadletter.Option) {
 	b.Helper()
 	got, err := b.redrive(opts...)
 	require.NoError(b, err)
 	require.Equal(b, want, got)
 }
 
-// back returns what was put back: what is stored beyond the first n.
-func (b *bench) back(n int) []string {
+// putBack returns the events that were put back: those that are stored after the first n.
+func (b *fixture) putBack(n int) []string {
 	b.Helper()
 	var texts []string
 	for _, m := range b.broker.Stored(string(seats))[n:] {
@@ -134,7 +130,8 @@ func (b *bench) back(n int) []string {
 	return texts
 }
 
-func but(texts ...string) deadletter.Option {
+// except wants all events but those.
+func except(texts ...string) deadletter.Option {
 	return deadletter.Where(func(d events.DeadLetter) bool {
 		return !slices.Contains(texts, string(d.Data))
 	})
@@ -142,13 +139,13 @@ func but(texts ...string) deadletter.Option {
 
 func TestPutsBackByteForByte(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.bury("\xff{\"id\"")
-		b.bury("")
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetter("\xff{\"id\"")
+		b.storeDeadLetter("")
 		begun := time.Now()
 		b.expect(deadletter.Result{Redriven: 2})
 		require.Equal(b, 5*time.Second, time.Since(begun))
-		require.Equal(b, []string{"\xff{\"id\"", ""}, b.back(2))
+		require.Equal(b, []string{"\xff{\"id\"", ""}, b.putBack(2))
 		for i, m := range b.broker.Stored(string(seats))[2:] {
 			if !b.headers {
 				require.Empty(b, m.Header)
@@ -156,29 +153,29 @@ func TestPutsBackByteForByte(t *testing.T) {
 			}
 			require.Equal(b, transport.Header{
 				"ce-id": {[]string{"?{\"id\"", ""}[i]}, deadletter.RedrivenFor: {"payments"},
-			}, m.Header, "what was asked of the broker then is not asked again")
+			}, m.Header, "requests of the first publish to the broker are not repeated")
 		}
 		b.expect(deadletter.Result{})
-		require.Len(b, b.back(2), 2)
+		require.Len(b, b.putBack(2), 2)
 	})
 }
 
 func TestNothingThere(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
+	onBoth(t, func(b *fixture) {
 		begun := time.Now()
 		b.expect(deadletter.Result{})
 		require.Equal(b, 2*time.Second, time.Since(begun))
 	})
 }
 
-// TestKeptIsThereForTheNext: what the filter leaves stands in nobody's way, is not
-// lost, and comes once more to a later Redrive only.
+// TestKeptIsThereForTheNext: dead letters that the filter leaves do not keep others from
+// coming, are not lost, and come again to the next Redrive.
 func TestKeptIsThereForTheNext(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
+	onBoth(t, func(b *fixture) {
 		const n = 1000
-		b.buryAll(n)
+		b.storeDeadLetters(n)
 		asked := 0
 		begun := time.Now()
 		b.expect(deadletter.Result{Redriven: 10, Kept: n - 10}, deadletter.Where(func(d events.DeadLetter) bool {
@@ -187,20 +184,20 @@ func TestKeptIsThereForTheNext(t *testing.T) {
 		}))
 		require.Equal(b, n, asked, "each is looked at once")
 		require.Less(b, time.Since(begun), 6*time.Second)
-		b.bury("later")
+		b.storeDeadLetter("later")
 		b.expect(deadletter.Result{Redriven: 491, Kept: 500}, deadletter.Where(func(d events.DeadLetter) bool { return d.Sequence > 500 }))
 		b.expect(deadletter.Result{Redriven: 500})
 		b.expect(deadletter.Result{})
-		require.Len(b, b.back(n), n+2, "each once, and the later one itself")
+		require.Len(b, b.putBack(n), n+2, "each once, and the later one itself")
 	})
 }
 
-// TestKeptComesAtOnce, however long it was held back meanwhile.
+// TestKeptComesAtOnce: the next Redrive gets kept dead letters at once.
 func TestKeptComesAtOnce(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
+	onBoth(t, func(b *fixture) {
 		const n = 1000
-		b.buryAll(n)
+		b.storeDeadLetters(n)
 		for range 2 {
 			begun := time.Now()
 			b.expect(deadletter.Result{Kept: n}, deadletter.Where(func(events.DeadLetter) bool { return false }))
@@ -211,10 +208,10 @@ func TestKeptComesAtOnce(t *testing.T) {
 
 func TestOrder(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.buryAll(100)
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetters(100)
 		b.expect(deadletter.Result{Redriven: 100})
-		for i, text := range b.back(100) {
+		for i, text := range b.putBack(100) {
 			require.Equal(b, strconv.Itoa(i), text)
 		}
 	})
@@ -223,31 +220,31 @@ func TestOrder(t *testing.T) {
 // TestStoredTwice: an event with two dead letters is put back once.
 func TestStoredTwice(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		first, other := b.bury("a"), b.bury("b")
+	onBoth(t, func(b *fixture) {
+		first, other := b.storeDeadLetter("a"), b.storeDeadLetter("b")
 		first.Attempts++ // by another member, a little later
 		b.write(first)
 		b.write(other)
-		b.expect(deadletter.Result{Redriven: 1, Duplicates: 1, Kept: 2}, but("b"))
+		b.expect(deadletter.Result{Redriven: 1, Duplicates: 1, Kept: 2}, except("b"))
 		b.expect(deadletter.Result{Redriven: 1, Duplicates: 1})
 		b.expect(deadletter.Result{})
-		require.Equal(b, []string{"a", "b"}, b.back(2))
+		require.Equal(b, []string{"a", "b"}, b.putBack(2))
 	})
 }
 
-// TestTruncated: what the dead letter could not hold is read from the event's channel.
+// TestTruncated: an event that its dead letter does not hold is read from its own channel.
 func TestTruncated(t *testing.T) {
 	t.Parallel()
 	truncate := func(d *events.DeadLetter) { d.Data, d.Truncated = nil, true }
-	onBoth(t, func(b *bench) {
-		b.bury("large", truncate)
-		b.bury("another's", truncate, func(d *events.DeadLetter) { d.Timestamp = d.Timestamp.Add(-time.Hour) })
-		b.bury("gone", truncate, func(d *events.DeadLetter) { d.Sequence = 99 })
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetter("large", truncate)
+		b.storeDeadLetter("another's", truncate, func(d *events.DeadLetter) { d.Timestamp = d.Timestamp.Add(-time.Hour) })
+		b.storeDeadLetter("gone", truncate, func(d *events.DeadLetter) { d.Sequence = 99 })
 		got, err := b.redrive()
 		require.Equal(b, deadletter.Result{Redriven: 1, Failed: 2}, got)
 		require.ErrorContains(b, err, "redrive seat:reserved for payments: 2 of 3 could not be put back, the first since: "+
 			"its dead letter holds no data, and the event is not in its channel any more: seat:reserved at sequence 2")
-		require.Equal(b, []string{"large"}, b.back(3))
+		require.Equal(b, []string{"large"}, b.putBack(3))
 		if b.headers {
 			require.Equal(b, []string{"large"}, b.broker.Stored(string(seats))[3].Header["ce-id"])
 		}
@@ -255,20 +252,20 @@ func TestTruncated(t *testing.T) {
 	})
 }
 
-// TestCutOff: a Redrive whose connection is lost, or whose context ends, half-way
+// TestEndsHalfWay: a Redrive whose connection is lost, or whose context ends, half-way
 // loses nothing, and the next one finishes.
-func TestCutOff(t *testing.T) {
+func TestEndsHalfWay(t *testing.T) {
 	t.Parallel()
-	for name, cut := range map[string]func(b *bench, stop context.CancelFunc){
-		"connection": func(b *bench, _ context.CancelFunc) { go b.broker.EndConnections() },
-		"context":    func(_ *bench, stop context.CancelFunc) { stop() },
-		"client":     func(b *bench, _ context.CancelFunc) { go func() { _ = b.client.Close(context.Background()) }() },
+	for name, cut := range map[string]func(b *fixture, stop context.CancelFunc){
+		"connection": func(b *fixture, _ context.CancelFunc) { go b.broker.EndConnections() },
+		"context":    func(_ *fixture, stop context.CancelFunc) { stop() },
+		"client":     func(b *fixture, _ context.CancelFunc) { go func() { _ = b.client.Close(context.Background()) }() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onBoth(t, func(b *bench) {
+			onBoth(t, func(b *fixture) {
 				const n = 300
-				b.buryAll(n)
+				b.storeDeadLetters(n)
 				ctx, stop := context.WithCancel(b.Context())
 				defer stop()
 				seen := 0
@@ -289,14 +286,14 @@ func TestCutOff(t *testing.T) {
 				require.NoError(b, err)
 				require.Zero(b, second.Failed)
 				times := make(map[string]int)
-				for _, text := range b.back(n) {
+				for _, text := range b.putBack(n) {
 					times[text]++
 				}
 				require.Len(b, times, n, "nothing is lost")
-				doubled := len(b.back(n)) - n
-				require.LessOrEqual(b, doubled, 2, "what was on its way")
+				doubled := len(b.putBack(n)) - n
+				require.LessOrEqual(b, doubled, 2, "only events that were being published may be stored twice")
 				if b.headers {
-					require.Zero(b, doubled, "the broker recognises what it has")
+					require.Zero(b, doubled, "the broker recognises message IDs")
 				}
 				b.expect(deadletter.Result{})
 			})
@@ -307,9 +304,9 @@ func TestCutOff(t *testing.T) {
 // TestLinkLost: while the connection comes back by itself, one Redrive goes on.
 func TestLinkLost(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
+	onBoth(t, func(b *fixture) {
 		const n = 300
-		b.buryAll(n)
+		b.storeDeadLetters(n)
 		seen := 0
 		b.expect(deadletter.Result{Redriven: n}, deadletter.Where(func(events.DeadLetter) bool {
 			seen++
@@ -319,50 +316,50 @@ func TestLinkLost(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			return true
 		}))
-		require.Len(b, b.back(n), n)
+		require.Len(b, b.putBack(n), n)
 		b.expect(deadletter.Result{})
 	})
 }
 
-// TestEndsBeforeTheOutcome: what was on its way when a Redrive ended is put back by
-// the next one, and is not there twice where the broker recognises what it has.
+// TestEndsBeforeTheOutcome: events whose publish had no outcome when a Redrive ended are put
+// back by the next one. They are not stored twice where the broker recognises message IDs.
 func TestEndsBeforeTheOutcome(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.buryAll(3)
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetters(3)
 		b.broker.LoseAckOfNext()
-		b.broker.DelayNext(time.Hour) // given up before, it is not stored
+		b.broker.DelayNext(time.Hour) // the Redrive abandons it, so it is not stored
 		ctx, stop := context.WithTimeout(b.Context(), time.Minute)
 		defer stop()
 		got, err := deadletter.Redrive(ctx, b.client, "payments", seats)
 		require.ErrorIs(b, err, context.DeadlineExceeded)
 		require.Equal(b, deadletter.Result{Redriven: 1}, got)
-		require.Equal(b, []string{"0", "2"}, b.back(3))
+		require.Equal(b, []string{"0", "2"}, b.putBack(3))
 
 		b.expect(deadletter.Result{Redriven: 2})
 		if b.headers {
-			require.Equal(b, []string{"0", "2", "1"}, b.back(3))
+			require.Equal(b, []string{"0", "2", "1"}, b.putBack(3))
 		} else {
-			require.Equal(b, []string{"0", "2", "0", "1"}, b.back(3))
+			require.Equal(b, []string{"0", "2", "0", "1"}, b.putBack(3))
 		}
 	})
 }
 
-// TestGoesOnAcrossMembers: what a Redrive has in hand that is killed and never
-// leaves comes to the next one within its ack wait.
+// TestGoesOnAcrossMembers: dead letters that were sent to a Redrive that was killed come to
+// the next one after their ack wait.
 func TestGoesOnAcrossMembers(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.buryAll(50)
-		// It holds all of them, and is silent.
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetters(50)
+		// This member has all of them, and settles none.
 		dead := access.Session(b.connect("killed")).Conn
 		sub, err := dead.Subscribe(b.Context(), transport.SubscribeConfig{
-			Subject: letters, Durable: deadletter.Group, Group: deadletter.Group, AckWait: 2 * time.Second, MaxInFlight: 50,
+			Subject: deadLetters, Durable: deadletter.Group, Group: deadletter.Group, AckWait: 2 * time.Second, MaxInFlight: 50,
 		}, func(transport.Delivery) {})
 		require.NoError(b, err)
 		synctest.Wait()
 		if b.headers {
-			sub.Stop() // JetStream sends to those alone that ask
+			sub.Stop() // JetStream sends only to members that ask
 		}
 		b.expect(deadletter.Result{Redriven: 50})
 		require.NoError(b, sub.Close(b.Context()))
@@ -371,22 +368,22 @@ func TestGoesOnAcrossMembers(t *testing.T) {
 
 func TestLimit(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.buryAll(10)
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetters(10)
 		begun := time.Now()
-		b.expect(deadletter.Result{Redriven: 3, Kept: 1}, but("1"), deadletter.Limit(3))
+		b.expect(deadletter.Result{Redriven: 3, Kept: 1}, except("1"), deadletter.Limit(3))
 		require.Less(b, time.Since(begun), time.Second)
-		require.Equal(b, []string{"0", "2", "3"}, b.back(10))
+		require.Equal(b, []string{"0", "2", "3"}, b.putBack(10))
 		b.expect(deadletter.Result{Redriven: 7}, deadletter.Limit(100))
-		require.Len(b, b.back(10), 10)
+		require.Len(b, b.putBack(10), 10)
 	})
 }
 
-// TestWherePanics: that concerns the one letter, which stays.
+// TestWherePanics: a panic concerns the one dead letter, which stays.
 func TestWherePanics(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.buryAll(3)
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetters(3)
 		got, err := b.redrive(deadletter.Where(func(dead events.DeadLetter) bool {
 			if dead.Sequence == 2 {
 				panic("no")
@@ -399,11 +396,11 @@ func TestWherePanics(t *testing.T) {
 	})
 }
 
-// TestWhereExits, as a test's FailNow does in it: likewise.
+// TestWhereExits: the same holds when the filter calls runtime.Goexit, as FailNow does.
 func TestWhereExits(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.buryAll(3)
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetters(3)
 		got, err := b.redrive(deadletter.Where(func(dead events.DeadLetter) bool {
 			if dead.Sequence == 2 {
 				runtime.Goexit()
@@ -416,52 +413,53 @@ func TestWhereExits(t *testing.T) {
 	})
 }
 
-// TestRefused: what the broker does not store is not acknowledged.
+// TestRefused: the dead letter of an event that the broker does not store is not
+// acknowledged.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.buryAll(3)
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetters(3)
 		b.broker.RefuseNext()
 		got, err := b.redrive()
 		require.ErrorContains(b, err, "1 of 3 could not be put back, the first since: not stored: refused by the server: on demand")
 		require.ErrorIs(b, err, transport.ErrNotStored)
 		require.Equal(b, deadletter.Result{Redriven: 2, Failed: 1}, got)
 		b.expect(deadletter.Result{Redriven: 1})
-		require.ElementsMatch(b, []string{"0", "1", "2"}, b.back(3))
+		require.ElementsMatch(b, []string{"0", "1", "2"}, b.putBack(3))
 	})
 }
 
-// TestWaitsForTheBroker: an outcome that is long in coming is waited for.
+// TestWaitsForTheBroker: a Redrive waits for an outcome, however long that takes.
 func TestWaitsForTheBroker(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.buryAll(1)
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetters(1)
 		b.broker.DelayNext(time.Minute)
 		b.expect(deadletter.Result{Redriven: 1})
-		require.Equal(b, []string{"0"}, b.back(1))
+		require.Equal(b, []string{"0"}, b.putBack(1))
 	})
 }
 
-// TestEnds though every event fails again at once: what is buried after it began
-// is for the next.
+// TestEnds: a Redrive ends although every event fails again at once. Dead letters that are
+// stored after it began are for the next one.
 func TestEnds(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.buryAll(20)
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetters(20)
 		b.expect(deadletter.Result{Redriven: 20}, deadletter.Where(func(events.DeadLetter) bool {
-			b.bury("again")
+			b.storeDeadLetter("again")
 			return true
 		}))
 		b.expect(deadletter.Result{Redriven: 20})
 	})
 }
 
-// TestWhatIsNoDeadLetter stays where it is, and stops nothing.
-func TestWhatIsNoDeadLetter(t *testing.T) {
+// TestNotADeadLetter: a message that is not a dead letter stays, and others are put back.
+func TestNotADeadLetter(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.store(letters, []byte("null"), nil)
-		invalid := b.bury("invalid")
+	onBoth(t, func(b *fixture) {
+		b.store(deadLetters, []byte("null"), nil)
+		invalid := b.storeDeadLetter("invalid")
 		invalid.Sequence++
 		b.write(invalid)
 		b.write(events.NewDeadLetter(events.DeadLetter{
@@ -469,17 +467,17 @@ func TestWhatIsNoDeadLetter(t *testing.T) {
 		}))
 		got, err := b.redrive()
 		require.Equal(b, deadletter.Result{Redriven: 1, Failed: 2, Kept: 1}, got)
-		require.ErrorContains(b, err, "dead letter 1 is none")
+		require.ErrorContains(b, err, "message 1 is not a dead letter")
 		got, _ = b.redrive()
 		require.Equal(b, deadletter.Result{Failed: 2, Kept: 1}, got)
 	})
 }
 
-// TestTheGroupGetsItBack: the listener that buried it handles it.
+// TestTheGroupGetsItBack: the listener that gave the event up handles it.
 func TestTheGroupGetsItBack(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
-		b.bury(`{"id":"a"}`)
+	onBoth(t, func(b *fixture) {
+		b.storeDeadLetter(`{"id":"a"}`)
 		b.expect(deadletter.Result{Redriven: 1})
 		ctx, stop := context.WithCancel(b.Context())
 		l, err := listener.New(b.client, "payments", func(_ context.Context, e seat, d listener.Delivery) error {
@@ -497,12 +495,11 @@ func TestTheGroupGetsItBack(t *testing.T) {
 	})
 }
 
-// TestThereAndBack: what one group can't handle, and another can, is put back when
-// the first has been mended. The other gets it again, unless it knows the event by
-// its ID.
-func TestThereAndBack(t *testing.T) {
+// TestOtherGroups: events that one group can't handle, and another can, are put back when
+// the first is mended. The other group gets them again, unless it recognises their IDs.
+func TestOtherGroups(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
+	onBoth(t, func(b *fixture) {
 		const n = 20
 		var mu sync.Mutex
 		mended, handled := false, map[string]map[string]int{"payments": {}, "mails": {}}
@@ -532,7 +529,7 @@ func TestThereAndBack(t *testing.T) {
 			require.NoError(b, p.Publish(ctx, seat{ID: strconv.Itoa(i)}))
 		}
 		time.Sleep(time.Minute)
-		require.Len(b, b.broker.Stored(letters), 10)
+		require.Len(b, b.broker.Stored(deadLetters), 10)
 		mu.Lock()
 		require.Len(b, handled["payments"], n-10)
 		require.Len(b, handled["mails"], n)
@@ -551,7 +548,7 @@ func TestThereAndBack(t *testing.T) {
 			require.Equal(b, 1, handled["payments"][id], id)
 			require.Equal(b, again, handled["mails"][id], id)
 		}
-		require.Equal(b, []string{letters, string(seats)}, b.broker.Subjects())
+		require.Equal(b, []string{deadLetters, string(seats)}, b.broker.Subjects())
 	})
 }
 
@@ -563,7 +560,7 @@ func (seat) Subject() subjects.Subject { return seats }
 
 func TestRefuses(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(b *bench) {
+	onBoth(t, func(b *fixture) {
 		redrive := func(c *client.Client, group string, subject subjects.Subject, opts ...deadletter.Option) error {
 			_, err := deadletter.Redrive(b.Context(), c, group, subject, opts...)
 			return err
@@ -590,7 +587,7 @@ func TestRefuses(t *testing.T) {
 	})
 }
 
-// FuzzRedrive: whatever is on the dead letters' channel, it is put back or stays.
+// FuzzRedrive: a message on the dead letters' channel is put back or stays, whatever it is.
 func FuzzRedrive(f *testing.F) {
 	whole, _ := codec.JSON{}.Encode(new(events.NewDeadLetter(events.DeadLetter{
 		Original: seats, Group: "payments", Sequence: 1, Timestamp: time.Unix(1, 1), FailedAt: time.Unix(2, 0),
@@ -603,16 +600,16 @@ func FuzzRedrive(f *testing.F) {
 	f.Add([]byte("null"))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		synctest.Test(t, func(t *testing.T) {
-			b := &bench{T: t, broker: memory.New(memory.JetStream()), headers: true}
+			b := &fixture{T: t, broker: memory.New(memory.JetStream()), headers: true}
 			b.client = b.connect("test")
-			b.store(letters, payload, nil)
+			b.store(deadLetters, payload, nil)
 			var seen events.DeadLetter
 			got, err := b.redrive(deadletter.Where(func(d events.DeadLetter) bool { seen = d; return true }))
 			require.Equal(b, 1, got.Redriven+got.Kept+got.Failed)
 			require.Equal(b, got.Failed > 0, err != nil)
-			require.Len(b, b.back(0), got.Redriven)
+			require.Len(b, b.putBack(0), got.Redriven)
 			if got.Redriven > 0 {
-				require.Equal(b, []string{string(seen.Data)}, b.back(0))
+				require.Equal(b, []string{string(seen.Data)}, b.putBack(0))
 			}
 			if again, _ := b.redrive(); got.Redriven > 0 {
 				require.Equal(b, deadletter.Result{}, again)

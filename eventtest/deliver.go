@@ -10,86 +10,91 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// Deliver delivers the event to the listener, as a broker would for the first
-// time, waits until its handler has returned, and returns what became of it. It
-// delivers that one event only, and only once: none that fails comes again.
+// Deliver delivers the event to the listener as a broker would the first time, waits until
+// the handler has returned, and returns the outcome. It delivers the event once: an event
+// that fails does not come again.
 //
-// The listener must have been made from the bus's client and must not be
-// listening; Deliver makes it listen for as long as it takes, and fails the test
-// where it can't. Each event has a sequence of its own, from 1 for each subject, and is
-// not among those that [Published] returns; what the handler publishes is.
-// An event that its own Validate refuses is delivered all the same.
+// The listener must be made from the bus's client, and must not be listening. Deliver makes
+// it listen until the outcome is known, and fails the test if it can't. Each delivered
+// event has a sequence of its own, from 1 for each subject. [Published] does not return
+// delivered events, but it returns what the handler publishes. Deliver also delivers events
+// that their own Validate method refuses.
 //
-// With listener.ManualAck, several events may be delivered before a handler settles
-// them all; the listener goes on listening meanwhile. What is left open at the end
-// of the test is forgotten.
+// With listener.ManualAck, a handler may leave several delivered events open and settle
+// them later; the listener goes on listening meanwhile. Events that are still open at the
+// end of the test are forgotten.
 func Deliver[T events.Event](t testing.TB, b *Bus, l *listener.Listener[T], event T) Outcome {
 	t.Helper()
-	m := mail[T]{b, l}
-	m.check(t, "Deliver")
-	return m.send(t, m.stamp(t, m.encode(t, event))).outcome()
+	d := deliverer[T]{b, l}
+	d.check(t, "Deliver")
+	return d.deliver(t, d.firstDelivery(t, d.encode(t, event))).outcome()
 }
 
-// DeliverPayload is [Deliver] for what another service wrote: a payload to the
-// byte, which may be anything.
+// DeliverPayload is [Deliver] for a payload that another service wrote: it delivers exactly
+// these bytes, whatever they are.
 func DeliverPayload[T events.Event](t testing.TB, b *Bus, l *listener.Listener[T], payload []byte) Outcome {
 	t.Helper()
-	m := mail[T]{b, l}
-	m.check(t, "DeliverPayload")
-	return m.send(t, m.stamp(t, payload)).outcome()
+	d := deliverer[T]{b, l}
+	d.check(t, "DeliverPayload")
+	return d.deliver(t, d.firstDelivery(t, payload)).outcome()
 }
 
-// mail is what goes through a bus to a listener.
-type mail[T events.Event] struct {
+// deliverer delivers events through a bus to a listener.
+type deliverer[T events.Event] struct {
 	bus      *Bus
 	listener *listener.Listener[T]
 }
 
-func (m mail[T]) check(t testing.TB, function string) {
+// check fails the test if the bus or the listener is missing.
+func (d deliverer[T]) check(t testing.TB, function string) {
 	t.Helper()
-	if m.bus == nil {
+	if d.bus == nil {
 		t.Fatalf("eventtest.%s: the Bus is nil; make it with eventtest.New", function)
 	}
-	if m.listener == nil {
+	if d.listener == nil {
 		t.Fatalf("eventtest.%s: the listener is nil; make it with listener.New from the bus's Client()", function)
 	}
 }
 
-func (m mail[T]) encode(t testing.TB, event T) []byte {
+func (d deliverer[T]) encode(t testing.TB, event T) []byte {
 	t.Helper()
-	payload, err := m.bus.options.codec.Encode(&event)
+	payload, err := d.bus.options.codec.Encode(&event)
 	if err != nil {
 		t.Fatalf("eventtest: %T can't be encoded: %v", event, err)
 	}
 	return payload
 }
 
-// stamp makes of a payload what a broker delivers for the first time.
-func (m mail[T]) stamp(t testing.TB, payload []byte) transport.Delivery {
+// firstDelivery returns what a broker delivers of a new event with that payload.
+func (d deliverer[T]) firstDelivery(t testing.TB, payload []byte) transport.Delivery {
 	t.Helper()
 	subject := subjectOf[T](t)
-	m.bus.mu.Lock()
-	defer m.bus.mu.Unlock()
-	m.bus.sequences[subject]++
+	d.bus.mu.Lock()
+	defer d.bus.mu.Unlock()
+	d.bus.sequences[subject]++
 	return transport.Delivery{
-		Subject: subject, Sequence: m.bus.sequences[subject], Timestamp: time.Now(),
+		// Observers tell messages apart by subject, sequence and timestamp. In a synctest
+		// bubble time stands still, and a message that the broker stores at this moment may
+		// have the same sequence. It does not have the same timestamp.
+		Subject: subject, Sequence: d.bus.sequences[subject], Timestamp: time.Now().Add(time.Nanosecond),
 		Deliveries: 1, Data: payload,
 	}
 }
 
-// send delivers d and returns when the listener is done with it.
-func (m mail[T]) send(t testing.TB, d transport.Delivery) *parcel {
+// deliver makes the listener listen, delivers the message to it, and returns when the
+// listener is done with it.
+func (d deliverer[T]) deliver(t testing.TB, message transport.Delivery) *recordedDelivery {
 	t.Helper()
-	ln, err := m.bus.line(m.listener)
+	sub, err := d.bus.use(d.listener)
 	if err != nil {
-		t.Fatalf("eventtest: deliver %s: %v", d.Subject, err)
+		t.Fatalf("eventtest: deliver %s: %v", message.Subject, err)
 	}
-	p, err := ln.send(d)
-	m.bus.leave(m.listener, ln)
+	recorded, err := sub.send(message)
+	d.bus.endUse(d.listener, sub)
 	if err != nil {
-		t.Fatalf("eventtest: deliver %s: %v", d.Subject, err)
+		t.Fatalf("eventtest: deliver %s: %v", message.Subject, err)
 	}
-	return p
+	return recorded
 }
 
 // subjectOf returns the subject of T.

@@ -1,6 +1,6 @@
-// Package eventtest is what a service uses in its own tests in place of a broker.
-// [New] gives the test a client on a broker within the process; what the service
-// makes of it publishes and listens as in production:
+// Package eventtest lets a service test its publishers and listeners without a server.
+// [New] gives the test a client that is connected to a broker within the process. The
+// service's publishers and listeners work with that client as in production:
 //
 //	bus := eventtest.New(t)
 //	orders, err := NewOrders(bus.Client())
@@ -8,16 +8,16 @@
 //	orders.Place(ctx, "t1")
 //	eventtest.RequirePublished(t, bus, func(e events.OrderCreated) bool { return e.Ticket.ID == "t1" })
 //
-// [Deliver] hands one event to a listener and returns what became of it:
+// [Deliver] delivers one event to a listener and returns what became of it:
 //
 //	outcome := eventtest.Deliver(t, bus, orders.Tickets, events.TicketCreated{ID: "t1"})
 //	if outcome.Kind != eventtest.Acknowledged {
 //		t.Fatal(outcome)
 //	}
 //
-// A broker may deliver an event twice. [RequireIdempotent] does, and compares what
-// the service knows after the first time and after the second.
+// A broker may deliver an event twice. [RequireIdempotent] does so, and compares the
+// service's state after the first delivery with its state after the second.
 //
-// Time is the test's: within a testing/synctest bubble, where the Bus must have
-// been made too, ack waits and all other waits pass in no time.
+// In a testing/synctest bubble, ack waits and all other waits pass in no time. Make the Bus
+// in the same bubble.
 package eventtest

@@ -10,42 +10,41 @@ import (
 	"github.com/sgtickets/common/listener"
 )
 
-// RequireIdempotent delivers the event to the listener twice, the second time as a
-// redelivery (same sequence, Redelivered, Attempt 2) such as another member of the
-// group would get, and requires that both are acknowledged and that the state is
-// the same after the first and after the second; if not, the test fails at once
-// and prints both as JSON.
+// RequireIdempotent delivers the event to the listener twice. The second delivery is a
+// redelivery (same sequence, Redelivered, Attempt 2), such as another member of the group
+// would get. Both must be acknowledged, and the state after the second must be the same as
+// after the first. Otherwise the test fails at once and prints both states as JSON.
 //
-// state returns what is to be compared: what of the service's data can be seen from
-// outside, or what it published, [Published], or both in a map or a struct. It is
-// called after each delivery, and compared as the JSON that it makes, so that only
-// exported fields count, and what it returns may be the living data. A struct
-// that has none is refused.
+// state returns the state to compare: the service's data as it can be seen from outside,
+// or what the service published ([Published]), or both in a map or a struct. It is called
+// after each delivery. The two states are compared as JSON, so that only exported fields
+// count; state may therefore return the service's own data, which goes on changing. A
+// struct without exported fields is refused.
 //
-// With ManualAck it waits for each event to be settled, for one ack wait at most.
-// Otherwise all is as [Deliver] says.
+// With ManualAck, RequireIdempotent waits until each delivery is settled, for one ack wait
+// at most. For the rest see [Deliver].
 func RequireIdempotent[T events.Event](t testing.TB, b *Bus, l *listener.Listener[T], event T, state func() any) {
 	t.Helper()
-	m := mail[T]{b, l}
-	m.check(t, "RequireIdempotent")
+	d := deliverer[T]{b, l}
+	d.check(t, "RequireIdempotent")
 	if state == nil {
 		t.Fatal("eventtest.RequireIdempotent: state is nil; give it a function that returns what the two deliveries must leave alike")
 	}
-	d := m.stamp(t, m.encode(t, event))
-	once := m.settled(t, d.Subject, "first", m.send(t, d), state)
-	d.Redelivered, d.Deliveries = true, 2
-	twice := m.settled(t, d.Subject, "second", m.send(t, d), state)
+	message := d.firstDelivery(t, d.encode(t, event))
+	once := d.stateAfter(t, message.Subject, "first", d.deliver(t, message), state)
+	message.Redelivered, message.Deliveries = true, 2
+	twice := d.stateAfter(t, message.Subject, "second", d.deliver(t, message), state)
 	if once != twice {
 		t.Fatalf("eventtest: %s delivered twice leaves another state than once; its handler has to recognise an event that it has handled (%s)\nafter once:  %s\nafter twice: %s",
-			d.Subject, printed(d.Data), once, twice)
+			message.Subject, printed(message.Data), once, twice)
 	}
 }
 
-// settled requires that the event was acknowledged, and returns the state after it.
-func (m mail[T]) settled(t testing.TB, subject, which string, p *parcel, state func() any) string {
+// stateAfter requires that a delivery was acknowledged, and returns the state after it.
+func (d deliverer[T]) stateAfter(t testing.TB, subject, which string, recorded *recordedDelivery, state func() any) string {
 	t.Helper()
-	m.bus.finish(m.listener, p.line)
-	if o := p.outcome(); o.Kind != Acknowledged {
+	d.bus.finish(d.listener, recorded.sub)
+	if o := recorded.outcome(); o.Kind != Acknowledged {
 		t.Fatalf("eventtest: %s: the %s delivery was not acknowledged, so that there is nothing to compare: %v", subject, which, o)
 	}
 	value := state()
@@ -59,9 +58,9 @@ func (m mail[T]) settled(t testing.TB, subject, which string, p *parcel, state f
 	return string(text)
 }
 
-// hidden returns the type of the first struct in v that has fields, none of which
-// JSON shows, so that a change could not be seen; nil if there is none. v is known
-// to have no cycles, since it was written as JSON.
+// hidden returns the type of the first struct in v that has fields of which JSON shows
+// none, so that a change of them could not be seen. It returns nil if there is no such
+// struct. v has no cycles: it was written as JSON before.
 func hidden(v reflect.Value) reflect.Type {
 	if !v.IsValid() || writesItself(v.Type()) {
 		return nil
@@ -87,6 +86,7 @@ func hidden(v reflect.Value) reflect.Type {
 	return nil
 }
 
+// hiddenIn is hidden for a struct.
 func hiddenIn(v reflect.Value) reflect.Type {
 	shown := v.NumField() == 0
 	for field, value := range v.Fields() {
@@ -97,7 +97,8 @@ func hiddenIn(v reflect.Value) reflect.Type {
 		case t == nil:
 			shown = true
 		case field.Anonymous && (t == field.Type || reflect.PointerTo(t) == field.Type):
-			// JSON takes an embedded struct for fields of its own, here none: a mutex.
+			// JSON shows the fields of an embedded struct as if they were the outer struct's
+			// own. This one has none that JSON shows, as a mutex has none.
 		default:
 			return t
 		}
@@ -113,7 +114,7 @@ var (
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// writesItself tells whether a type decides by itself what its JSON is.
+// writesItself reports whether a type has a method that writes its JSON.
 func writesItself(t reflect.Type) bool {
 	for _, t := range []reflect.Type{t, reflect.PointerTo(t)} {
 		if t.Implements(jsonMarshaler) || t.Implements(textMarshaler) {

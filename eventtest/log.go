@@ -7,15 +7,16 @@ import (
 	"testing"
 )
 
-// testLog writes to a test's log, and nowhere once the test has ended: package
-// testing panics on what is logged then.
+// testLog writes to a test's log until the test ends. After that it drops what is logged,
+// since package testing would panic.
 type testLog struct {
 	mu    sync.Mutex
 	t     testing.TB
 	ended bool
 }
 
-// handler leaves out the time, which says nothing in a synctest bubble.
+// handler returns a handler that leaves out the time, which means nothing in a synctest
+// bubble.
 func (l *testLog) handler() slog.Handler {
 	return slog.NewTextHandler(l, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
@@ -28,7 +29,7 @@ func (l *testLog) handler() slog.Handler {
 	})
 }
 
-// Write implements io.Writer, for one line at a time.
+// Write implements io.Writer. The text handler calls it once for each line.
 func (l *testLog) Write(line []byte) (int, error) {
 	l.t.Helper()
 	l.mu.Lock()
@@ -39,6 +40,7 @@ func (l *testLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// end says that the test has ended.
 func (l *testLog) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

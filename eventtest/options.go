@@ -8,7 +8,7 @@ import (
 )
 
 // Option is an option of [New].
-type Option func(*options)
+type Option func(*options) error
 
 type options struct {
 	broker memory.Option
@@ -16,30 +16,39 @@ type options struct {
 	wait   time.Duration
 }
 
-// NATSStreaming makes the broker behave like NATS Streaming. The default, as it
-// is that of client.Build.
+// NATSStreaming makes the broker behave like NATS Streaming. This is the default, as in
+// client.Build.
 func NATSStreaming() Option {
-	return func(o *options) { o.broker = memory.NATSStreaming() }
-}
-
-// JetStream makes the broker behave like JetStream; memory.JetStream says in what
-// it differs.
-func JetStream() Option {
-	return func(o *options) { o.broker = memory.JetStream() }
-}
-
-// Codec is the codec of the service's publishers and listeners. Default
-// codec.JSON{}; nil means the default.
-func Codec(c codec.Codec) Option {
-	return func(o *options) {
-		if c != nil {
-			o.codec = c
-		}
+	return func(o *options) error {
+		o.broker = memory.NATSStreaming()
+		return nil
 	}
 }
 
-// Wait is how long [RequirePublished] waits for an event that is not published
-// yet. Default 2 s; zero or less for not at all.
+// JetStream makes the broker behave like JetStream. memory.JetStream lists the differences.
+func JetStream() Option {
+	return func(o *options) error {
+		o.broker = memory.JetStream()
+		return nil
+	}
+}
+
+// Codec sets the codec that the service's publishers and listeners use. The default is
+// codec.JSON{}; nil means the default.
+func Codec(c codec.Codec) Option {
+	return func(o *options) error {
+		if c != nil {
+			o.codec = c
+		}
+		return nil
+	}
+}
+
+// Wait sets how long [RequirePublished] waits for an event that is not published yet. The
+// default is 2 s. With zero or less it does not wait.
 func Wait(d time.Duration) Option {
-	return func(o *options) { o.wait = d }
+	return func(o *options) error {
+		o.wait = d
+		return nil
+	}
 }

@@ -7,19 +7,19 @@ import (
 	"github.com/sgtickets/common/events"
 )
 
-// Kind is what became of an event that was delivered.
+// Kind says what became of an event that was delivered.
 type Kind int
 
 const (
-	// Acknowledged means that it was handled and does not come again.
+	// Acknowledged means that the event was handled and does not come again.
 	Acknowledged Kind = iota + 1
-	// Retried means that it stays unacknowledged and comes again. With ManualAck
-	// that also goes for what is not settled when its handler returns; it may still
-	// be settled until it comes again.
+	// Retried means that the event is not acknowledged and comes again. With ManualAck an
+	// event that its handler has not settled when it returns is Retried, too; the handler
+	// may still settle it until it comes again.
 	Retried
-	// DeadLettered means that it was given up, stored on the dead-letter subject, and
-	// then acknowledged. Outcome.Reason says why. When the dead letter can't be stored, the event is
-	// Retried.
+	// DeadLettered means that the listener gave the event up, stored it on the dead-letter
+	// subject, and then acknowledged it. Outcome.Reason says why. An event whose dead
+	// letter can't be stored is Retried.
 	DeadLettered
 )
 
@@ -37,28 +37,28 @@ func (k Kind) String() string {
 	}
 }
 
-// Outcome is what became of an event that [Deliver] delivered. It is a value, of
-// the moment at which the handler had returned. The zero value is that of no
-// event.
+// Outcome says what became of an event that [Deliver] delivered, as it was when the handler
+// had returned. The zero value is the outcome of no event.
 type Outcome struct {
 	Kind Kind
 
-	// RetryIn is, of an event that is Retried, when it comes again: after the
-	// listener's Backoff, at most, or after what listener.RetryAfter asked for; of one that was left open with ManualAck, after
-	// the AckWait. Else zero. (Over NATS Streaming, where the ack wait bounds how long a
-	// listener can hold an event, it may come sooner than after its Backoff.)
+	// RetryIn is set for an event that is Retried: the time until it comes again. That is
+	// the longest time that the listener's Backoff allows, or the time that
+	// listener.RetryAfter asked for, or, for an event that ManualAck left open, the
+	// AckWait. (Over NATS Streaming, where a listener can't hold an event longer than its
+	// ack wait, the event may come sooner than after its Backoff.)
 	RetryIn time.Duration
 
-	// Reason is, of an event that is DeadLettered, why: rejected, exhausted, undecodable
-	// or invalid. Else empty.
+	// Reason is set for an event that is DeadLettered: rejected, exhausted, undecodable or
+	// invalid.
 	Reason events.DeadLetterReason
 
-	// Err is why the event was not handled: what the handler returned, or gave to
-	// Delivery.Nak; or an error that says how it panicked, that the payload could
-	// not be decoded (listener.ErrUndecodable) or is not valid
-	// (listener.ErrInvalidEvent). It is nil for an event that is acknowledged,
-	// unless a handler with ManualAck failed after it had acknowledged; and for
-	// one that such a handler left open.
+	// Err says why the event was not handled. It is the error that the handler returned or
+	// gave to Delivery.Nak; or it says how the handler panicked, that the payload can't be
+	// decoded (listener.ErrUndecodable), or that the event is not valid
+	// (listener.ErrInvalidEvent). It is nil for an event that is acknowledged, unless a
+	// handler with ManualAck failed after it had acknowledged the event. It is nil for an
+	// event that such a handler left open.
 	Err error
 }
 

@@ -11,13 +11,13 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// RequirePublished returns the first published event of type T for which match
-// returns true; nil matches any. If there is none yet it waits for one, by default
-// for 2 s (option [Wait]), since it may be published by a goroutine. Then the test
-// fails at once, and prints what was published instead.
+// RequirePublished returns the first published event of type T for which match returns
+// true; a nil match accepts any. If there is none yet, it waits for one, since a goroutine
+// may publish it: for 2 s by default (option [Wait]). Then the test fails at once and
+// prints what was published instead.
 //
-// Published is what the broker has stored: an event of unknown outcome may be
-// among them, one of a Publish that is not stored is not.
+// An event counts as published when the broker has stored it. So an event whose outcome is
+// unknown to its publisher may be among them.
 func RequirePublished[T events.Event](t testing.TB, b *Bus, match func(T) bool) T {
 	t.Helper()
 	requireBus(t, b, "RequirePublished")
@@ -45,9 +45,9 @@ func RequirePublished[T events.Event](t testing.TB, b *Bus, match func(T) bool) 
 	}
 }
 
-// RequireNotPublished fails the test at once, and prints the event, if one of type T
-// was published for which match returns true; nil matches any. It does not wait: let
-// what is under test come to an end first, in a bubble with synctest.Wait.
+// RequireNotPublished fails the test at once, and prints the event, if an event of type T
+// was published for which match returns true; a nil match accepts any. It does not wait:
+// see to it that the code under test is done first, for instance with synctest.Wait.
 func RequireNotPublished[T events.Event](t testing.TB, b *Bus, match func(T) bool) {
 	t.Helper()
 	requireBus(t, b, "RequireNotPublished")
@@ -59,8 +59,9 @@ func RequireNotPublished[T events.Event](t testing.TB, b *Bus, match func(T) boo
 	}
 }
 
-// Published returns the events of type T that were published so far, in their order; of
-// none, an empty slice. One that can't be decoded fails the test that made the Bus.
+// Published returns the events of type T that were published so far, in their order. If
+// there are none, it returns an empty slice, not nil. An event that can't be decoded fails
+// the test that made the Bus.
 func Published[T events.Event](b *Bus) []T {
 	if b == nil {
 		panic("eventtest.Published: the Bus is nil; make it with eventtest.New")
@@ -74,6 +75,7 @@ func Published[T events.Event](b *Bus) []T {
 	return all
 }
 
+// requireBus fails the test if the bus is nil.
 func requireBus(t testing.TB, b *Bus, function string) {
 	t.Helper()
 	if b == nil {
@@ -81,6 +83,7 @@ func requireBus(t testing.TB, b *Bus, function string) {
 	}
 }
 
+// decode decodes a published message, and fails the test if that fails.
 func decode[T events.Event](t testing.TB, b *Bus, m transport.Message) (event T) {
 	t.Helper()
 	if err := b.options.codec.Decode(m.Data, &event); err != nil {
@@ -90,7 +93,7 @@ func decode[T events.Event](t testing.TB, b *Bus, m transport.Message) (event T)
 	return event
 }
 
-// list prints what was published on the subject, and how much on which others.
+// list describes what was published on the subject, and how much on other subjects.
 func (b *Bus) list(subject string) string {
 	var s strings.Builder
 	stored := b.broker.Stored(subject)
@@ -110,7 +113,7 @@ func (b *Bus) list(subject string) string {
 	return s.String() + "\non other subjects: " + strings.Join(others, ", ")
 }
 
-// printed is a payload as it is if it is JSON, else quoted.
+// printed returns a payload as it is if it is JSON, and quoted otherwise.
 func printed(payload []byte) string {
 	if json.Valid(payload) {
 		return string(payload)

@@ -44,7 +44,7 @@ func (r *runner) recoverDeadLetters() {
 // checkStuck tells the client when events that can't be handled take all places, and when
 // they do so no longer.
 func (r *runner) checkStuck() {
-	if !r.scheduler.AnyStuck() && !r.degraded.stuck {
+	if !r.scheduler.MayBeFull() && !r.degraded.stuck {
 		return
 	}
 	maxInFlight := r.core.options.maxInFlight

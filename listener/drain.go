@@ -24,6 +24,7 @@ func (r *runner) drain(ctx context.Context) error {
 	case <-idle:
 	case <-ctx.Done():
 	}
+	r.giveBackDelayed(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = true

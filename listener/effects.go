@@ -87,6 +87,7 @@ func (r *runner) performOne(e *schedule.Effect) {
 
 // nak gives a delivery back to the broker.
 func (r *runner) nak(e *schedule.Effect) {
+	r.noteDelayed(e)
 	err := e.Delivery.Settler.Nak(e.Delay)
 	if err != nil {
 		e.Delivery.Settler.Release()

@@ -34,6 +34,7 @@ type options struct {
 	versions     VersionStore // nil: in whatever order they come
 	observers    []observe.Observer
 	noDefaults   bool
+	giveBack     bool // at the end of Listen, what waits for its delay at the broker
 
 	maxAttempts   int
 	backoff       backoff.Policy

@@ -40,6 +40,7 @@ type runner struct {
 	alarm       alarm       // for what the scheduler waits for
 	watch       watch       // for handlers that take too long
 	pace        pace
+	delayed     delayed
 	degraded    degraded     // what the client is told
 	resting     atomic.Int64 // events that are here and that no worker could begin
 }
@@ -82,6 +83,7 @@ func (r *runner) deliver(d transport.Delivery) {
 		r.delivered = true
 		r.checkPosition(&t.Delivery)
 	}
+	delete(r.delayed, t.Message)
 	r.scheduler.Deliver(t, t.Received)
 	r.unlockAsync()
 }

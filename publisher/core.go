@@ -2,117 +2,81 @@ package publisher
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
+	"log/slog"
 	"maps"
 	"sync"
-	"time"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
-	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/internal/access"
+	"github.com/sgtickets/common/internal/publishing"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
 // core is a publisher without its type. Events come as pointers in an any.
 type core struct {
-	session *session.Session
+	sender  *publishing.Sender
+	log     *slog.Logger
 	subject subjects.Subject
-	options options
+	codec   codec.Codec
 	meta    metadata
-	invoke  Invocation // through the middleware; nil: there is none
+	invoke  Invocation // calls the middleware; nil: there is none
 
-	waiters  sync.Pool // of *waiter
 	pendings sync.Pool // of *Pending, those that only PublishAll sees
-	flying   flying
 }
 
 func newCore(cl *client.Client, subject subjects.Subject, o options) *core {
 	s := access.Session(cl)
-	c := &core{session: s, subject: subject, options: o}
-	c.meta = newMetadata(s.Conn.Features(), cl.ClusterID(), cl.ClientID(), subject, o.codec.ContentType())
-	c.waiters.New = func() any { return newWaiter(s.Window) }
-	c.pendings.New = func() any { return &Pending{core: c} }
-	c.flying.expired = c.timedOut
-	return c
+	return &core{
+		sender: newSender(cl, o), log: s.Log, subject: subject, codec: o.codec,
+		meta:     newMetadata(s.Conn.Features(), cl.ClusterID(), cl.ClientID(), subject, o.codec.ContentType()),
+		pendings: sync.Pool{New: func() any { return new(Pending) }},
+	}
+}
+
+// newSender returns the sender of a Publisher or a Raw with these options.
+func newSender(cl *client.Client, o options) *publishing.Sender {
+	return access.Session(cl).NewSender(publishing.Config{Observers: o.observers, Timeout: o.timeout, Wrap: wrap})
 }
 
 // publish waits for the outcome. header is what the middleware adds.
-func (c *core) publish(ctx context.Context, event any, header transport.Header) error {
-	w, _ := c.waiters.Get().(*waiter)
-	defer w.giveBack(&c.waiters)
-
-	if err := c.encode(w, event); err != nil {
-		return c.notStored(err)
+func (c *core) publish(ctx context.Context, event any, s *scratch, header transport.Header) error {
+	m, err := c.message(event, s, header)
+	if err != nil {
+		return c.sender.Refuse(m, err)
 	}
-	started := time.Now()
-	if err := c.enter(ctx, w); err != nil {
-		return c.notStored(err)
-	}
-	ticket := c.session.Conn.Publish(c.message(w.payload, header), w)
-
-	var timeout <-chan time.Time
-	if _, ok := ctx.Deadline(); !ok {
-		timeout = w.within(c.options.timeout - time.Since(started))
-		defer w.timer.Stop()
-	}
-	var cause error
-	select {
-	case err := <-w.settled:
-		return c.failure(err, nil)
-	case <-ctx.Done():
-		cause = ended(ctx)
-	case <-timeout:
-		cause = c.timedOut()
-	}
-	c.session.Conn.Abandon(ticket)
-	return c.failure(<-w.settled, cause)
+	return c.sender.Publish(ctx, m)
 }
 
-// send returns once the event is on its way, and p is the publish. header is what the
-// middleware adds.
-func (c *core) send(ctx context.Context, event any, p *Pending, header transport.Header) error {
-	w, _ := c.waiters.Get().(*waiter) // for what it has besides
-	defer w.giveBack(&c.waiters)
-
-	if err := c.encode(w, event); err != nil {
-		return c.notStored(err)
+// publishAsync returns once the event is handed to the connection; p tells the outcome.
+// header is what the middleware adds.
+func (c *core) publishAsync(ctx context.Context, event any, s *scratch, header transport.Header, p *Pending) error {
+	m, err := c.message(event, s, header)
+	if err != nil {
+		return c.sender.Refuse(m, err)
 	}
-	if err := c.enter(ctx, w); err != nil {
-		return c.notStored(err)
-	}
-	p.ticket = c.session.Conn.Publish(c.message(w.payload, header), (*receipt)(p))
-	c.flying.add(p, c.options.timeout)
-	return nil
+	return c.sender.PublishAsync(ctx, m, &p.publish)
 }
 
-// lend returns a Pending that the caller alone sees, and gives back.
-func (c *core) lend() *Pending {
-	p, _ := c.pendings.Get().(*Pending)
-	return p
-}
-
-// giveBack takes one back that is decided, or was not sent.
-func (c *core) giveBack(p *Pending) {
-	if p.call != nil {
-		return // middleware has seen it
+// message validates the event and makes its message. The payload belongs to s.
+func (c *core) message(event any, s *scratch, header transport.Header) (transport.Message, error) {
+	m := transport.Message{Subject: string(c.subject), ID: s.id}
+	if err := validID(s.id); err != nil {
+		return m, fmt.Errorf("%w of option MessageID", err)
 	}
-	p.reset()
-	c.pendings.Put(p)
-}
-
-func (c *core) message(payload []byte, header transport.Header) transport.Message {
-	m := transport.Message{Subject: string(c.subject), Data: payload}
+	if err := c.encode(event, s); err != nil {
+		return m, err
+	}
+	m.Data = s.payload
 	c.meta.describe(&m)
 	maps.Copy(m.Header, header)
-	return m
+	return m, nil
 }
 
-// encode validates the event and makes its payload, which is w's.
-func (c *core) encode(w *waiter, event any) error {
+func (c *core) encode(event any, s *scratch) error {
 	if v, ok := event.(events.Validator); ok {
 		if err := v.Validate(); err != nil {
 			return fmt.Errorf("%w: %w", ErrInvalidEvent, err)
@@ -120,62 +84,35 @@ func (c *core) encode(w *waiter, event any) error {
 	}
 	var payload []byte
 	var err error
-	if a, ok := c.options.codec.(codec.Appender); ok {
-		payload, err = a.AppendEncode(w.payload[:0], event)
+	if a, ok := c.codec.(codec.Appender); ok {
+		payload, err = a.AppendEncode(s.payload[:0], event)
 	} else {
-		payload, err = c.options.codec.Encode(event)
+		payload, err = c.codec.Encode(event)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalidEvent, err)
 	}
-	w.payload = payload
+	s.payload = payload
 	return nil
 }
 
-// enter takes a place in the client's window, waiting for one until ctx is done
-// or, where it has no deadline, the timeout has passed.
-func (c *core) enter(ctx context.Context, w *waiter) error {
-	if ctx.Err() != nil {
-		return ended(ctx)
-	}
-	if ok, err := c.session.Window.TryEnter(); ok || err != nil {
-		return err
-	}
-	var timeout <-chan time.Time
-	if _, ok := ctx.Deadline(); !ok {
-		timeout = w.within(c.options.timeout)
-		defer w.timer.Stop()
-	}
-	err := c.session.Window.Enter(ctx, timeout)
-	switch {
-	case err == nil, errors.Is(err, transport.ErrClosed):
-		return err
-	case errors.Is(err, session.ErrNoPlace):
-		err = fmt.Errorf("none within %v (option Timeout): %w", c.options.timeout, context.DeadlineExceeded)
-	default:
-		err = ended(ctx)
-	}
-	return fmt.Errorf("no place in the window of publishes in flight (client option PublishWindow): %w", err)
+// lendPending returns a Pending that PublishAll alone sees, and gives back.
+func (c *core) lendPending() *Pending {
+	p, _ := c.pendings.Get().(*Pending)
+	return p
 }
 
-// timedOut is the cause where the publisher's own timeout ended a publish.
-func (c *core) timedOut() error {
-	return fmt.Errorf("no confirmation from the server within %v (option Timeout): %w", c.options.timeout, context.DeadlineExceeded)
-}
-
-// failure makes the error of a publish from the transport's, and from what ended
-// the wait for it.
-func (c *core) failure(err, cause error) error {
-	switch {
-	case err == nil:
-		return nil
-	case cause != nil:
-		return &Error{c.subject, fmt.Errorf("%w: %w", err, cause)}
-	default:
-		return &Error{c.subject, err}
+// giveBackPending takes a Pending back that is decided, or was not sent.
+func (c *core) giveBackPending(p *Pending) {
+	if p.publish.OnDecided != nil {
+		return // middleware has seen it
 	}
+	p.publish.Reset()
+	c.pendings.Put(p)
 }
 
+// notStored is the error of a call that publishes nothing, and of which observers are not
+// told.
 func (c *core) notStored(err error) error {
-	return &Error{c.subject, fmt.Errorf("%w: %w", ErrNotStored, err)}
+	return wrap(string(c.subject), fmt.Errorf("%w: %w", ErrNotStored, err))
 }

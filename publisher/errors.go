@@ -1,9 +1,8 @@
 package publisher
 
 import (
-	"errors"
-
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/publishing"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -15,8 +14,8 @@ var (
 	// ErrOutcomeUnknown means that the server may have stored the event, or may yet.
 	// Publishing it again may double it.
 	ErrOutcomeUnknown = transport.ErrOutcomeUnknown
-	// ErrPending means that it is not decided yet.
-	ErrPending = errors.New("pending")
+	// ErrPending means that the outcome is not decided yet.
+	ErrPending = publishing.ErrPending
 	// ErrClosed means that the client was closed.
 	ErrClosed = transport.ErrClosed
 	// ErrTooLarge means that the payload is over the server's limit.
@@ -39,3 +38,6 @@ func (e *Error) Error() string { return "publish " + string(e.Subject) + ": " + 
 
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
+
+// wrap makes the error that callers get.
+func wrap(subject string, err error) error { return &Error{subjects.Subject(subject), err} }

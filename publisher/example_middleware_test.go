@@ -15,7 +15,7 @@ import (
 // outcome of each publish, though nobody waits for it.
 func ExampleUse() {
 	logged := func(next publisher.Invocation) publisher.Invocation {
-		return func(ctx context.Context, event events.Event, o publisher.Outgoing) error {
+		return func(ctx context.Context, event events.Event, o publisher.Publishing) error {
 			o.SetHeader("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 			o.OnOutcome(func(err error) { fmt.Printf("%s: %v\n", o.Subject, err) })
 			return next(ctx, event, o)

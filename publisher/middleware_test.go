@@ -23,7 +23,7 @@ import (
 // becomes of the event.
 func noted(notes *[]string, name string) publisher.Middleware {
 	return func(next publisher.Invocation) publisher.Invocation {
-		return func(ctx context.Context, event events.Event, o publisher.Outgoing) error {
+		return func(ctx context.Context, event events.Event, o publisher.Publishing) error {
 			*notes = append(*notes, name+" begins")
 			o.OnOutcome(func(err error) {
 				if err != nil {
@@ -75,7 +75,7 @@ func TestMiddlewareIsToldTheOutcome(t *testing.T) {
 		var told []error
 		conn := &fakeconn.Conn{}
 		p := expirations(t, conn, publisher.Timeout(time.Second), publisher.Use(func(next publisher.Invocation) publisher.Invocation {
-			return func(ctx context.Context, e events.Event, o publisher.Outgoing) error {
+			return func(ctx context.Context, e events.Event, o publisher.Publishing) error {
 				require.IsType(t, events.ExpirationComplete{}, e)
 				require.Equal(t, e.Subject(), o.Subject)
 				o.OnOutcome(func(err error) { told = append(told, err) })
@@ -111,7 +111,7 @@ func TestOutcomeIsToldBeforeWhoWaitsGoesOn(t *testing.T) {
 		conn := &fakeconn.Conn{}
 		var before, after bool
 		p := expirations(t, conn, publisher.Use(func(next publisher.Invocation) publisher.Invocation {
-			return func(ctx context.Context, e events.Event, o publisher.Outgoing) error {
+			return func(ctx context.Context, e events.Event, o publisher.Publishing) error {
 				o.OnOutcome(func(error) { before = true })
 				err := next(ctx, e, o)
 				conn.Settle(1, nil)
@@ -142,42 +142,42 @@ func TestMiddlewareRefusesButCantMakeUpAnOutcome(t *testing.T) {
 		text  string
 	}{
 		{name: "refused", wrap: func(publisher.Invocation) publisher.Invocation {
-			return func(context.Context, events.Event, publisher.Outgoing) error { return quota }
+			return func(context.Context, events.Event, publisher.Publishing) error { return quota }
 		}, after: seen{0, quota}, text: "publish expiration:complete: not stored: no more today"},
 		{name: "refused because of another publish", wrap: func(publisher.Invocation) publisher.Invocation {
-			return func(context.Context, events.Event, publisher.Outgoing) error { return publisher.ErrOutcomeUnknown }
+			return func(context.Context, events.Event, publisher.Publishing) error { return publisher.ErrOutcomeUnknown }
 		}, after: seen{0, publisher.ErrNotStored}, text: "publish expiration:complete: not stored: outcome unknown"},
 		{name: "not passed on", wrap: func(publisher.Invocation) publisher.Invocation {
-			return func(context.Context, events.Event, publisher.Outgoing) error { return nil }
+			return func(context.Context, events.Event, publisher.Publishing) error { return nil }
 		}, after: seen{0, client.ErrInvalid}, text: "it neither passed the event on nor returned an error"},
 		{name: "panics", wrap: func(publisher.Invocation) publisher.Invocation {
-			return func(context.Context, events.Event, publisher.Outgoing) error { panic("boom") }
+			return func(context.Context, events.Event, publisher.Publishing) error { panic("boom") }
 		}, after: seen{0, publisher.ErrNotStored}, text: "not stored: middleware panicked: boom"},
 		{name: "another type", wrap: func(next publisher.Invocation) publisher.Invocation {
-			return func(ctx context.Context, _ events.Event, o publisher.Outgoing) error {
+			return func(ctx context.Context, _ events.Event, o publisher.Publishing) error {
 				return next(ctx, events.TicketCreated{}, o)
 			}
 		}, after: seen{0, client.ErrInvalid}, text: "it passed events.TicketCreated on, and the publisher's events are events.ExpirationComplete"},
-		{name: "another Outgoing", wrap: func(next publisher.Invocation) publisher.Invocation {
-			return func(ctx context.Context, e events.Event, _ publisher.Outgoing) error {
-				return next(ctx, e, publisher.Outgoing{})
+		{name: "another Publishing", wrap: func(next publisher.Invocation) publisher.Invocation {
+			return func(ctx context.Context, e events.Event, _ publisher.Publishing) error {
+				return next(ctx, e, publisher.Publishing{})
 			}
-		}, after: seen{0, client.ErrInvalid}, text: "it passed another Outgoing on"},
+		}, after: seen{0, client.ErrInvalid}, text: "it passed another Publishing on"},
 		{name: "an error after it was stored", wrap: func(next publisher.Invocation) publisher.Invocation {
-			return func(ctx context.Context, e events.Event, o publisher.Outgoing) error {
+			return func(ctx context.Context, e events.Event, o publisher.Publishing) error {
 				_ = next(ctx, e, o)
 				return quota
 			}
 		}, after: seen{1, nil}},
 		{name: "panics after it was stored", wrap: func(next publisher.Invocation) publisher.Invocation {
-			return func(ctx context.Context, e events.Event, o publisher.Outgoing) error {
+			return func(ctx context.Context, e events.Event, o publisher.Publishing) error {
 				o.OnOutcome(func(error) { panic("told") })
 				_ = next(ctx, e, o)
 				panic("boom")
 			}
 		}, after: seen{1, nil}},
 		{name: "twice", wrap: func(next publisher.Invocation) publisher.Invocation {
-			return func(ctx context.Context, e events.Event, o publisher.Outgoing) error {
+			return func(ctx context.Context, e events.Event, o publisher.Publishing) error {
 				if err := next(ctx, e, o); err != nil {
 					return err
 				}
@@ -186,7 +186,7 @@ func TestMiddlewareRefusesButCantMakeUpAnOutcome(t *testing.T) {
 			}
 		}, after: seen{1, nil}},
 		{name: "not stored, and covered up", wrap: func(next publisher.Invocation) publisher.Invocation {
-			return func(ctx context.Context, e events.Event, o publisher.Outgoing) error {
+			return func(ctx context.Context, e events.Event, o publisher.Publishing) error {
 				_ = next(ctx, e, o)
 				return nil
 			}
@@ -227,7 +227,7 @@ func TestMiddlewareSetsHeadersWhereTheBrokerHasThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		name, value := "traceparent", "00-1"
 		set := publisher.Use(func(next publisher.Invocation) publisher.Invocation {
-			return func(ctx context.Context, e events.Event, o publisher.Outgoing) error {
+			return func(ctx context.Context, e events.Event, o publisher.Publishing) error {
 				o.SetHeader(name, "before")
 				o.SetHeader(name, value)
 				return next(ctx, e, o)
@@ -294,7 +294,7 @@ func TestPanicsOfMiddlewareAreLogged(t *testing.T) {
 	require.NoError(t, p.Publish(t.Context(), event))
 	p, err := publisher.New[events.ExpirationComplete](connect(t, conn, client.Logger(slog.New(slog.NewTextHandler(&log, nil)))),
 		publisher.Use(func(next publisher.Invocation) publisher.Invocation {
-			return func(ctx context.Context, e events.Event, o publisher.Outgoing) error {
+			return func(ctx context.Context, e events.Event, o publisher.Publishing) error {
 				o.OnOutcome(func(error) { panic("told") })
 				o.OnOutcome(nil)
 				return next(ctx, e, o)
@@ -306,10 +306,10 @@ func TestPanicsOfMiddlewareAreLogged(t *testing.T) {
 	require.Contains(t, log.String(), "panic=told")
 }
 
-// TestZeroOutgoing can be used in the unit test of a middleware.
-func TestZeroOutgoing(t *testing.T) {
+// TestZeroPublishing can be used in the unit test of a middleware.
+func TestZeroPublishing(t *testing.T) {
 	t.Parallel()
-	var o publisher.Outgoing
+	var o publisher.Publishing
 	o.SetHeader("traceparent", "00-1")
 	o.OnOutcome(func(error) { t.Error("told") })
 }

@@ -5,35 +5,34 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/codec"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/option"
+	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/transport"
 )
 
-// Option is an option of [New].
+// Option is an option of [New], and of [NewRaw] where it says so.
 type Option func(*options) error
 
 type options struct {
 	timeout    time.Duration
 	codec      codec.Codec
 	middleware []Middleware
+	observers  []observe.Observer
+	messageIDs []any    // each a func(T) string
+	typed      []string // the names of the options that need a type of event
 }
 
 const defaultTimeout = 30 * time.Second
 
 func newOptions(opts []Option) (options, error) {
 	o := options{timeout: defaultTimeout, codec: codec.JSON{}}
-	for _, opt := range opts {
-		if opt == nil {
-			return o, fmt.Errorf("%w option: nil", transport.ErrInvalid)
-		}
-		if err := opt(&o); err != nil {
-			return o, err
-		}
-	}
-	return o, nil
+	err := option.Apply(transport.ErrInvalid, &o, opts)
+	return o, err
 }
 
-// Timeout bounds each publish whose context has no deadline, the wait for a
-// place in the window included; and for PublishAsync and PublishAll, whose
+// Timeout bounds each publish whose context has no deadline, the wait for the
+// window included; and for PublishAsync and PublishAll, whose
 // context does not bound it, the wait for the server's confirmation. Default
 // 30 s; must be positive.
 func Timeout(d time.Duration) Option {
@@ -54,6 +53,28 @@ func Codec(c codec.Codec) Option {
 			return fmt.Errorf("%w option Codec: nil", transport.ErrInvalid)
 		}
 		o.codec = c
+		o.typed = append(o.typed, "Codec")
+		return nil
+	}
+}
+
+// MessageID gives each event the message ID that id returns for it, by which the broker
+// recognises an event that it has stored already: publishing it again with the same ID does
+// not store it again. It is also the event's ID in its headers (CloudEvents' id). It is
+// printable ASCII, and neither begins nor ends with a space. By default, and where id
+// returns "", each publish gets a random ID. NATS Streaming has no message IDs, and there
+// the option does nothing.
+//
+// id is called once for each publish, by as many goroutines as publish. [New] refuses a
+// MessageID that is not of its type of events; one of [Defaults] concerns the publishers
+// of its type alone.
+func MessageID[T events.Event](id func(event T) string) Option {
+	return func(o *options) error {
+		if id == nil {
+			return fmt.Errorf("%w option MessageID: nil", transport.ErrInvalid)
+		}
+		o.messageIDs = append(o.messageIDs, id)
+		o.typed = append(o.typed, "MessageID")
 		return nil
 	}
 }

@@ -3,21 +3,24 @@ package publisher
 import (
 	"context"
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
 	"iter"
+	"reflect"
 	"slices"
 	"sync"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/eventtype"
 )
 
 // Publisher publishes events of type T. It is safe for concurrent use, needs no
 // closing, and can be embedded in a service's own type.
 type Publisher[T events.Event] struct {
-	core   *core
-	values sync.Pool // of *T: the codec takes a pointer, which must not cost an allocation
+	core      *core
+	messageID func(T) string // nil: none
+	drafts    sync.Pool      // of *draft[T]: the codec takes a pointer, which must not cost an allocation
 }
 
 // New returns a publisher of events of type T, which must be a value type, not a
@@ -32,17 +35,40 @@ func New[T events.Event](c *client.Client, opts ...Option) (*Publisher[T], error
 		return nil, fmt.Errorf("new publisher of %s: %w client: nil", subject, client.ErrInvalid)
 	}
 	o, err := newOptions(slices.Concat(defaults(&access.Session(c).Defaults), opts))
+	if err == nil {
+		err = fits[T](opts)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("new publisher of %s: %w", subject, err)
 	}
+	if err := eventtype.Encodes[T](o.codec); err != nil {
+		return nil, fmt.Errorf("new publisher of %s: %w", subject, err)
+	}
+	o.codec = codec.WithLogger(o.codec, access.Session(c).Log)
 	p := &Publisher[T]{
 		core:   newCore(c, subject, o),
-		values: sync.Pool{New: func() any { return new(T) }},
+		drafts: sync.Pool{New: func() any { return new(draft[T]) }},
+	}
+	for _, given := range o.messageIDs {
+		if id, fits := given.(func(T) string); fits {
+			p.messageID = id
+		}
 	}
 	if err := p.through(o.middleware); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// fits returns an error if one of the options is of another type of events.
+func fits[T events.Event](opts []Option) error {
+	own, err := newOptions(opts)
+	for _, id := range own.messageIDs {
+		if _, fits := id.(func(T) string); !fits {
+			return fmt.Errorf("%w option MessageID: it is a %T, and the publisher's events are %v", client.ErrInvalid, id, reflect.TypeFor[T]())
+		}
+	}
+	return err
 }
 
 // Publish returns nil when the server has stored the event. An event that is not
@@ -56,14 +82,14 @@ func (p *Publisher[T]) Publish(ctx context.Context, event T) error {
 	if p.core.invoke != nil {
 		return p.core.publishThrough(ctx, event)
 	}
-	v := p.lend(event)
-	defer p.giveBack(v)
-	return p.core.publish(ctx, v, nil)
+	d := p.lend(event)
+	defer p.giveBack(d)
+	return p.core.publish(ctx, &d.event, &d.scratch, nil)
 }
 
 // PublishAsync sends the event and returns without waiting for the server; the
 // [Pending] tells what became of it, [Timeout] later at the latest. ctx bounds
-// the wait for a place in the client's window only. An error, always an [*Error]
+// the wait for the client's window only. An error, always an [*Error]
 // that matches [ErrNotStored], means that nothing was sent.
 func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, error) {
 	if err := p.made(); err != nil {
@@ -72,7 +98,7 @@ func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, err
 	if p.core.invoke != nil {
 		return p.core.publishAsyncThrough(ctx, event)
 	}
-	pending := &Pending{core: p.core}
+	pending := &Pending{}
 	if err := p.send(ctx, event, pending); err != nil {
 		return nil, err
 	}
@@ -80,9 +106,9 @@ func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, err
 }
 
 func (p *Publisher[T]) send(ctx context.Context, event T, pending *Pending) error {
-	v := p.lend(event)
-	defer p.giveBack(v)
-	return p.core.send(ctx, v, pending, nil)
+	d := p.lend(event)
+	defer p.giveBack(d)
+	return p.core.publishAsync(ctx, &d.event, &d.scratch, nil, pending)
 }
 
 // PublishAll publishes the events in their order, a window of them in flight at
@@ -100,53 +126,39 @@ func (p *Publisher[T]) PublishAll(ctx context.Context, events iter.Seq[T]) (stor
 	if events == nil {
 		return 0, p.core.notStored(fmt.Errorf("%w iterator of events: nil", client.ErrInvalid))
 	}
-	flight := flight{core: p.core}
+	b := batch{core: p.core}
 	for event := range events {
 		pending, err := p.publishUnseen(ctx, event)
 		if err != nil {
-			flight.refused = err
+			b.refused = err
 			break
 		}
-		if !flight.add(pending) {
+		if !b.add(pending) {
 			break
 		}
 	}
-	return flight.land(ctx)
+	return b.wait(ctx)
 }
 
-// publishUnseen is PublishAsync for a Pending that is given back to the core.
+// publishUnseen is PublishAsync with a Pending that the caller gives back to the core.
 func (p *Publisher[T]) publishUnseen(ctx context.Context, event T) (*Pending, error) {
 	if p.core.invoke != nil {
 		return p.core.publishAsyncThrough(ctx, event)
 	}
-	pending := p.core.lend()
+	pending := p.core.lendPending()
 	if err := p.send(ctx, event, pending); err != nil {
-		p.core.giveBack(pending)
+		p.core.giveBackPending(pending)
 		return nil, err
 	}
 	return pending, nil
 }
 
-// made returns an error for a publisher that New did not make: a nil one, as a
-// service's own type that embeds one may hold.
+// made returns an error for a publisher that New did not make, such as a nil one in a
+// service's own type that embeds *Publisher.
 func (p *Publisher[T]) made() error {
 	if p != nil && p.core != nil {
 		return nil
 	}
 	subject, _ := eventtype.Subject[T]()
 	return &Error{subject, fmt.Errorf("%w: %w publisher: nil; make one with New", ErrNotStored, client.ErrInvalid)}
-}
-
-// lend puts the event where the codec can take its address.
-func (p *Publisher[T]) lend(event T) *T {
-	v, _ := p.values.Get().(*T)
-	*v = event
-	return v
-}
-
-// giveBack forgets the event, so that the pool keeps nothing of it alive.
-func (p *Publisher[T]) giveBack(v *T) {
-	var zero T
-	*v = zero
-	p.values.Put(v)
 }

@@ -19,8 +19,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/sgtickets/common/client"
@@ -46,15 +44,13 @@ func main() {
 	flag.IntVar(&t.limit, "limit", 0, "put back `n` events at most; 0: all")
 	flag.BoolVar(&t.list, "list", false, "only show them")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	if err := run(ctx, t); err != nil {
+	if err := run(context.Background(), t); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, t task) (err error) {
+func run(ctx context.Context, t task) error {
 	if err := t.check(); err != nil {
 		return err
 	}
@@ -62,12 +58,7 @@ func run(ctx context.Context, t task) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		err = errors.Join(err, c.Close(closing))
-	}()
-	return t.run(ctx, c, os.Stdout)
+	return client.Run(ctx, c, client.RunnerFunc(func(ctx context.Context) error { return t.run(ctx, c, os.Stdout) }))
 }
 
 // check says what is wrong with the flags, before a server is waited for.
@@ -76,11 +67,11 @@ func (t task) check() error {
 	case t.group == "" || t.subject == "":
 		return errors.New("flags -group and -subject: both are needed")
 	case t.reason != "" && !t.reason.Valid():
-		return fmt.Errorf("flag -reason: %q is none of undecodable, invalid, rejected, exhausted", t.reason)
+		return fmt.Errorf("flag -reason: %q is not a reason; use undecodable, invalid, rejected or exhausted", t.reason)
 	case t.limit < 0:
 		return fmt.Errorf("flag -limit: %d; must be positive, or 0 for all", t.limit)
 	case t.list && t.limit > 0:
-		return errors.New("flags -list and -limit: a list puts back nothing, so that the limit would have no effect")
+		return errors.New("flag -limit has no effect beside -list, which puts nothing back; leave one of them out")
 	}
 	return nil
 }

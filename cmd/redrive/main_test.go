@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -15,8 +14,8 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"
 )
 
@@ -29,6 +28,8 @@ func TestListsAndPutsBack(t *testing.T) {
 		c, err := client.Build(t.Context(), "ticketing", "test", "", client.Transport(b.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
 		require.NoError(t, err)
 		defer func() { require.NoError(t, c.Close(context.Background())) }()
+		raw, err := publisher.NewRaw(c)
+		require.NoError(t, err)
 		at := time.Date(2026, 11, 21, 9, 0, 0, 1, time.UTC)
 		for i, reason := range []events.DeadLetterReason{events.DeadLetterExhausted, events.DeadLetterUndecodable} {
 			d := events.NewDeadLetter(events.DeadLetter{
@@ -37,7 +38,7 @@ func TestListsAndPutsBack(t *testing.T) {
 			})
 			data, err := codec.JSON{}.Encode(&d)
 			require.NoError(t, err)
-			access.Session(c).Conn.Publish(transport.Message{Subject: string(d.Subject()), Data: data}, transport.ReceiptFunc(func(error) {}))
+			require.NoError(t, raw.Publish(t.Context(), publisher.Message{Subject: d.Subject(), Data: data}))
 		}
 		const (
 			exhausted = "order:created/1/1795251600000000001/payments exhausted after 3 attempts at 2026-11-21T09:00:00Z: no such ticket\n" +
@@ -67,10 +68,10 @@ func TestListsAndPutsBack(t *testing.T) {
 func TestChecksFlags(t *testing.T) {
 	t.Parallel()
 	for text, wrong := range map[string]task{
-		"-group and -subject": {subject: "a"},
-		`"lost" is none of`:   {group: "g", subject: "a", reason: "lost"},
-		"-limit: -1":          {group: "g", subject: "a", limit: -1},
-		"no effect":           {group: "g", subject: "a", limit: 1, list: true},
+		"-group and -subject":    {subject: "a"},
+		`"lost" is not a reason`: {group: "g", subject: "a", reason: "lost"},
+		"-limit: -1":             {group: "g", subject: "a", limit: -1},
+		"-limit has no effect":   {group: "g", subject: "a", limit: 1, list: true},
 	} {
 		require.ErrorContains(t, run(t.Context(), wrong), text)
 	}

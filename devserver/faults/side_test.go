@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
@@ -156,9 +154,13 @@ func (o ours) publish(e beat) error {
 }
 
 func (o ours) send(data []byte) error {
-	outcome := make(chan error, 1)
-	access.Session(o.client).Conn.Publish(transport.Message{Subject: subject, Data: data}, transport.ReceiptFunc(func(err error) { outcome <- err }))
-	return <-outcome
+	raw, err := publisher.NewRaw(o.client)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
+	defer cancel()
+	return raw.Publish(ctx, publisher.Message{Subject: subject, Data: data})
 }
 
 func (o ours) listen(ctx context.Context, s setup, ready func(), handle func(beat, message) error) error {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
 	"os"
 	"os/exec"
 	"strconv"
@@ -21,14 +20,16 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
-// morgue is a channel of a broker with dead letters.
-type morgue struct {
+// deadLetterChannel is a subject of a broker with its dead letters.
+type deadLetterChannel struct {
 	ClusterID string           `json:"clusterId"`
 	URL       string           `json:"url"`
 	JetStream bool             `json:"jetStream"`
@@ -39,13 +40,13 @@ type morgue struct {
 	client *client.Client
 }
 
-// onBothMorgues runs a test over both brokers.
-func onBothMorgues(t *testing.T, run func(t *testing.T, m *morgue)) {
+// onBothChannels runs a test over both brokers.
+func onBothChannels(t *testing.T, run func(t *testing.T, m *deadLetterChannel)) {
 	t.Helper()
 	for _, overJetStream := range []bool{false, true} {
 		t.Run(map[bool]string{false: "NATS Streaming", true: "JetStream"}[overJetStream], func(t *testing.T) {
 			t.Parallel()
-			m := &morgue{
+			m := &deadLetterChannel{
 				ClusterID: server.clusterID, URL: server.url, JetStream: overJetStream, ClientID: "killed-" + rand.Text(),
 				Group: group(), Subject: subjects.Subject("test.redrive." + rand.Text()[:8]),
 			}
@@ -59,7 +60,7 @@ func onBothMorgues(t *testing.T, run func(t *testing.T, m *morgue)) {
 	}
 }
 
-func (m *morgue) build(ctx context.Context, clientID string) (*client.Client, error) {
+func (m *deadLetterChannel) build(ctx context.Context, clientID string) (*client.Client, error) {
 	opts := []client.Option{quiet()}
 	if m.JetStream {
 		opts = append(opts, client.JetStream(jetstream.OnlySubjects(string(m.Subject), "dead."+m.Group+".>"), jetstream.MemoryStorage()))
@@ -67,7 +68,7 @@ func (m *morgue) build(ctx context.Context, clientID string) (*client.Client, er
 	return client.Build(ctx, m.ClusterID, clientID, m.URL, opts...)
 }
 
-func (m *morgue) connect(t *testing.T, clientID string) *client.Client {
+func (m *deadLetterChannel) connect(t *testing.T, clientID string) *client.Client {
 	t.Helper()
 	c, err := m.build(deadline(t), clientID)
 	require.NoError(t, err)
@@ -75,18 +76,19 @@ func (m *morgue) connect(t *testing.T, clientID string) *client.Client {
 	return c
 }
 
-// payload is that of the nth event: no two are the same, and few are JSON.
+// payload returns the payload of the nth event. No two are the same, and none is JSON.
 func payload(n int) string { return fmt.Sprintf("{\"n\":%d,\xff", n) }
 
-// fill stores n events and their dead letters, each as large as truncate allows.
-func (m *morgue) fill(t *testing.T, n int, truncated func(n int) bool) []events.DeadLetter {
+// fill stores n events and their dead letters. The dead letters for which truncated returns
+// true do not hold their events.
+func (m *deadLetterChannel) fill(t *testing.T, n int, truncated func(n int) bool) []events.DeadLetter {
 	t.Helper()
-	all := make([]transport.Message, n)
+	all := make([]publisher.Message, n)
 	for i := range all {
-		all[i] = transport.Message{Subject: string(m.Subject), Data: []byte(payload(i + 1))}
+		all[i] = publisher.Message{Subject: m.Subject, Data: []byte(payload(i + 1))}
 		if m.JetStream {
 			all[i].ID = rand.Text()
-			all[i].Header = transport.Header{"ce-id": {strconv.Itoa(i + 1)}}
+			all[i].Header = map[string][]string{"ce-id": {strconv.Itoa(i + 1)}}
 		}
 	}
 	m.store(t, all)
@@ -101,37 +103,40 @@ func (m *morgue) fill(t *testing.T, n int, truncated func(n int) bool) []events.
 			letters[i], _ = letters[i].Shorter()
 		}
 	}
-	m.bury(t, letters)
+	m.storeDeadLetters(t, letters)
 	return letters
 }
 
-func (m *morgue) bury(t *testing.T, letters []events.DeadLetter) {
+func (m *deadLetterChannel) storeDeadLetters(t *testing.T, letters []events.DeadLetter) {
 	t.Helper()
-	all := make([]transport.Message, len(letters))
+	all := make([]publisher.Message, len(letters))
 	for i := range letters {
 		data, err := codec.JSON{}.Encode(&letters[i])
 		require.NoError(t, err)
-		all[i] = transport.Message{Subject: string(letters[i].Subject()), Data: data}
+		all[i] = publisher.Message{Subject: letters[i].Subject(), Data: data}
 	}
 	m.store(t, all)
 }
 
-func (m *morgue) store(t *testing.T, messages []transport.Message) {
+func (m *deadLetterChannel) store(t *testing.T, messages []publisher.Message) {
 	t.Helper()
-	outcomes := make(chan error, len(messages))
-	for _, message := range messages {
-		access.Session(m.client).Conn.Publish(message, transport.ReceiptFunc(func(err error) { outcomes <- err }))
+	raw, err := publisher.NewRaw(m.client)
+	require.NoError(t, err)
+	pending := make([]*publisher.Pending, len(messages))
+	for i, message := range messages {
+		pending[i], err = raw.PublishAsync(t.Context(), message)
+		require.NoError(t, err)
 	}
-	for range messages {
-		require.NoError(t, <-outcomes)
+	for _, p := range pending {
+		require.NoError(t, p.Wait(t.Context()))
 	}
 }
 
-// read reads a channel, to the last message that there is when it is called.
-func (m *morgue) read(t *testing.T, subject string) []transport.Delivery {
+// read returns the messages that a subject holds when it is called.
+func (m *deadLetterChannel) read(t *testing.T, subject string) []transport.Delivery {
 	t.Helper()
 	end := "end-" + rand.Text()
-	m.store(t, []transport.Message{{Subject: subject, Data: []byte(end)}})
+	m.store(t, []publisher.Message{{Subject: subjects.Subject(subject), Data: []byte(end)}})
 	arrived := make(chan transport.Delivery, 100_000)
 	sub, err := access.Session(m.client).Conn.Subscribe(deadline(t), transport.SubscribeConfig{
 		Subject: subject, Start: transport.All, AckWait: 30 * time.Second, MaxInFlight: 100_000,
@@ -152,13 +157,13 @@ func (m *morgue) read(t *testing.T, subject string) []transport.Delivery {
 				all = append(all, d)
 			}
 		case <-time.After(patience):
-			require.FailNow(t, "the end did not come")
+			require.FailNow(t, "the last message did not come")
 		}
 	}
 }
 
-// times counts how often each event is in its channel.
-func (m *morgue) times(t *testing.T) map[string]int {
+// times returns how often each event is stored on its subject.
+func (m *deadLetterChannel) times(t *testing.T) map[string]int {
 	t.Helper()
 	times := make(map[string]int)
 	for _, d := range m.read(t, string(m.Subject)) {
@@ -171,11 +176,11 @@ func (m *morgue) times(t *testing.T) map[string]int {
 // without their data.
 func TestRedriveThousand(t *testing.T) {
 	t.Parallel()
-	onBothMorgues(t, func(t *testing.T, m *morgue) {
+	onBothChannels(t, func(t *testing.T, m *deadLetterChannel) {
 		t.Helper()
 		const n = 1000
 		letters := m.fill(t, n, func(n int) bool { return n%250 == 0 })
-		m.bury(t, letters[:20])
+		m.storeDeadLetters(t, letters[:20])
 		begun := time.Now()
 		got, err := deadletter.Redrive(deadline(t), m.client, m.Group, m.Subject,
 			deadletter.Where(func(d events.DeadLetter) bool { return d.Sequence%10 != 7 }))
@@ -203,12 +208,13 @@ func TestRedriveThousand(t *testing.T) {
 	})
 }
 
-// asRedrive makes the test program be a Redrive, so that it can be killed.
+// asRedrive is the variable with which the test program runs a Redrive as a child process,
+// so that it can be killed.
 const asRedrive = "INTEGRATION_TEST_AS_REDRIVE"
 
-// redriveAsChild is such a program: it says of each dead letter that it has it.
+// redriveAsChild is that program. It prints the ID of each dead letter that it gets.
 func redriveAsChild(config string) int {
-	var m morgue
+	var m deadLetterChannel
 	if err := json.Unmarshal([]byte(config), &m); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
@@ -227,14 +233,14 @@ func redriveAsChild(config string) int {
 	return 1
 }
 
-// TestRedriveKilled: a Redrive whose process is killed half-way loses nothing, and
-// the next one finishes, at once when it has the same client ID.
+// TestRedriveKilled: a Redrive whose process is killed half-way loses nothing, and the next
+// one finishes. It finishes at once if it has the same client ID.
 func TestRedriveKilled(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"the same client", "another client"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onBothMorgues(t, func(t *testing.T, m *morgue) {
+			onBothChannels(t, func(t *testing.T, m *deadLetterChannel) {
 				t.Helper()
 				const n = 500
 				m.fill(t, n, func(int) bool { return false })
@@ -279,7 +285,7 @@ func TestRedriveKilled(t *testing.T) {
 					doubled += times - 2
 				}
 				if m.JetStream {
-					require.Zero(t, doubled, "the stream recognises what it has")
+					require.Zero(t, doubled, "the stream recognises message IDs")
 				}
 				t.Logf("the second one put back %d in %v; %d are there twice", got.Redriven, took.Round(time.Millisecond), doubled)
 				got, err = deadletter.Redrive(ctx, again, m.Group, m.Subject)
@@ -293,7 +299,7 @@ func TestRedriveKilled(t *testing.T) {
 // TestRedriveOverALostLink: a Redrive goes on by itself when its connection is lost.
 func TestRedriveOverALostLink(t *testing.T) {
 	t.Parallel()
-	onBothMorgues(t, func(t *testing.T, m *morgue) {
+	onBothChannels(t, func(t *testing.T, m *deadLetterChannel) {
 		t.Helper()
 		const n = 500
 		m.fill(t, n, func(int) bool { return false })
@@ -326,24 +332,24 @@ func TestRedriveOverALostLink(t *testing.T) {
 	})
 }
 
-// TestThereAndBack: what a group rejects, and what does not decode, becomes dead
-// letters; put back, what the mended handler can handle is handled, once, and the
-// rest becomes dead letters anew.
-func TestThereAndBack(t *testing.T) {
+// TestRedrivenEventsAreHandled: events that a group rejects or can't decode become dead
+// letters. When they are put back, those that the mended handler can handle are handled
+// once, and the others become dead letters again.
+func TestRedrivenEventsAreHandled(t *testing.T) {
 	t.Parallel()
 	type streaming struct{}
 	type jet struct{}
-	onBothMorgues(t, func(t *testing.T, m *morgue) {
+	onBothChannels(t, func(t *testing.T, m *deadLetterChannel) {
 		t.Helper()
 		if m.JetStream {
-			thereAndBack[jet](t, m)
+			redrivenEventsAreHandled[jet](t, m)
 		} else {
-			thereAndBack[streaming](t, m)
+			redrivenEventsAreHandled[streaming](t, m)
 		}
 	})
 }
 
-func thereAndBack[Tag any](t *testing.T, m *morgue) {
+func redrivenEventsAreHandled[Tag any](t *testing.T, m *deadLetterChannel) {
 	t.Helper()
 	const n = 100
 	var tag Tag
@@ -352,7 +358,7 @@ func thereAndBack[Tag any](t *testing.T, m *morgue) {
 	// The second is too large for its dead letter, when that is base64.
 	broken := []string{"{\"n\":\xff}", "[" + strings.Repeat(" ", 900_000) + "]"}
 	for _, data := range broken {
-		m.store(t, []transport.Message{{Subject: string(m.Subject), Data: []byte(data)}})
+		m.store(t, []publisher.Message{{Subject: m.Subject, Data: []byte(data)}})
 	}
 	var mended atomic.Bool
 	handled := newInbox()
@@ -389,7 +395,7 @@ func thereAndBack[Tag any](t *testing.T, m *morgue) {
 	for range broken {
 		ids[<-dead] = true
 	}
-	require.Len(t, ids, n/2+2*len(broken), "one that fails again is another one")
+	require.Len(t, ids, n/2+2*len(broken), "an event that fails again has another dead letter")
 	require.NoError(t, l.end(t))
 	stop()
 	require.NoError(t, <-ended)
@@ -403,16 +409,16 @@ func thereAndBack[Tag any](t *testing.T, m *morgue) {
 	}
 }
 
-// TestDeadLettersAreListenedTo: of one subject over both brokers, and of all over
-// JetStream.
+// TestDeadLettersAreListenedTo: a listener gets the dead letters of one subject over both
+// brokers, and those of all subjects over JetStream.
 func TestDeadLettersAreListenedTo(t *testing.T) {
 	t.Parallel()
-	onBothMorgues(t, func(t *testing.T, m *morgue) {
+	onBothChannels(t, func(t *testing.T, m *deadLetterChannel) {
 		t.Helper()
 		m.fill(t, 3, func(n int) bool { return n == 3 })
 		subjects := []subjects.Subject{m.Subject}
 		if m.JetStream {
-			m.bury(t, []events.DeadLetter{events.NewDeadLetter(events.DeadLetter{
+			m.storeDeadLetters(t, []events.DeadLetter{events.NewDeadLetter(events.DeadLetter{
 				Original: "another.subject", Group: m.Group, Sequence: 1, Timestamp: time.Now(), FailedAt: time.Now(), Reason: events.DeadLetterInvalid,
 			})})
 			subjects = append(subjects, listener.AllSubjects)

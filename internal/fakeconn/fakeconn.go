@@ -1,29 +1,26 @@
-// Package fakeconn is a transport for unit tests whose broker is the test: what is
-// published waits until the test settles it, and the test delivers.
+// Package fakeconn is a transport for unit tests in which the test plays the broker: it
+// decides what becomes of each publish, and delivers messages.
 package fakeconn
 
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/sgtickets/common/transport"
 )
 
-// Conn implements transport.Conn. Its exported fields are set before it is used.
+// Conn implements transport.Conn. Set its exported fields before it is used.
 type Conn struct {
 	Declared       transport.Features
 	SubscribeError error
-	// OnPublish, unless it is nil, is called instead of keeping the publish, with
-	// what settles it.
+	// OnPublish, unless it is nil, is called for each publish, and calls r.Done. If it is
+	// nil, a publish waits for Settle.
 	OnPublish func(m transport.Message, r transport.Receipt)
-	// OnLeave, unless it is nil, is called when a subscription closes, and what it
-	// returns is returned.
+	// OnLeave, unless it is nil, is called by Subscription.Close, which returns its error.
 	OnLeave func(ctx context.Context) error
-	// OnDelete, unless it is nil, is called by DeleteDurable, and what it returns is
-	// returned.
+	// OnDelete, unless it is nil, is called by DeleteDurable, which returns its error.
 	OnDelete func(ctx context.Context) error
-	// OnPing, unless it is nil, is called by Ping, and what it returns is returned.
+	// OnPing, unless it is nil, is called by Ping, which returns its error.
 	OnPing func(ctx context.Context) error
 
 	mu        sync.Mutex
@@ -47,7 +44,7 @@ func (c *Conn) Dialer() transport.Dialer {
 	}
 }
 
-// Emit tells the client what happens to the connection.
+// Emit reports an event of the connection to its owner.
 func (c *Conn) Emit(e transport.Event) {
 	if c.notify != nil {
 		c.notify(e)
@@ -57,7 +54,7 @@ func (c *Conn) Emit(e transport.Event) {
 // Features implements transport.Conn.
 func (c *Conn) Features() transport.Features { return c.Declared }
 
-// Publish implements transport.Conn. Data is copied, as a broker would.
+// Publish implements transport.Conn. It copies m.Data, as every transport must.
 func (c *Conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
 	c.mu.Lock()
 	m.Data = append([]byte(nil), m.Data...)
@@ -74,10 +71,10 @@ func (c *Conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 	return ticket
 }
 
-// Abandon implements transport.Conn: what was kept is of unknown outcome.
+// Abandon implements transport.Conn: it settles the publish with ErrOutcomeUnknown.
 func (c *Conn) Abandon(t transport.Ticket) { c.Settle(t, transport.ErrOutcomeUnknown) }
 
-// Settle decides a publish; the first is ticket 1.
+// Settle reports the outcome of a publish that waits. The first publish has ticket 1.
 func (c *Conn) Settle(t transport.Ticket, err error) {
 	c.mu.Lock()
 	r, ok := c.receipts[t]
@@ -88,7 +85,7 @@ func (c *Conn) Settle(t transport.Ticket, err error) {
 	}
 }
 
-// Published returns what was published so far.
+// Published returns the messages that were published so far.
 func (c *Conn) Published() []transport.Message {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,7 +104,7 @@ func (c *Conn) Subscribe(_ context.Context, s transport.SubscribeConfig, deliver
 	return sub, nil
 }
 
-// Subscriptions returns all subscriptions that were made.
+// Subscriptions returns all subscriptions that were made, closed ones included.
 func (c *Conn) Subscriptions() []*Subscription {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,7 +122,7 @@ func (c *Conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 	return nil
 }
 
-// Deleted returns the durables that were deleted.
+// Deleted returns the arguments of the calls of DeleteDurable.
 func (c *Conn) Deleted() []transport.SubscribeConfig {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,151 +165,4 @@ func (c *Conn) End(err error) {
 	for _, s := range c.subs {
 		s.end(err)
 	}
-}
-
-// Subscription implements transport.Subscription.
-type Subscription struct {
-	Config  transport.SubscribeConfig
-	deliver func(transport.Delivery)
-	onLeave func(ctx context.Context) error
-
-	mu      sync.Mutex
-	stopped bool
-	done    chan struct{}
-	err     error
-}
-
-// Deliver hands a delivery up and returns what records its settling.
-func (s *Subscription) Deliver(d transport.Delivery) *Settled {
-	settled := &Settled{}
-	d.Subject = s.Config.Subject
-	d.Settler = settled
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.stopped {
-		s.deliver(d)
-	}
-	return settled
-}
-
-// Stop implements transport.Subscription.
-func (s *Subscription) Stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopped = true
-}
-
-// Close implements transport.Subscription.
-func (s *Subscription) Close(ctx context.Context) error {
-	s.Stop()
-	s.end(transport.ErrClosed)
-	if s.onLeave != nil {
-		return s.onLeave(ctx)
-	}
-	return nil
-}
-
-func (s *Subscription) end(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err == nil {
-		s.err = err
-		close(s.done)
-	}
-}
-
-// AckWait implements transport.Subscription.
-func (s *Subscription) AckWait() time.Duration { return s.Config.AckWait }
-
-// Done implements transport.Subscription.
-func (s *Subscription) Done() <-chan struct{} { return s.done }
-
-// Err implements transport.Subscription.
-func (s *Subscription) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
-}
-
-// Settled records what a listener did with a delivery.
-type Settled struct {
-	mu       sync.Mutex
-	acks     int
-	naks     int
-	released int
-	err      error
-	slow     time.Duration
-}
-
-// Fail makes what settles it fail with err, until it is called with nil.
-func (s *Settled) Fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
-}
-
-// SlowDown makes an acknowledgement take that long.
-func (s *Settled) SlowDown(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.slow = d
-}
-
-// Ack implements transport.Settler.
-func (s *Settled) Ack() error {
-	s.mu.Lock()
-	slow := s.slow
-	s.mu.Unlock()
-	if slow > 0 {
-		<-time.After(slow)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
-		return s.err
-	}
-	s.acks++
-	return nil
-}
-
-// Nak implements transport.Settler.
-func (s *Settled) Nak(time.Duration) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.naks++
-	return nil
-}
-
-// InProgress implements transport.Settler.
-func (s *Settled) InProgress() error { return transport.ErrUnsupported }
-
-// Term implements transport.Settler.
-func (s *Settled) Term(string) error { return transport.ErrUnsupported }
-
-// Release implements transport.Settler.
-func (s *Settled) Release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.released++
-}
-
-// Released returns how often it was released.
-func (s *Settled) Released() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.released
-}
-
-// Acks returns how often it was acknowledged.
-func (s *Settled) Acks() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.acks
-}
-
-// Naks returns how often it was given back.
-func (s *Settled) Naks() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.naks
 }

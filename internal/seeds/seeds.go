@@ -1,4 +1,5 @@
-// Package seeds plays simulations by seed, for tests.
+// Package seeds runs simulations by seed, for tests. A seed decides everything that is
+// random in a run, so that a run that fails can be repeated.
 package seeds
 
 import (
@@ -11,22 +12,25 @@ import (
 	"time"
 )
 
-// Tell takes the story of a run; nil: nobody listens.
+// Tell logs a step of a run. A nil Tell means that nobody reads the log: the simulation
+// must not call it.
 type Tell func(format string, args ...any)
 
-// T is the part of testing.T that is needed here.
+// T is the part of testing.T that this package needs.
 type T interface {
 	Logf(format string, args ...any)
 	Errorf(format string, args ...any)
 }
 
-// violation is the panic that ends a run.
+// violation is the value with which Violatef panics.
 type violation string
 
-// Violatef ends a run: what is told must not happen.
+// Violatef ends a run, within Play, because something happened that must not. The message
+// says what.
 func Violatef(format string, args ...any) { panic(violation(fmt.Sprintf(format, args...))) }
 
-// Play runs a simulation, and returns what did not hold; empty: all did.
+// Play runs a simulation. It returns the message of Violatef, or an empty string if the
+// simulation did not call it.
 func Play(run func()) (broken string) {
 	defer func() {
 		switch v := recover().(type) {
@@ -41,8 +45,9 @@ func Play(run func()) (broken string) {
 	return ""
 }
 
-// Run plays the seeds below n, or below the variable SEEDS, or that of the variable
-// SEED alone, with its story. play returns what did not hold.
+// Run calls play with each seed below n and reports those for which play returns a message
+// of what was violated. The environment variable SEEDS, a number, replaces n. The variable
+// SEED, a number, runs that seed alone and logs its steps.
 func Run(t T, n uint64, play func(seed uint64, tell Tell) (broken string)) {
 	if seed, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
 		if broken := play(seed, t.Logf); broken != "" {
@@ -70,7 +75,8 @@ func Run(t T, n uint64, play func(seed uint64, tell Tell) (broken string)) {
 	t.Logf("%d seeds in %v", n, time.Since(began).Round(time.Millisecond))
 }
 
-// Find plays the seeds below n until one shows a mistake that was made on purpose.
+// Find calls play with the seeds below n until a seed finds a violation. It is for a
+// simulation with a mistake that was made on purpose: t fails if no seed finds it.
 func Find(t T, n uint64, play func(seed uint64) (broken string)) {
 	for seed := range n {
 		if broken := play(seed); broken != "" {
@@ -81,7 +87,8 @@ func Find(t T, n uint64, play func(seed uint64) (broken string)) {
 	t.Errorf("the mistake is not found with %d seeds", n)
 }
 
-// Replay plays each of the seeds below n twice: both times the story must be the same.
+// Replay calls play twice with each seed below n. t fails if a seed logs different steps
+// the second time.
 func Replay(t T, n uint64, play func(seed uint64, tell Tell) (broken string)) {
 	for seed := range n {
 		var stories [2]strings.Builder

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sgtickets/common/internal/publishing"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/transport"
 )
@@ -17,8 +18,8 @@ import (
 type stuck struct {
 	transport.Conn
 
-	closes func(context.Context, *session.Window) error
-	window **session.Window
+	closes func(context.Context, *publishing.Window) error
+	window **publishing.Window
 }
 
 func (s stuck) Close(ctx context.Context) error { return s.closes(ctx, *s.window) }
@@ -27,18 +28,18 @@ func (s stuck) Close(ctx context.Context) error { return s.closes(ctx, *s.window
 // since nats.go makes it wait, does not hide it.
 func TestCloseCountsWhatIsOpen(t *testing.T) {
 	t.Parallel()
-	inTime := func(ctx context.Context, _ *session.Window) error { <-ctx.Done(); return context.Cause(ctx) }
-	late := func(ctx context.Context, w *session.Window) error {
+	inTime := func(ctx context.Context, _ *publishing.Window) error { <-ctx.Done(); return context.Cause(ctx) }
+	late := func(ctx context.Context, w *publishing.Window) error {
 		<-ctx.Done()
 		for range w.InFlight() { // it gives up what is left
-			w.Leave()
+			w.Release()
 		}
 		time.Sleep(time.Minute)
 		return nil
 	}
 	const soon = time.Second + 25*time.Millisecond
 	for name, c := range map[string]struct {
-		closes  func(context.Context, *session.Window) error
+		closes  func(context.Context, *publishing.Window) error
 		publish int
 		says    string
 		took    time.Duration
@@ -50,11 +51,11 @@ func TestCloseCountsWhatIsOpen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var window *session.Window
+				var window *publishing.Window
 				s := session.New(stuck{closes: c.closes, window: &window}, slog.New(slog.DiscardHandler), 10, false, nil)
 				window = s.Window
 				for range c.publish {
-					entered, err := s.Window.TryEnter()
+					entered, err := s.Window.TryAcquire()
 					require.NoError(t, err)
 					require.True(t, entered)
 				}

@@ -1,7 +1,7 @@
 package memory
 
-// defect is what a broker does wrong on purpose, to show that the conformance
-// suite finds it. No option sets one: the tests of this package do.
+// defect is something that the broker does wrong on purpose. The tests of this package
+// set one to show that the conformance suite finds it; no option does.
 type defect int
 
 const (
@@ -21,8 +21,11 @@ const (
 	ignoresPosition
 	keepsDeletedDurable
 	losesHeaders
+	losesReleased
 	mixesGroups
 	neverRedelivers
+	redeliversReleased
+	refusesReleased
 	sharesNothing
 	shufflesReplay
 )

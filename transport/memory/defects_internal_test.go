@@ -32,8 +32,11 @@ var found = map[defect]string{
 	ignoresPosition:        "start at new only",
 	keepsDeletedDurable:    "delete drops the durable",
 	losesHeaders:           "headers",
+	losesReleased:          "a released message comes again after its ack wait",
 	mixesGroups:            "two groups are independent",
 	neverRedelivers:        "redelivery after the ack wait, counted",
+	redeliversReleased:     "a released message comes again after its ack wait",
+	refusesReleased:        "a released message can still be acknowledged",
 	sharesNothing:          "members of a group share",
 	shufflesReplay:         "replay in order",
 }

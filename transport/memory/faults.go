@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 type faultKind int
@@ -25,9 +26,11 @@ type fault struct {
 	delay time.Duration
 }
 
-// faults are those that wait for a publish, first come, first served.
+// faults are the faults that wait for a publish. The oldest one applies to the next
+// publish.
 type faults struct{ queue []fault }
 
+// next takes the fault of the next publish; noFault if there is none.
 func (f *faults) next() fault {
 	if len(f.queue) == 0 {
 		return fault{}
@@ -37,54 +40,57 @@ func (f *faults) next() fault {
 	return first
 }
 
-func (b *Broker) add(f fault) {
+func (b *Broker) addFault(f fault) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.faults.queue = append(b.faults.queue, f)
 }
 
-// RefuseNext makes the broker refuse the next publish: it is not stored. Faults of
-// publishes queue up, one for each publish to come.
-func (b *Broker) RefuseNext() { b.add(fault{kind: refusePublish}) }
+// RefuseNext makes the broker refuse the next publish, which is then not stored. Faults of
+// publishes queue up: each call of RefuseNext, LoseAckOfNext, DelayNext and DuplicateNext
+// concerns one publish.
+func (b *Broker) RefuseNext() { b.addFault(fault{kind: refusePublish}) }
 
-// LoseAckOfNext makes the broker store the next publish and never say so.
-func (b *Broker) LoseAckOfNext() { b.add(fault{kind: losePublishAck}) }
+// LoseAckOfNext makes the broker store the next publish and never confirm it.
+func (b *Broker) LoseAckOfNext() { b.addFault(fault{kind: losePublishAck}) }
 
 // DelayNext makes the broker store the next publish only after d.
-func (b *Broker) DelayNext(d time.Duration) { b.add(fault{kind: delayPublish, delay: d}) }
+func (b *Broker) DelayNext(d time.Duration) { b.addFault(fault{kind: delayPublish, delay: d}) }
 
 // DuplicateNext makes the broker store the next publish twice.
-func (b *Broker) DuplicateNext() { b.add(fault{kind: duplicatePublish}) }
+func (b *Broker) DuplicateNext() { b.addFault(fault{kind: duplicatePublish}) }
 
-// DropConnections cuts the links of all connections for a moment. They come back by
-// themselves, as over the real brokers, and tell their owners: what was delivered and
-// no handler has begun is delivered again, and publishes without a confirmation are
-// sent again. Over NATS Streaming those are then stored twice.
+// DropConnections cuts the links of all connections for a moment. As with the real
+// brokers, the connections come back by themselves and report both events to their
+// owners. The broker delivers again what is not acknowledged, and the connections send
+// again what is not confirmed. With NATS Streaming's behaviour, a publish that was stored
+// already is then stored twice.
 func (b *Broker) DropConnections() {
-	for _, c := range b.all() {
-		c.drop()
+	for _, c := range b.connsInOrder() {
+		c.dropLink()
 	}
 }
 
-// EndConnections ends all connections for good, as lost. The transports of this
-// library never do so; others may.
+// EndConnections ends all connections for good, with transport.ErrConnectionLost. The
+// transports of this library never do so; others may.
 func (b *Broker) EndConnections() {
-	for _, c := range b.all() {
+	for _, c := range b.connsInOrder() {
 		if c.end(transport.ErrConnectionLost) {
-			c.tell(transport.Closed, transport.ErrConnectionLost)
+			c.emit(transport.Closed, transport.ErrConnectionLost)
 		}
 	}
 }
 
-func (b *Broker) all() []*conn {
+// connsInOrder returns the connections, ordered by client ID.
+func (b *Broker) connsInOrder() []*conn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.SortedFunc(maps.Keys(b.conns), func(x, y *conn) int { return cmp.Compare(x.clientID, y.clientID) })
 }
 
-// drop cuts the link of a connection, and mends it.
-func (c *conn) drop() {
-	c.tell(transport.Disconnected, transport.ErrConnectionLost)
+// dropLink cuts the link of a connection and restores it.
+func (c *conn) dropLink() {
+	c.emit(transport.Disconnected, transport.ErrConnectionLost)
 	b := c.broker
 	b.mu.Lock()
 	var members []*subscription
@@ -94,43 +100,47 @@ func (c *conn) drop() {
 		}
 	}
 	b.mu.Unlock()
-	for _, m := range members {
-		if m.config.Interrupted != nil {
-			m.config.Interrupted()
+	for _, member := range members {
+		if member.config.Interrupted != nil {
+			member.config.Interrupted()
 		}
 	}
-	c.tell(transport.Reconnected, nil)
+	c.emit(transport.Reconnected, nil)
 	b.mu.Lock()
-	again := slices.Sorted(maps.Keys(c.waiting))
-	for _, t := range again {
-		b.store(c.waiting[t].message)
+	c.outbox.Disconnected()
+	c.outbox.Connected(false)
+	var stored []outbox.Outcome
+	for p := c.send(); p != nil; p = c.send() { // what nobody has answered is sent again
+		b.store(p.Message)
+		stored = append(stored, c.outbox.Stored(p.Ticket()))
+		c.outbox.Written(p, false)
 	}
-	for _, m := range members {
-		m.group.dispatch()
+	for _, member := range members {
+		member.group.dispatch()
 	}
 	b.mu.Unlock()
-	for _, t := range again {
-		c.settle(t, nil)
+	for _, outcome := range stored {
+		outcome.Tell()
 	}
 }
 
-// RedeliverNow delivers everything again that is delivered and not acknowledged,
-// as if each ack wait had passed.
+// RedeliverNow delivers again everything that was delivered and is not acknowledged, as if
+// each ack wait had passed.
 func (b *Broker) RedeliverNow() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, ch := range b.channels {
 		for _, g := range ch.groups {
-			for _, p := range g.pending {
-				p.due = time.Now()
+			for _, m := range g.unacked {
+				m.due = time.Now()
 			}
 			g.expire()
 		}
 	}
 }
 
-// DeliverOutOfOrder makes what is waiting to be delivered on that subject, to each
-// group, be delivered in reverse order.
+// DeliverOutOfOrder reverses the order of what is waiting to be delivered on that subject
+// to each group.
 func (b *Broker) DeliverOutOfOrder(subject string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -139,21 +149,21 @@ func (b *Broker) DeliverOutOfOrder(subject string) {
 			slices.Reverse(m.queue)
 		}
 		for end := uint64(len(g.channel.log)); g.next <= end; g.next++ {
-			g.again = append(g.again, g.next)
+			g.resend = append(g.resend, g.next)
 		}
-		slices.Sort(g.again)
-		slices.Reverse(g.again)
+		slices.Sort(g.resend)
+		slices.Reverse(g.resend)
 		g.dispatch()
 	}
 }
 
 // EmptyStore forgets all messages and groups: sequences begin at 1 again. The
-// subscriptions stay, and receive what is published from then on. The owners of the
-// connections are told.
+// subscriptions stay, and receive what is published from then on. The connections report
+// transport.StoreLost to their owners.
 func (b *Broker) EmptyStore() {
 	b.emptyStore()
-	for _, c := range b.all() {
-		c.tell(transport.StoreLost, errEmptied)
+	for _, c := range b.connsInOrder() {
+		c.emit(transport.StoreLost, errEmptied)
 	}
 }
 

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -9,12 +8,12 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// groupKey is what a channel knows a group by. A subscription that shares with
-// nobody has a key of its own.
+// groupKey identifies a group within its channel. A subscription with neither a durable
+// nor a group has a key of its own.
 type groupKey struct {
 	durable, group string
-	clientID       string        // of a durable without a group
-	alone          *subscription // of a subscription with neither
+	clientID       string        // set for a durable without a group
+	alone          *subscription // set for a subscription with neither
 }
 
 func keyOf(c *conn, s transport.SubscribeConfig) groupKey {
@@ -25,31 +24,22 @@ func keyOf(c *conn, s transport.SubscribeConfig) groupKey {
 	return k
 }
 
-// group is a queue group, a durable or a single subscription: how far it has come
-// in its channel, and who its members are. The broker's lock guards it.
+// group is a queue group, a durable or a single subscription: how far it has come in its
+// channel, and its members. The broker's lock guards it.
 type group struct {
 	channel *channel
 	key     groupKey
-	next    uint64              // the first sequence that was never sent
-	pending map[uint64]*pending // sent, not acknowledged
-	again   []uint64            // of pending: to be sent again
+	next    uint64                     // the first sequence that was never sent
+	unacked map[uint64]*unackedMessage // by sequence
+	resend  []uint64                   // sequences in unacked that are to be sent again now, ascending
 	members []*subscription
-	turn    int         // which member is next
-	timer   *time.Timer // fires when the earliest of pending is due, or before
-	fires   time.Time   // when it does
+	turn    int         // counts the members that were asked for room; picks the next one
+	timer   *time.Timer // fires when the earliest of unacked is due, or before
+	fires   time.Time   // when the timer fires
 }
 
-// pending is a message that was sent and not acknowledged.
-type pending struct {
-	sequence   uint64
-	member     *subscription // who has it; nil when it waits in again, or is delayed
-	delayed    bool          // given back, to be sent again when it is due
-	due        time.Time     // when it is sent again
-	deliveries int
-}
-
-// join adds a member to its group, which comes into being with its first one.
-func (ch *channel) join(s *subscription) error {
+// addMember adds a member to its group, and creates the group with its first member.
+func (ch *channel) addMember(s *subscription) error {
 	defect := ch.broker.options.defect
 	key := keyOf(s.conn, s.config)
 	if s.config.Durable == "" && s.config.Group == "" || defect == sharesNothing {
@@ -64,7 +54,7 @@ func (ch *channel) join(s *subscription) error {
 		if defect == ignoresPosition {
 			start = transport.All
 		}
-		g = &group{channel: ch, key: key, next: ch.first(start), pending: make(map[uint64]*pending)}
+		g = &group{channel: ch, key: key, next: ch.first(start), unacked: make(map[uint64]*unackedMessage)}
 		ch.groups[key] = g
 	}
 	if key.group == "" && key.durable != "" && len(g.members) > 0 {
@@ -76,38 +66,38 @@ func (ch *channel) join(s *subscription) error {
 	return nil
 }
 
-// leave takes a member out. What it has goes to the others at once.
-func (g *group) leave(s *subscription) {
+// removeMember removes a member. What it had not acknowledged goes to the others at once.
+func (g *group) removeMember(s *subscription) {
 	i := slices.Index(g.members, s)
 	if i < 0 {
 		return
 	}
 	g.members = slices.Delete(g.members, i, i+1)
-	for _, p := range g.pending {
-		if p.member == s {
-			g.back(p)
+	for _, u := range g.unacked {
+		if u.member == s {
+			g.requeue(u)
 		}
 	}
 	forgets := g.channel.broker.options.defect == forgetsDurable
 	if len(g.members) == 0 && (g.key.durable == "" || forgets) {
-		g.disband()
+		g.remove()
 		return
 	}
 	g.dispatch()
 }
 
-// leaveAll takes the members of a connection out.
-func (g *group) leaveAll(c *conn, err error) {
+// removeMembersOf ends the subscriptions of a connection and removes them from the group.
+func (g *group) removeMembersOf(c *conn, err error) {
 	for _, s := range slices.Clone(g.members) {
 		if s.conn == c {
 			s.finish(err)
-			g.leave(s)
+			g.removeMember(s)
 		}
 	}
 }
 
-// interrupt takes from the members of a connection what they have, to be sent again,
-// and returns them.
+// interrupt queues everything that the members of a connection had not acknowledged to be
+// sent again, and returns those members.
 func (g *group) interrupt(c *conn) (members []*subscription) {
 	for _, s := range g.members {
 		if s.conn != c {
@@ -115,93 +105,65 @@ func (g *group) interrupt(c *conn) (members []*subscription) {
 		}
 		members = append(members, s)
 		s.queue = nil
-		for _, p := range g.pending {
-			if p.member == s {
-				g.back(p)
+		for _, u := range g.unacked {
+			if u.member == s {
+				g.requeue(u)
 			}
 		}
 	}
 	return members
 }
 
-func (g *group) disband() {
+// remove removes the group from its channel.
+func (g *group) remove() {
 	delete(g.channel.groups, g.key)
 	if g.timer != nil {
 		g.timer.Stop()
 	}
 }
 
-// reset begins anew in a channel that was emptied.
+// reset starts the group again in a channel that was emptied.
 func (g *group) reset() {
 	g.next = 1
-	clear(g.pending)
-	g.again = nil
+	clear(g.unacked)
+	g.resend = nil
 	for _, m := range g.members {
 		m.queue = nil
 		m.inFlight = 0
 	}
 }
 
-// back puts a message that was sent among those to be sent again.
-func (g *group) back(p *pending) {
-	if p.member == nil && !p.delayed {
-		return // it is there
-	}
-	p.release()
-	p.delayed = false
-	g.again = append(g.again, p.sequence)
-	slices.Sort(g.again)
-}
-
-// delay lets a message that is given back wait. It takes no room meanwhile.
-func (g *group) delay(p *pending, d time.Duration) {
-	g.back(p)
-	g.again = slices.DeleteFunc(g.again, func(sequence uint64) bool { return sequence == p.sequence })
-	p.delayed = true
-	p.due = time.Now().Add(d)
-	g.arm(p.due)
-}
-
-// release takes it from the member who has it.
-func (p *pending) release() {
-	if p.member != nil {
-		p.member.inFlight--
-		p.member = nil
-	}
-}
-
-// dispatch sends what there is to the members that have room.
+// dispatch sends messages to the members as long as there are messages, and members with
+// room.
 func (g *group) dispatch() {
 	for {
-		sequence, again := g.head()
+		sequence, again := g.nextToSend()
 		if sequence == 0 {
-			break
+			return
 		}
-		m := g.memberWithRoom()
-		if m == nil {
-			break
+		member := g.memberWithRoom()
+		if member == nil {
+			return
 		}
 		if again {
-			g.again = g.again[1:]
+			g.resend = g.resend[1:]
 		} else {
 			g.next++
 		}
-		p, known := g.pending[sequence]
-		if again && !known {
-			p = nil
+		u := g.unacked[sequence]
+		if u == nil {
+			u = &unackedMessage{sequence: sequence}
+			g.unacked[sequence] = u
 		}
-		if p == nil {
-			p = &pending{sequence: sequence}
-			g.pending[sequence] = p
-		}
-		g.send(m, p)
+		g.send(member, u)
 	}
 }
 
-// head returns what is to be sent next: first what was sent before. 0: nothing.
-func (g *group) head() (sequence uint64, again bool) {
-	if len(g.again) > 0 {
-		return g.again[0], true
+// nextToSend returns the sequence of the next message to send, 0 if there is none. Messages
+// that were sent before come first; again reports that this is one.
+func (g *group) nextToSend() (sequence uint64, again bool) {
+	if len(g.resend) > 0 {
+		return g.resend[0], true
 	}
 	if g.next <= uint64(len(g.channel.log)) {
 		return g.next, false
@@ -209,12 +171,13 @@ func (g *group) head() (sequence uint64, again bool) {
 	return 0, false
 }
 
-// memberWithRoom returns the next in turn that may be sent more.
+// memberWithRoom returns the next member, in turn, that takes another message; nil if none
+// does.
 func (g *group) memberWithRoom() *subscription {
 	for range g.members {
 		g.turn++
 		m := g.members[g.turn%len(g.members)]
-		if m.asksNoMore {
+		if m.requestsNoMore {
 			continue
 		}
 		if m.inFlight < m.config.MaxInFlight || g.channel.broker.options.defect == ignoresMaxInFlight {
@@ -224,42 +187,41 @@ func (g *group) memberWithRoom() *subscription {
 	return nil
 }
 
-func (g *group) send(m *subscription, p *pending) {
+// send sends a message to a member.
+func (g *group) send(m *subscription, u *unackedMessage) {
 	defect := g.channel.broker.options.defect
-	p.member = m
-	p.deliveries++
-	p.due = time.Now().Add(m.config.AckWait)
-	g.arm(p.due)
+	u.member, u.takesRoom = m, true
+	u.deliveries++
+	u.due = time.Now().Add(m.config.AckWait)
+	g.startTimer(u.due)
 	m.inFlight++
-	message := g.channel.log[p.sequence-1]
+	message := g.channel.log[u.sequence-1]
 	d := transport.Delivery{
-		Subject: message.subject, Sequence: p.sequence, Timestamp: message.time,
-		Redelivered: p.deliveries > 1, Deliveries: p.deliveries,
+		Subject: message.subject, Sequence: u.sequence, Timestamp: message.time,
+		Redelivered: u.deliveries > 1, Deliveries: u.deliveries,
 		Header: message.header, Data: message.data,
-		Settler: &settler{group: g, member: m, sequence: p.sequence},
+		Settler: &settler{group: g, member: m, sequence: u.sequence, deliveries: u.deliveries},
 	}
 	if defect == countsNoDeliveries {
 		d.Deliveries, d.Redelivered = 1, false
 	}
 	if defect == acknowledgesEarly {
-		g.done(p)
+		g.acknowledge(u)
 	}
-	m.enqueue(d, defect == shufflesReplay && p.sequence%2 == 0)
+	m.enqueue(d, defect == shufflesReplay && u.sequence%2 == 0)
 }
 
-// done forgets a message that was acknowledged.
-func (g *group) done(p *pending) {
-	delete(g.pending, p.sequence)
-	if p.member != nil {
-		p.member.inFlight--
-		p.member = nil
-	} else if i := slices.Index(g.again, p.sequence); i >= 0 {
-		g.again = slices.Delete(g.again, i, i+1)
+// acknowledge forgets a message that needs not be sent again.
+func (g *group) acknowledge(u *unackedMessage) {
+	delete(g.unacked, u.sequence)
+	u.takeFromMember()
+	if i := slices.Index(g.resend, u.sequence); i >= 0 {
+		g.resend = slices.Delete(g.resend, i, i+1)
 	}
 }
 
-// arm makes sure that the timer fires at that time at the latest.
-func (g *group) arm(due time.Time) {
+// startTimer makes the timer fire at that time at the latest.
+func (g *group) startTimer(due time.Time) {
 	if g.channel.broker.options.defect == neverRedelivers {
 		return
 	}
@@ -277,26 +239,21 @@ func (g *group) arm(due time.Time) {
 	})
 }
 
-// expire sends again what is due, oldest first.
+// expire sends the messages again that are due, oldest first.
 func (g *group) expire() {
 	if g.timer != nil {
 		g.timer.Stop()
 		g.timer = nil
 	}
 	now := time.Now()
-	var due []*pending
-	for _, p := range g.pending {
+	for _, u := range g.unacked {
 		switch {
-		case p.member == nil && !p.delayed:
-		case p.due.After(now):
-			g.arm(p.due)
+		case u.queued():
+		case u.due.After(now):
+			g.startTimer(u.due)
 		default:
-			due = append(due, p)
+			g.requeue(u)
 		}
-	}
-	slices.SortFunc(due, func(a, b *pending) int { return cmp.Compare(a.sequence, b.sequence) })
-	for _, p := range due {
-		g.back(p)
 	}
 	g.dispatch()
 }

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,6 +56,68 @@ func TestStored(t *testing.T) {
 	b.EmptyStore()
 	require.Empty(t, b.Subjects())
 	require.NoError(t, conn.Close(t.Context()))
+}
+
+// TestPatternsKeepTheOrder in which messages were stored on different subjects, also of
+// those stored at the same moment.
+func TestPatternsKeepTheOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		conn, err := New(JetStream()).Dialer()(t.Context(), transport.Config{ClusterID: "c", ClientID: "me"})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, conn.Close(context.Background())) }()
+		const n = 20
+		for i := range n {
+			subject := "a." + string(rune('a'+i*7%n))
+			conn.Publish(transport.Message{Subject: subject, Data: []byte{byte(i)}}, transport.ReceiptFunc(func(err error) { require.NoError(t, err) }))
+		}
+		arrived := make(chan transport.Delivery, n)
+		_, err = conn.Subscribe(t.Context(), transport.SubscribeConfig{
+			Subject: "a.*", Start: transport.All, AckWait: time.Minute, MaxInFlight: n,
+		}, func(d transport.Delivery) { arrived <- d })
+		require.NoError(t, err)
+		for i := range n {
+			require.Equal(t, []byte{byte(i)}, (<-arrived).Data)
+		}
+	})
+}
+
+// TestReleaseMakesRoom where members request what they have room for, and there only.
+func TestReleaseMakesRoom(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		like     Option
+		makes    bool
+		sequence uint64 // delivered after the release
+	}{"NATS Streaming": {NATSStreaming(), false, 1}, "JetStream": {JetStream(), true, 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				conn, err := New(c.like).Dialer()(t.Context(), transport.Config{ClusterID: "c", ClientID: "me"})
+				require.NoError(t, err)
+				defer func() { require.NoError(t, conn.Close(context.Background())) }()
+				for range 3 {
+					conn.Publish(transport.Message{Subject: "a"}, transport.ReceiptFunc(func(err error) { require.NoError(t, err) }))
+				}
+				arrived := make(chan transport.Delivery, 10)
+				_, err = conn.Subscribe(t.Context(), transport.SubscribeConfig{
+					Subject: "a", Durable: "d", Group: "g", Start: transport.All, AckWait: time.Minute, MaxInFlight: 1,
+				}, func(d transport.Delivery) { arrived <- d })
+				require.NoError(t, err)
+				first := <-arrived
+				began := time.Now()
+				first.Settler.Release()
+				first.Settler.Release() // frees one place, not two
+				synctest.Wait()
+				require.LessOrEqual(t, len(arrived), 1)
+				second := <-arrived
+				require.Equal(t, c.sequence, second.Sequence)
+				require.Equal(t, c.makes, time.Since(began) == 0)
+				synctest.Wait()
+				require.Empty(t, arrived)
+			})
+		})
+	}
 }
 
 // TestDropConnections: what was not handled comes again, what was not confirmed is sent

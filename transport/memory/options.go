@@ -21,15 +21,15 @@ var (
 	jetStream     = transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true, Wildcards: true}
 )
 
-// NATSStreaming makes the broker behave like NATS Streaming. The default.
+// NATSStreaming makes the broker behave like NATS Streaming. This is the default.
 func NATSStreaming() Option {
 	return func(o *options) { o.features, o.exclusiveClientIDs = natsStreaming, true }
 }
 
-// JetStream makes the broker behave like JetStream: headers, negative
-// acknowledgement, extending the ack wait, deduplication by message ID within
-// two minutes, subscriptions to patterns of subjects, and client IDs that need not
-// be unique.
+// JetStream makes the broker behave like JetStream. It has headers, negative
+// acknowledgement, an ack wait that can be extended, deduplication by message ID within
+// two minutes, subscriptions to patterns of subjects, and client IDs that need not be
+// unique.
 func JetStream() Option {
 	return func(o *options) { o.features, o.exclusiveClientIDs = jetStream, false }
 }

@@ -2,13 +2,14 @@ package memory
 
 import "time"
 
-// deduplication is how long a message ID is remembered: JetStream's default.
-const deduplication = 2 * time.Minute
+// deduplicationWindow is how long a message ID is remembered: JetStream's default.
+const deduplicationWindow = 2 * time.Minute
 
-// recent remembers message IDs for that long. The zero value has seen none.
-type recent struct {
+// recentIDs remembers message IDs for the deduplication window. The zero value has seen
+// none.
+type recentIDs struct {
 	ids   map[string]struct{}
-	order []seenID // the oldest first
+	order []seenID // oldest first
 }
 
 type seenID struct {
@@ -16,8 +17,8 @@ type seenID struct {
 	until time.Time
 }
 
-// saw reports whether it has seen the ID lately, and remembers it if not.
-func (r *recent) saw(id string) bool {
+// seenBefore reports whether the ID was seen within the window, and remembers it if not.
+func (r *recentIDs) seenBefore(id string) bool {
 	now := time.Now()
 	for len(r.order) > 0 && !now.Before(r.order[0].until) {
 		delete(r.ids, r.order[0].id)
@@ -30,6 +31,6 @@ func (r *recent) saw(id string) bool {
 		r.ids = make(map[string]struct{})
 	}
 	r.ids[id] = struct{}{}
-	r.order = append(r.order, seenID{id, now.Add(deduplication)})
+	r.order = append(r.order, seenID{id, now.Add(deduplicationWindow)})
 	return false
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// Stored returns the messages that are stored on that subject, oldest first.
-// Their Data and Header must not be changed.
+// Stored returns the messages that are stored on that subject, oldest first. The caller
+// must not change their Data and Header.
 func (b *Broker) Stored(subject string) []transport.Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -22,7 +22,7 @@ func (b *Broker) Stored(subject string) []transport.Message {
 	return messages
 }
 
-// Subjects returns the subjects on which messages are stored, in order.
+// Subjects returns the subjects on which messages are stored, in alphabetical order.
 func (b *Broker) Subjects() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -36,8 +36,7 @@ func (b *Broker) Subjects() []string {
 	return subjects
 }
 
-// Changed returns a channel that is closed once another message is stored than
-// those that are stored now.
+// Changed returns a channel that is closed when the next message is stored.
 func (b *Broker) Changed() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package transporttest is the conformance suite: what every transport has to do,
-// so that publishers and listeners behave alike on all of them. Whoever writes a
-// transport runs it in a test:
+// Package transporttest is the conformance suite for transports. It holds what every
+// transport has to do so that publishers and listeners behave alike on all of them. The
+// author of a transport runs it in a test:
 //
 //	func TestConformance(t *testing.T) {
 //		transporttest.Run(t, transporttest.Harness{
@@ -9,6 +9,6 @@
 //		})
 //	}
 //
-// A feature that is declared is tested; one that is not has to fail with
-// transport.ErrUnsupported.
+// The suite tests each feature that the harness declares. A feature that is not declared
+// has to fail with transport.ErrUnsupported.
 package transporttest

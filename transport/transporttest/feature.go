@@ -6,8 +6,8 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// one returns a message that was delivered and not settled yet.
-func (c *check) one(ackWait time.Duration) (*inbox, transport.Delivery) {
+// deliverOne stores a message and returns its delivery, which is not settled yet.
+func (c *caseRun) deliverOne(ackWait time.Duration) (*collector, transport.Delivery) {
 	c.Helper()
 	conn, subject := c.connect(), c.subject("a")
 	s := c.config(subject, "g")
@@ -18,17 +18,17 @@ func (c *check) one(ackWait time.Duration) (*inbox, transport.Delivery) {
 	return in, d
 }
 
-// Each of these tests a feature if it is declared, and that it is refused if not.
+// featureCases test each feature if it is declared, and otherwise that it is refused.
 var featureCases = []testCase{
-	{"declared features are the connection's", func(c *check) {
-		equal(c, c.connect().Features(), c.h.Features, "features")
+	{"declared features are the connection's", func(c *caseRun) {
+		requireEqual(c, c.connect().Features(), c.h.Features, "features")
 	}},
-	{"headers", func(c *check) {
+	{"headers", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		err := c.publish(conn, transport.Message{Subject: subject, Data: []byte("1"), Header: transport.Header{"Ce-Type": {"test"}, "Two": {"a", "b"}}})
 		if !c.h.Features.Headers {
-			c.is(err, transport.ErrUnsupported, "publish with headers")
-			c.is(err, transport.ErrNotStored, "publish with headers")
+			c.requireIs(err, transport.ErrUnsupported, "publish with headers")
+			c.requireIs(err, transport.ErrNotStored, "publish with headers")
 			return
 		}
 		if err != nil {
@@ -40,11 +40,11 @@ var featureCases = []testCase{
 		}
 		c.ack(d)
 	}},
-	{"negative acknowledgement", func(c *check) {
-		in, d := c.one(30 * time.Second)
+	{"negative acknowledgement", func(c *caseRun) {
+		in, d := c.deliverOne(30 * time.Second)
 		err := d.Settler.Nak(0)
 		if !c.h.Features.Nak {
-			c.is(err, transport.ErrUnsupported, "Nak")
+			c.requireIs(err, transport.ErrUnsupported, "Nak")
 			c.ack(d)
 			return
 		}
@@ -52,15 +52,15 @@ var featureCases = []testCase{
 			c.Fatalf("Nak: %v", err)
 		}
 		again := in.next()
-		equal(c, again.Sequence, d.Sequence, "sequence")
-		equal(c, again.Deliveries, 2, "deliveries")
+		requireEqual(c, again.Sequence, d.Sequence, "sequence")
+		requireEqual(c, again.Deliveries, 2, "deliveries")
 		c.ack(again)
 	}},
-	{"negative acknowledgement with a delay", func(c *check) {
+	{"negative acknowledgement with a delay", func(c *caseRun) {
 		if !c.h.Features.Nak {
 			return // that it is refused is the case before
 		}
-		in, d := c.one(30 * time.Second)
+		in, d := c.deliverOne(30 * time.Second)
 		begun := time.Now()
 		if err := d.Settler.Nak(time.Second); err != nil {
 			c.Fatalf("Nak: %v", err)
@@ -71,11 +71,11 @@ var featureCases = []testCase{
 		}
 		c.ack(again)
 	}},
-	{"extending the ack wait", func(c *check) {
-		in, d := c.one(c.h.AckWait)
+	{"extending the ack wait", func(c *caseRun) {
+		in, d := c.deliverOne(c.h.AckWait)
 		err := d.Settler.InProgress()
 		if !c.h.Features.InProgress {
-			c.is(err, transport.ErrUnsupported, "InProgress")
+			c.requireIs(err, transport.ErrUnsupported, "InProgress")
 			c.ack(d)
 			return
 		}
@@ -83,24 +83,24 @@ var featureCases = []testCase{
 			if err := d.Settler.InProgress(); err != nil {
 				c.Fatalf("InProgress: %v", err)
 			}
-			in.quiet(c.h.AckWait*6/10, "although in progress")
+			in.expectNothing(c.h.AckWait*6/10, "although in progress")
 		}
 		c.ack(d)
 	}},
-	{"ending a message for good", func(c *check) {
-		in, d := c.one(c.h.AckWait)
+	{"ending a message for good", func(c *caseRun) {
+		in, d := c.deliverOne(c.h.AckWait)
 		err := d.Settler.Term("test")
 		if !c.h.Features.Term {
-			c.is(err, transport.ErrUnsupported, "Term")
+			c.requireIs(err, transport.ErrUnsupported, "Term")
 			c.ack(d)
 			return
 		}
 		if err != nil {
 			c.Fatalf("Term: %v", err)
 		}
-		in.quiet(c.h.AckWait*3/2, "although ended")
+		in.expectNothing(c.h.AckWait*3/2, "although ended")
 	}},
-	{"deduplication by message ID", func(c *check) {
+	{"deduplication by message ID", func(c *caseRun) {
 		if !c.h.Features.Deduplicate {
 			return // an ID that means nothing does no harm: the subject would hold two
 		}
@@ -112,12 +112,12 @@ var featureCases = []testCase{
 		}
 		c.subscribe(conn, c.config(subject, "g")).expect("x", "y")
 	}},
-	{"patterns of subjects", func(c *check) {
+	{"patterns of subjects", func(c *caseRun) {
 		conn := c.connect()
 		c.store(conn, c.subject("orders.a"), "1")
 		in, err := conn.Subscribe(c.context(), c.config(c.subject("orders.>"), "g"), func(transport.Delivery) {})
 		if !c.h.Features.Wildcards {
-			c.is(err, transport.ErrUnsupported, "subscribe to a pattern")
+			c.requireIs(err, transport.ErrUnsupported, "subscribe to a pattern")
 			return
 		}
 		if err != nil {
@@ -132,14 +132,23 @@ var featureCases = []testCase{
 		c.store(conn, c.subject("tickets.b"), "3")
 		for i, name := range []string{"orders.a", "orders.b.c"} {
 			d := all.next()
-			equal(c, d.Subject, c.subject(name), "subject")
-			equal(c, string(d.Data), numbers(1, 2)[i], "data")
+			requireEqual(c, d.Subject, c.subject(name), "subject")
+			requireEqual(c, string(d.Data), numbers(1, 2)[i], "data")
 			c.ack(d)
 		}
 		tokens.expect("not orders", "3")
-		all.quiet(c.h.AckWait*3/2, "though not of its subjects, or acknowledged")
+		all.expectNothing(c.h.AckWait*3/2, "though not of its subjects, or acknowledged")
 	}},
-	{"the unit of the ack wait", func(c *check) {
+	{"checking a subject that is stored", func(c *caseRun) {
+		checker, ok := c.connect().(transport.SubjectChecker)
+		if !ok {
+			return // this broker stores every subject
+		}
+		if err := checker.CheckSubject(c.context(), c.subject("a")); err != nil {
+			c.Fatalf("check a subject that the broker stores: %v", err)
+		}
+	}},
+	{"the unit of the ack wait", func(c *caseRun) {
 		conn := c.connect()
 		for wait, ok := range map[time.Duration]bool{
 			0: false, -time.Second: false, time.Second: true, 1500 * time.Millisecond: c.h.Features.AckWaitUnit == 0,
@@ -148,7 +157,7 @@ var featureCases = []testCase{
 			s.Durable, s.Group, s.AckWait = "", "", wait
 			sub, err := conn.Subscribe(c.context(), s, func(transport.Delivery) {})
 			if !ok {
-				c.is(err, transport.ErrInvalid, "subscribe with an ack wait of "+wait.String())
+				c.requireIs(err, transport.ErrInvalid, "subscribe with an ack wait of "+wait.String())
 				continue
 			}
 			if err != nil {

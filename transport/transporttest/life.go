@@ -7,7 +7,7 @@ import (
 )
 
 var lifeCases = []testCase{
-	{"the end of a subscription", func(c *check) {
+	{"the end of a subscription", func(c *caseRun) {
 		conn := c.connect()
 		in := c.subscribe(conn, c.config(c.subject("a"), "g"))
 		select {
@@ -18,12 +18,12 @@ var lifeCases = []testCase{
 		if err := in.Err(); err != nil {
 			c.Fatalf("error before the end: %v", err)
 		}
-		in.leave()
+		in.close()
 		<-in.Done()
-		c.is(in.Err(), transport.ErrClosed, "error after the end")
-		in.leave() // again
+		c.requireIs(in.Err(), transport.ErrClosed, "error after the end")
+		in.close() // again
 	}},
-	{"the end of a connection", func(c *check) {
+	{"the end of a connection", func(c *caseRun) {
 		conn := c.connect()
 		in := c.subscribe(conn, c.config(c.subject("a"), "g"))
 		if err := conn.Err(); err != nil {
@@ -35,26 +35,26 @@ var lifeCases = []testCase{
 			}
 		}
 		<-conn.Done()
-		c.is(conn.Err(), transport.ErrClosed, "error after the end")
+		c.requireIs(conn.Err(), transport.ErrClosed, "error after the end")
 		select {
 		case <-in.Done():
-		case <-time.After(patience):
+		case <-time.After(caseTimeout):
 			c.Fatal("the subscription goes on without its connection")
 		}
 	}},
-	{"use after close", func(c *check) {
+	{"use after close", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		if err := conn.Close(c.context()); err != nil {
 			c.Fatalf("close: %v", err)
 		}
 		err := c.publish(conn, transport.Message{Subject: subject})
-		c.is(err, transport.ErrNotStored, "publish")
-		c.is(err, transport.ErrClosed, "publish")
+		c.requireIs(err, transport.ErrNotStored, "publish")
+		c.requireIs(err, transport.ErrClosed, "publish")
 		_, err = conn.Subscribe(c.context(), c.config(subject, "g"), func(transport.Delivery) {})
-		c.is(err, transport.ErrClosed, "subscribe")
-		c.is(conn.DeleteDurable(c.context(), c.config(subject, "g")), transport.ErrClosed, "delete durable")
+		c.requireIs(err, transport.ErrClosed, "subscribe")
+		c.requireIs(conn.DeleteDurable(c.context(), c.config(subject, "g")), transport.ErrClosed, "delete durable")
 	}},
-	{"close waits for publishes", func(c *check) {
+	{"close waits for publishes", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		const n = 200
 		outcomes := make(chan error, n)
@@ -70,16 +70,16 @@ var lifeCases = []testCase{
 				if err != nil {
 					c.Fatalf("publish: %v", err)
 				}
-			case <-time.After(patience):
-				c.Fatal("a publish was never settled")
+			case <-time.After(caseTimeout):
+				c.Fatal("the outcome of a publish was never reported")
 			}
 		}
 	}},
-	{"arguments that can't be are refused", func(c *check) {
+	{"arguments that can't be are refused", func(c *caseRun) {
 		conn := c.connect()
 		s := c.config(c.subject("a"), "g")
 		s.MaxInFlight = 0
 		_, err := conn.Subscribe(c.context(), s, func(transport.Delivery) {})
-		c.is(err, transport.ErrInvalid, "subscribe with max in flight 0")
+		c.requireIs(err, transport.ErrInvalid, "subscribe with max in flight 0")
 	}},
 }

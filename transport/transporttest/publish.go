@@ -12,7 +12,7 @@ import (
 )
 
 var publishCases = []testCase{
-	{"publish and store", func(c *check) {
+	{"publish and store", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		before := time.Now()
 		c.store(conn, subject, "one", "two")
@@ -20,13 +20,13 @@ var publishCases = []testCase{
 		last := uint64(0)
 		for _, want := range []string{"one", "two"} {
 			d := in.next()
-			equal(c, string(d.Data), want, "data")
-			equal(c, d.Subject, subject, "subject")
+			requireEqual(c, string(d.Data), want, "data")
+			requireEqual(c, d.Subject, subject, "subject")
 			if d.Sequence <= last {
 				c.Fatalf("sequence: %d after %d", d.Sequence, last)
 			}
 			last = d.Sequence
-			equal(c, d.Redelivered, false, "redelivered")
+			requireEqual(c, d.Redelivered, false, "redelivered")
 			if d.Deliveries > 1 {
 				c.Fatalf("deliveries: %d for the first", d.Deliveries)
 			}
@@ -36,7 +36,7 @@ var publishCases = []testCase{
 			c.ack(d)
 		}
 	}},
-	{"many publishes in flight", func(c *check) {
+	{"many publishes in flight", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		const n = 2000
 		outcomes := make(chan error, n)
@@ -51,13 +51,13 @@ var publishCases = []testCase{
 				if err != nil {
 					c.Fatalf("publish: %v", err)
 				}
-			case <-time.After(patience):
-				c.Fatal("a publish was never settled")
+			case <-time.After(caseTimeout):
+				c.Fatal("the outcome of a publish was never reported")
 			}
 		}
 		c.subscribe(conn, c.config(subject, "g")).expect(numbers(1, n)...)
 	}},
-	{"large and empty payloads", func(c *check) {
+	{"large and empty payloads", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		large := bytes.Repeat([]byte("x"), c.h.MaxPayload/2)
 		for _, data := range [][]byte{large, {}, []byte("\x00\xff binary")} {
@@ -66,19 +66,19 @@ var publishCases = []testCase{
 			}
 		}
 		in := c.subscribe(conn, c.config(subject, "g"))
-		equal(c, len(in.next().Data), len(large), "length")
-		equal(c, len(in.next().Data), 0, "length")
-		equal(c, string(in.next().Data), "\x00\xff binary", "data")
+		requireEqual(c, len(in.next().Data), len(large), "length")
+		requireEqual(c, len(in.next().Data), 0, "length")
+		requireEqual(c, string(in.next().Data), "\x00\xff binary", "data")
 	}},
-	{"oversize payloads are refused", func(c *check) {
+	{"oversize payloads are refused", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		err := c.publish(conn, transport.Message{Subject: subject, Data: make([]byte, 9*c.h.MaxPayload)})
-		c.is(err, transport.ErrTooLarge, "publish")
-		c.is(err, transport.ErrNotStored, "publish")
+		c.requireIs(err, transport.ErrTooLarge, "publish")
+		c.requireIs(err, transport.ErrNotStored, "publish")
 		c.store(conn, subject, "fits")
 		c.subscribe(conn, c.config(subject, "g")).expect("fits")
 	}},
-	{"many subjects", func(c *check) {
+	{"many subjects", func(c *caseRun) {
 		conn := c.connect()
 		const n = 20
 		for i := range n {
@@ -88,7 +88,7 @@ var publishCases = []testCase{
 			c.subscribe(conn, c.config(c.subject(strconv.Itoa(i)), "g")).expect(strconv.Itoa(i))
 		}
 	}},
-	{"abandon settles at once", func(c *check) {
+	{"abandon reports the outcome at once", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		for range 100 {
 			outcome := make(chan error, 2)
@@ -97,18 +97,18 @@ var publishCases = []testCase{
 			select {
 			case err := <-outcome:
 				if err != nil && !errors.Is(err, transport.ErrNotStored) { // it has not left yet
-					c.is(err, transport.ErrOutcomeUnknown, "abandoned publish")
+					c.requireIs(err, transport.ErrOutcomeUnknown, "abandoned publish")
 				}
 			case <-time.After(time.Second):
-				c.Fatal("an abandoned publish was not settled at once")
+				c.Fatal("the outcome of an abandoned publish was not reported at once")
 			}
 			if len(outcome) > 0 {
-				c.Fatal("a publish was settled twice")
+				c.Fatal("the outcome of a publish was reported twice")
 			}
 		}
 		conn.Abandon(0) // of nobody
 	}},
-	{"concurrent use", func(c *check) {
+	{"concurrent use", func(c *caseRun) {
 		conn := c.connect()
 		const writers, each = 8, 50
 		var wg sync.WaitGroup
@@ -124,8 +124,8 @@ var publishCases = []testCase{
 						if err != nil {
 							c.Errorf("publish: %v", err)
 						}
-					case <-time.After(patience):
-						c.Error("a publish was never settled")
+					case <-time.After(caseTimeout):
+						c.Error("the outcome of a publish was never reported")
 						return
 					}
 				}
@@ -137,7 +137,7 @@ var publishCases = []testCase{
 						if err := d.Settler.Ack(); err != nil {
 							c.Errorf("acknowledge: %v", err)
 						}
-					case <-time.After(patience):
+					case <-time.After(caseTimeout):
 						c.Error("not all were delivered")
 						return
 					}
@@ -146,15 +146,15 @@ var publishCases = []testCase{
 		}
 		wg.Wait()
 	}},
-	{"cancelled contexts", func(c *check) {
+	{"cancelled contexts", func(c *caseRun) {
 		conn := c.connect()
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_, err := conn.Subscribe(ctx, c.config(c.subject("a"), "g"), func(transport.Delivery) {})
-		c.is(err, context.Canceled, "subscribe")
-		c.is(conn.DeleteDurable(ctx, c.config(c.subject("a"), "g")), context.Canceled, "delete durable")
+		c.requireIs(err, context.Canceled, "subscribe")
+		c.requireIs(conn.DeleteDurable(ctx, c.config(c.subject("a"), "g")), context.Canceled, "delete durable")
 		_, err = c.dial(ctx, transport.Config{ClusterID: c.clusterID(), ClientID: "cancelled-" + c.id, URL: c.h.URL})
-		c.is(err, context.Canceled, "dial")
+		c.requireIs(err, context.Canceled, "dial")
 		c.store(conn, c.subject("a"), "still works")
 	}},
 }

@@ -7,7 +7,7 @@ import (
 )
 
 var settleCases = []testCase{
-	{"redelivery after the ack wait, counted", func(c *check) {
+	{"redelivery after the ack wait, counted", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		s := c.config(subject, "g")
 		s.AckWait = c.h.AckWait
@@ -17,39 +17,40 @@ var settleCases = []testCase{
 		begun := time.Now()
 		for range 2 {
 			again := in.next()
-			equal(c, again.Sequence, first.Sequence, "sequence")
-			equal(c, again.Timestamp, first.Timestamp, "timestamp")
-			equal(c, again.Redelivered, true, "redelivered")
+			requireEqual(c, again.Sequence, first.Sequence, "sequence")
+			requireEqual(c, again.Timestamp, first.Timestamp, "timestamp")
+			requireEqual(c, again.Redelivered, true, "redelivered")
 			if again.Deliveries != 0 && again.Deliveries <= first.Deliveries {
 				c.Fatalf("deliveries: %d after %d", again.Deliveries, first.Deliveries)
 			}
 			if waited := time.Since(begun); waited < c.h.AckWait*9/10 {
 				c.Fatalf("redelivered after %v, before the ack wait of %v", waited, c.h.AckWait)
 			}
+			first.Settler.Release() // the later delivery is settled
 			begun = time.Now()
 			first = again
 		}
 		c.ack(first)
-		in.quiet(c.h.AckWait*3/2, "although acknowledged")
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
 	}},
-	{"an acknowledged message does not come again", func(c *check) {
+	{"an acknowledged message does not come again", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		s := c.config(subject, "g")
 		s.AckWait = c.h.AckWait
 		in := c.subscribe(conn, s)
 		c.store(conn, subject, numbers(1, 3)...)
 		in.expect(numbers(1, 3)...)
-		in.quiet(c.h.AckWait*3/2, "although acknowledged")
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
 	}},
-	{"an unacknowledged message is not lost with its subscription", func(c *check) {
+	{"an unacknowledged message is not lost with its subscription", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		in := c.subscribe(conn, c.config(subject, "g"))
 		c.store(conn, subject, "1")
 		in.take(1)
-		in.leave()
+		in.close()
 		c.subscribe(conn, c.config(subject, "g")).expect("1")
 	}},
-	{"acknowledging later, from another goroutine", func(c *check) {
+	{"acknowledging later, from another goroutine", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		s := c.config(subject, "g")
 		s.AckWait = c.h.AckWait
@@ -61,9 +62,9 @@ var settleCases = []testCase{
 		if err := <-acknowledged; err != nil {
 			c.Fatalf("acknowledge: %v", err)
 		}
-		in.quiet(c.h.AckWait*3/2, "although acknowledged")
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
 	}},
-	{"acknowledging twice does no harm", func(c *check) {
+	{"acknowledging twice does no harm", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		s := c.config(subject, "g")
 		s.MaxInFlight = 1
@@ -74,7 +75,7 @@ var settleCases = []testCase{
 		_ = d.Settler.Ack()
 		in.expect("2", "3")
 	}},
-	{"a late acknowledgement counts", func(c *check) {
+	{"a late acknowledgement counts", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		s := c.config(subject, "g")
 		s.AckWait = c.h.AckWait
@@ -83,18 +84,35 @@ var settleCases = []testCase{
 		first := in.next()
 		in.next() // it came again
 		c.ack(first)
-		in.quiet(c.h.AckWait*3/2, "although acknowledged, late")
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged, late")
 	}},
-	{"acknowledging after close", func(c *check) {
+	{"a released message comes again, and takes no room meanwhile", func(c *caseRun) {
+		conn, subject := c.connect(), c.subject("a")
+		s := c.config(subject, "g")
+		s.AckWait, s.MaxInFlight = c.h.AckWait, 1
+		in := c.subscribe(conn, s)
+		c.store(conn, subject, numbers(1, 2)...)
+		first := in.next()
+		first.Settler.Release()
+		first.Settler.Release() // again
+		seen := make(map[string]bool)
+		for !seen["1"] || !seen["2"] {
+			d := in.next()
+			seen[string(d.Data)] = true
+			c.ack(d)
+		}
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
+	}},
+	{"acknowledging after close", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		in := c.subscribe(conn, c.config(subject, "g"))
 		c.store(conn, subject, "1")
 		d := in.next()
-		in.leave()
-		c.is(d.Settler.Ack(), transport.ErrSubscriptionClosed, "acknowledge after close")
+		in.close()
+		c.requireIs(d.Settler.Ack(), transport.ErrSubscriptionClosed, "acknowledge after close")
 		c.subscribe(conn, c.config(subject, "g")).expect("1")
 	}},
-	{"drain: stop, acknowledge, close", func(c *check) {
+	{"drain: stop, acknowledge, close", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")
 		in := c.subscribe(conn, c.config(subject, "g"))
 		c.store(conn, subject, numbers(1, 2)...)
@@ -102,11 +120,11 @@ var settleCases = []testCase{
 		in.Stop()
 		in.Stop() // again
 		c.store(conn, subject, "3")
-		in.quiet(300*time.Millisecond, "after Stop")
+		in.expectNothing(300*time.Millisecond, "after Stop")
 		for _, d := range got {
 			c.ack(d)
 		}
-		in.leave()
+		in.close()
 		c.subscribe(conn, c.config(subject, "g")).expect("3")
 	}},
 }

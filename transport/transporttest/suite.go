@@ -7,34 +7,34 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// Harness is a way to make the transport under test.
+// Harness says how to reach the transport under test, and what to expect of it.
 type Harness struct {
-	// Open returns the dialer for one case. It may be the same broker for all of
-	// them: each case uses subjects and names of its own.
+	// Open returns the dialer for one case. All cases may share a broker: each case uses
+	// its own subjects and names.
 	Open func(t *testing.T) transport.Dialer
-	// Features are those that the transport declares, and that the suite holds it to.
+	// Features are the features that the transport must declare and provide.
 	Features transport.Features
-	// ClusterID and URL are handed to the dialer.
+	// ClusterID and URL are passed to the dialer. ClusterID is "conformance" by default.
 	ClusterID, URL string
-	// AckWait is that of the cases that wait for one to pass. Default 1 s.
+	// AckWait is the ack wait of the cases that wait until it has passed. Default 1 s.
 	AckWait time.Duration
-	// MaxPayload is what the broker takes at least, in bytes. Default 1000000. More
-	// than eight times as much it must refuse.
+	// MaxPayload is a payload size, in bytes, that the broker must accept. The broker must
+	// refuse nine times as much. Default 1000000.
 	MaxPayload int
-	// Parallel runs the cases beside one another, where waiting takes real time.
+	// Parallel runs the cases in parallel, which saves time where waiting takes real time.
 	Parallel bool
-	// Around, unless it is nil, runs each case, such as testing/synctest.Test for
-	// a transport that takes its time from package time.
+	// Around, unless it is nil, is called to run each case. A transport that takes its
+	// time from package time sets it to testing/synctest.Test.
 	Around func(t *testing.T, run func(t *testing.T))
 }
 
-// A testCase is one thing that a transport has to do.
+// testCase is one thing that a transport has to do.
 type testCase struct {
 	name string
-	run  func(c *check)
+	run  func(c *caseRun)
 }
 
-// Run runs the suite, each case as a subtest, and logs how many there were.
+// Run runs the suite, each case as a subtest, and logs the number of cases.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	if h.AckWait == 0 {
@@ -47,7 +47,7 @@ func Run(t *testing.T, h Harness) {
 		h.Around = func(t *testing.T, run func(*testing.T)) { t.Helper(); run(t) }
 	}
 	ran := 0
-	for _, group := range [][]testCase{publishCases, positionCases, queueCases, settleCases, featureCases, lifeCases} {
+	for _, group := range [][]testCase{publishCases, positionCases, queueCases, settleCases, releaseCases, featureCases, lifeCases} {
 		for _, tc := range group {
 			ran++
 			t.Run(tc.name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func Run(t *testing.T, h Harness) {
 				}
 				h.Around(t, func(t *testing.T) {
 					t.Helper()
-					tc.run(newCheck(t, h))
+					tc.run(newCaseRun(t, h))
 				})
 			})
 		}

@@ -19,8 +19,12 @@ func (s *Scheduler) noteStuck(t *Task, now time.Time) {
 	}
 }
 
-// AnyStuck reports whether an event may be stuck. It costs less than [Scheduler.Stuck].
-func (s *Scheduler) AnyStuck() bool { return len(s.stuck.until) > 0 }
+// MayBeFull reports whether as many events as MaxInFlight may be stuck. It costs less than
+// [Scheduler.Stuck], which looks at each of them.
+func (s *Scheduler) MayBeFull() bool {
+	n := len(s.stuck.until)
+	return n >= s.rules.MaxInFlight || n > 0 && len(s.keys.byKey) > 0
+}
 
 // Stuck counts the events that can't be handled and keep their place all the same, and
 // those that wait for such a one in the queue of its key.

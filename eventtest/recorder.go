@@ -1,0 +1,51 @@
+package eventtest
+
+import (
+	"sync"
+
+	"github.com/sgtickets/common/observe"
+)
+
+// messageKey is what an observation says of the message that it is about.
+type messageKey struct {
+	subject, group string
+	sequence       uint64
+	stored         int64 // when the broker stored it, in nanoseconds since 1970
+}
+
+// recorder is the observer of a bus's client. It passes each observation to the recorded
+// delivery that it is about; those of events that the broker delivered concern none. The
+// zero value is ready. It is safe for concurrent use.
+type recorder struct {
+	mu       sync.Mutex
+	recorded map[messageKey]*recordedDelivery
+}
+
+// add makes the recorder pass on the observations of a delivery.
+func (r *recorder) add(d *recordedDelivery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.recorded == nil {
+		r.recorded = make(map[messageKey]*recordedDelivery)
+	}
+	r.recorded[d.message] = d
+}
+
+// remove undoes add.
+func (r *recorder) remove(d *recordedDelivery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.recorded[d.message] == d { // and not a second delivery of the message
+		delete(r.recorded, d.message)
+	}
+}
+
+// Observe implements observe.Observer.
+func (r *recorder) Observe(o observe.Observation) {
+	r.mu.Lock()
+	d := r.recorded[messageKey{string(o.Subject), o.Group, o.Sequence, o.Timestamp.UnixNano()}]
+	r.mu.Unlock()
+	if d != nil {
+		d.observe(o)
+	}
+}

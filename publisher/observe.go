@@ -1,0 +1,24 @@
+package publisher
+
+import (
+	"fmt"
+
+	"github.com/sgtickets/common/observe"
+	"github.com/sgtickets/common/transport"
+)
+
+// Observe tells observer what becomes of each publish: [observe.Sent] when the message is
+// handed to the connection, and [observe.Decided] with its outcome, exactly once. A publish
+// that is refused before it is sent is told by observe.Decided alone, with an error that
+// matches [ErrNotStored]. Err is the error that the publisher's caller gets. Given several
+// times, all are told, in that order; those of client.Observe come first. A panic of an
+// observer is logged.
+func Observe(observer observe.Observer) Option {
+	return func(o *options) error {
+		if observer == nil {
+			return fmt.Errorf("%w option Observe: nil", transport.ErrInvalid)
+		}
+		o.observers = append(o.observers, observer)
+		return nil
+	}
+}

@@ -24,6 +24,7 @@ func TestAckNotSent(t *testing.T) {
 	require.True(t, handUp)
 	s := &settler{sub: sub, message: one, epoch: epoch}
 	require.ErrorContains(t, s.Ack(), "acknowledgement not sent", "there is no connection")
+	sub.alarm.Stop()
 	_, handUp = machine.Delivered(time.Now(), 1, consuming.Message{Sequence: 2, ConsumerSequence: 2})
 	require.True(t, handUp)
 	sub.Finish(transport.ErrClosed)

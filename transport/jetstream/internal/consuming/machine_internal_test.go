@@ -317,9 +317,9 @@ func TestRefused(t *testing.T) {
 	info := theInfo
 	info.MaxBatch = 2
 	b.m.ConsumerFound(b.now, b.m.calls, info, false, nil)
-	b.expect("open inbox", "pull 2")
+	b.expect("open inbox", "pull 2", "pull 2")
 	b.m.Status(b.now, 2, "409", "Leadership Change", Unknown)
 	b.now = b.m.Due()
 	b.m.Wake(b.now)
-	b.expect("open inbox", "pull 2")
+	b.expect("open inbox", "pull 2", "pull 2")
 }

@@ -158,6 +158,29 @@ func TestResumeWhereTheServerIs(t *testing.T) {
 	require.Equal(t, uint64(4), b.m.resumeAt())
 }
 
+// TestResumeTwice: of a consumer that was created again, what the one before has delivered
+// says nothing.
+func TestResumeTwice(t *testing.T) {
+	t.Parallel()
+	stream := Stream{Created: simBegin, LastSequence: 100}
+	b := begun(t, Config{MaxInFlight: 8})
+	b.number++ // message 1 went elsewhere
+	for sequence := uint64(2); sequence < 8; sequence++ {
+		b.settle(b.take(sequence), Done)
+	}
+	b.gone(stream)
+	b.expect("error", "create consumer from 1")
+	b.m.ConsumerCreated(b.now, b.m.calls, theInfo, nil)
+	first := b.m.round - 1
+	b.number = 0
+	b.settle(b.take(1), Done)
+	_, handUp := b.m.Delivered(b.now, first, Message{Sequence: 9, ConsumerSequence: 9, Stored: simBegin, Reply: "late"})
+	require.True(t, handUp)
+	b.m.Settled(b.now, 1, 9, "late", Done)
+	b.gone(stream)
+	b.expect("error", "create consumer from 2")
+}
+
 // TestAnotherStream: of a stream that was made anew the consumer begins with all, and what is
 // here of the old one is not acknowledged any more.
 func TestAnotherStream(t *testing.T) {

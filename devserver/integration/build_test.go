@@ -44,9 +44,10 @@ func (s ownServer) connect(t *testing.T, opts ...client.Option) *client.Client {
 func quiet() client.Option { return client.Logger(slog.New(slog.DiscardHandler)) }
 
 // shortly is a context for a Build that can't succeed: enough for several attempts.
+// A Build that is to succeed gets [deadline].
 func shortly(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }

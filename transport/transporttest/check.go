@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -118,13 +119,15 @@ type inbox struct {
 	c       *check
 	arrived chan transport.Delivery
 	ackWait time.Duration
-	first   map[uint64]time.Time // when each sequence came first
+
+	mu    sync.Mutex
+	first map[uint64]time.Time // when each sequence came first
 }
 
 func (c *check) subscribe(conn transport.Conn, s transport.SubscribeConfig) *inbox {
 	c.Helper()
 	in := &inbox{c: c, arrived: make(chan transport.Delivery, 100_000), ackWait: s.AckWait, first: make(map[uint64]time.Time)}
-	sub, err := conn.Subscribe(c.context(), s, func(d transport.Delivery) { in.arrived <- d })
+	sub, err := conn.Subscribe(c.context(), s, in.put)
 	if err != nil {
 		c.Fatalf("subscribe: %v", err)
 	}
@@ -154,27 +157,30 @@ func (in *inbox) next() transport.Delivery {
 }
 
 // receive returns the next delivery, if one comes within the time.
-//
-// A broker without negative acknowledgement may send twice, at once, what is
-// stored while a member joins its group: NATS Streaming's performDurableRedelivery
-// does. The second of the two is passed over.
 func (in *inbox) receive(within time.Duration) (transport.Delivery, bool) {
-	timeout := time.After(within)
-	for {
-		select {
-		case d := <-in.arrived:
-			if in.double(d) {
-				continue
-			}
-			return d, true
-		case <-timeout:
-			return transport.Delivery{}, false
-		}
+	select {
+	case d := <-in.arrived:
+		return d, true
+	case <-time.After(within):
+		return transport.Delivery{}, false
 	}
 }
 
-// double reports whether d is the second of the two.
+// put keeps a delivery, unless it is the second of two that the broker sent at once.
+//
+// A broker without negative acknowledgement may do that with what is stored while a
+// member joins its group: NATS Streaming's performDurableRedelivery does. Which of the
+// two a delivery is shows when it arrives: a case may take it much later.
+func (in *inbox) put(d transport.Delivery) {
+	if !in.double(d) {
+		in.arrived <- d
+	}
+}
+
+// double reports whether d, which has just arrived, is the second of the two.
 func (in *inbox) double(d transport.Delivery) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	first, had := in.first[d.Sequence]
 	if !had {
 		in.first[d.Sequence] = time.Now()

@@ -12,10 +12,10 @@ var settleCases = []testCase{
 		s := c.config(subject, "g")
 		s.AckWait = c.h.AckWait
 		in := c.subscribe(conn, s)
+		begun := time.Now() // before the first delivery: a busy machine may hand that up late
 		c.store(conn, subject, "1")
 		first := in.next()
-		begun := time.Now()
-		for range 2 {
+		for n := range 2 {
 			again := in.next()
 			requireEqual(c, again.Sequence, first.Sequence, "sequence")
 			requireEqual(c, again.Timestamp, first.Timestamp, "timestamp")
@@ -23,11 +23,10 @@ var settleCases = []testCase{
 			if again.Deliveries != 0 && again.Deliveries <= first.Deliveries {
 				c.Fatalf("deliveries: %d after %d", again.Deliveries, first.Deliveries)
 			}
-			if waited := time.Since(begun); waited < c.h.AckWait*9/10 {
-				c.Fatalf("redelivered after %v, before the ack wait of %v", waited, c.h.AckWait)
+			if waited, least := time.Since(begun), time.Duration(n+1)*c.h.AckWait*9/10; waited < least {
+				c.Fatalf("delivery %d came after %v, before %v: the ack wait is %v", n+2, waited, least, c.h.AckWait)
 			}
 			first.Settler.Release() // the later delivery is settled
-			begun = time.Now()
 			first = again
 		}
 		c.ack(first)
@@ -85,23 +84,6 @@ var settleCases = []testCase{
 		in.next() // it came again
 		c.ack(first)
 		in.expectNothing(c.h.AckWait*3/2, "although acknowledged, late")
-	}},
-	{"a released message comes again, and takes no room meanwhile", func(c *caseRun) {
-		conn, subject := c.connect(), c.subject("a")
-		s := c.config(subject, "g")
-		s.AckWait, s.MaxInFlight = c.h.AckWait, 1
-		in := c.subscribe(conn, s)
-		c.store(conn, subject, numbers(1, 2)...)
-		first := in.next()
-		first.Settler.Release()
-		first.Settler.Release() // again
-		seen := make(map[string]bool)
-		for !seen["1"] || !seen["2"] {
-			d := in.next()
-			seen[string(d.Data)] = true
-			c.ack(d)
-		}
-		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
 	}},
 	{"acknowledging after close", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")

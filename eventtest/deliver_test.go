@@ -340,6 +340,38 @@ func TestDeliverLeavesTheListenerToTheTest(t *testing.T) {
 	})
 }
 
+// TestDeliverBesideAListener: what becomes of an event that the broker delivers to another
+// member of the group, with the same sequence and at the same moment, is not taken for the
+// outcome of Deliver.
+func TestDeliverBesideAListener(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := eventtest.New(t)
+		handled := make(chan string, 1)
+		listening := listenerOf(t, b.Client(), func(_ context.Context, e expiration, _ listener.Delivery) error {
+			handled <- e.OrderID
+			return nil
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- listening.Listen(ctx) }()
+		<-listening.Ready()
+		outcome := make(chan eventtest.Outcome, 1)
+		go func() {
+			outcome <- eventtest.Deliver(t, b, listenerOf(t, b.Client(), func(context.Context, expiration, listener.Delivery) error {
+				time.Sleep(time.Second)
+				return errNotToday
+			}), expiration{OrderID: "delivered"})
+		}()
+		synctest.Wait()
+		publish(t, b, expiration{OrderID: "published"})
+		require.Equal(t, "published", <-handled)
+		require.Equal(t, "retried in 100ms: not today", (<-outcome).String())
+		stop()
+		require.NoError(t, <-ended)
+	})
+}
+
 // TestHandlerThatListens: its context is not taken for that of a Deliver.
 func TestHandlerThatListens(t *testing.T) {
 	t.Parallel()

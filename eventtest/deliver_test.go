@@ -357,12 +357,11 @@ func TestDeliverBesideAListener(t *testing.T) {
 		go func() { ended <- listening.Listen(ctx) }()
 		<-listening.Ready()
 		outcome := make(chan eventtest.Outcome, 1)
-		go func() {
-			outcome <- eventtest.Deliver(t, b, listenerOf(t, b.Client(), func(context.Context, expiration, listener.Delivery) error {
-				time.Sleep(time.Second)
-				return errNotToday
-			}), expiration{OrderID: "delivered"})
-		}()
+		failing := listenerOf(t, b.Client(), func(context.Context, expiration, listener.Delivery) error {
+			time.Sleep(time.Second)
+			return errNotToday
+		})
+		go func() { outcome <- eventtest.Deliver(t, b, failing, expiration{OrderID: "delivered"}) }()
 		synctest.Wait()
 		publish(t, b, expiration{OrderID: "published"})
 		require.Equal(t, "published", <-handled)

@@ -2,12 +2,12 @@ package listener
 
 import (
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
 	"slices"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -15,19 +15,18 @@ import (
 // AllSubjects stands for every subject of a group, in [NewDeadLetters].
 const AllSubjects subjects.Subject = ">"
 
-// NewDeadLetters returns a listener that receives the dead letters of a group:
-// those of one of its subjects, or, over JetStream, of [AllSubjects]. NATS
-// Streaming can't do that, and it is refused: make a listener for each subject
-// there, and [Run] them together.
+// NewDeadLetters returns a listener that receives the dead letters of a group: those of
+// one of its subjects, or, over JetStream, of [AllSubjects]. NATS Streaming has no
+// wildcards, so that AllSubjects is refused there: make a listener for each subject, and
+// [Run] them together.
 //
-// queueGroup is that of the listener itself, such as "alerts", and everything
-// else, durables and options included, is as with [New]. To acknowledge a dead
-// letter here does not take it from deadletter.Redrive, which has a queue group of
-// its own. One that is never handled becomes no dead letter again: it comes until
-// it is.
+// queueGroup is the listener's own, such as "alerts". Everything else, durables and options
+// included, is as with [New]. deadletter.Redrive has a queue group of its own: it still gets
+// a dead letter that was acknowledged here. A dead letter that can't be handled does not
+// become a dead letter again: it comes until it is handled.
 //
-// Where names hold dots, two pairs of group and subject may share their dead
-// letters' subject; Group and Original of each tell whose it is.
+// Where names hold dots, two pairs of group and subject may have the same subject for their
+// dead letters. The fields Group and Original tell whose a dead letter is.
 func NewDeadLetters(
 	c *client.Client, queueGroup, group string, subject subjects.Subject, h Handler[events.DeadLetter], opts ...Option,
 ) (*Listener[events.DeadLetter], error) {

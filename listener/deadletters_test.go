@@ -3,7 +3,6 @@ package listener_test
 import (
 	"context"
 	"errors"
-	"github.com/sgtickets/common/internal/access"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -14,6 +13,7 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
@@ -29,8 +29,8 @@ func onMemory(t *testing.T, b *memory.Broker) *client.Client {
 	return c
 }
 
-// bury stores a dead letter as a listener of that group does.
-func bury(t *testing.T, c *client.Client, group string, subject subjects.Subject, sequence uint64) events.DeadLetter {
+// publishDeadLetter stores a dead letter as a listener of that group does.
+func publishDeadLetter(t *testing.T, c *client.Client, group string, subject subjects.Subject, sequence uint64) events.DeadLetter {
 	t.Helper()
 	d := events.NewDeadLetter(events.DeadLetter{
 		Original: subject, Group: group, Sequence: sequence, Timestamp: time.Now(), Attempts: 1, Error: "broken",
@@ -44,8 +44,8 @@ func bury(t *testing.T, c *client.Client, group string, subject subjects.Subject
 	return d
 }
 
-// TestDeadLettersOfOneSubject, and no others; and one that is not handled comes
-// again, and is not buried itself.
+// TestDeadLettersOfOneSubject: no others come. A dead letter that is not handled comes
+// again, and becomes no dead letter itself.
 func TestDeadLettersOfOneSubject(t *testing.T) {
 	t.Parallel()
 	for name, broker := range map[string]func() memory.Option{"NATS Streaming": memory.NATSStreaming, "JetStream": memory.JetStream} {
@@ -54,9 +54,9 @@ func TestDeadLettersOfOneSubject(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := memory.New(broker())
 				c := onMemory(t, b)
-				bury(t, c, "mails", subjects.OrderCreated, 1)
-				bury(t, c, "payments", subjects.OrderCancelled, 2)
-				sent := bury(t, c, "payments", subjects.OrderCreated, 3)
+				publishDeadLetter(t, c, "mails", subjects.OrderCreated, 1)
+				publishDeadLetter(t, c, "payments", subjects.OrderCancelled, 2)
+				sent := publishDeadLetter(t, c, "payments", subjects.OrderCreated, 3)
 				ctx, stop := context.WithCancel(t.Context())
 				var seen []string
 				l, err := listener.NewDeadLetters(c, "alerts", "payments", subjects.OrderCreated,
@@ -86,7 +86,7 @@ func TestDeadLettersThatAreStuck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := onMemory(t, memory.New())
-		bury(t, c, "payments", subjects.OrderCreated, 1)
+		publishDeadLetter(t, c, "payments", subjects.OrderCreated, 1)
 		ctx, stop := context.WithCancel(t.Context())
 		l, err := listener.NewDeadLetters(c, "alerts", "payments", subjects.OrderCreated,
 			func(context.Context, events.DeadLetter, listener.Delivery) error {
@@ -111,8 +111,8 @@ func TestDeadLettersOfAllSubjects(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := onMemory(t, memory.New(memory.JetStream()))
-		bury(t, c, "payments", subjects.OrderCreated, 1)
-		bury(t, c, "mails", subjects.OrderCreated, 2)
+		publishDeadLetter(t, c, "payments", subjects.OrderCreated, 1)
+		publishDeadLetter(t, c, "mails", subjects.OrderCreated, 2)
 		ctx, stop := context.WithCancel(t.Context())
 		var got []subjects.Subject
 		l, err := listener.NewDeadLetters(c, "alerts", "payments", listener.AllSubjects,
@@ -127,7 +127,7 @@ func TestDeadLettersOfAllSubjects(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- l.Listen(ctx) }()
 		<-l.Ready()
-		bury(t, c, "payments", "seat.reserved.now", 3)
+		publishDeadLetter(t, c, "payments", "seat.reserved.now", 3)
 		require.NoError(t, <-ended)
 		require.Equal(t, []subjects.Subject{subjects.OrderCreated, "seat.reserved.now"}, got)
 	})

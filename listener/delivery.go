@@ -70,7 +70,8 @@ func (d Delivery) Ack() error {
 }
 
 // Nak says that the attempt failed, because of err, which [RetryAfter] and [Reject]
-// may have made: what becomes of the event is the same as if the handler of a
+// may have made; nil: the event is given back without a failure, of which the log tells
+// at debug level only. What becomes of the event is the same as if the handler of a
 // listener without ManualAck had returned it, once the handler has returned. Nak
 // returns [ErrNotManual], [ErrSettled] and [ErrNotDelivered] as Ack does, and
 // [ErrSubscriptionClosed] when Listen has returned, but not over NATS Streaming,

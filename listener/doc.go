@@ -22,6 +22,9 @@
 // is more, are remembered. What comes again after as many others runs again. Across
 // listeners and processes events are delivered at least once.
 //
+// [Observe] tells what becomes of each delivery, [Use] wraps handlers in middleware, and
+// [NewRaw] makes a listener for tools, whose events are bytes.
+//
 // Listen ends when its context is done: it takes no more events, lets the running
 // handlers finish, acknowledges, and leaves the group. It never deletes the
 // durable; [Listener.DeleteDurable] does.

@@ -3,39 +3,38 @@ package listener
 import (
 	"context"
 	"fmt"
-	"github.com/sgtickets/common/internal/access"
 	"slices"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/transport"
 )
 
-// Invocation is one call of a handler without its type: event is a value of the
-// listener's type of events, such as events.TicketCreated. What it returns is what
-// the handler returns, and decides the same.
+// Invocation is one call of a handler without its type: event is a value of the listener's
+// type of events, such as events.TicketCreated. Its result decides what becomes of the
+// event, as a handler's result does.
 type Invocation func(ctx context.Context, event events.Event, d Delivery) error
 
-// Middleware wraps what is done with an event, whatever its type: for logs,
-// traces, metrics, a transaction around each handler. It returns an Invocation
-// that calls next to go on, with the event or another one of its type; one that
-// does not call it decides by itself what becomes of the event. It is called once,
-// by [New], and the Invocation that it returns once for each attempt, by as many
-// goroutines at a time as [Concurrency] says. A panic in it is like one of the
-// handler.
+// Middleware wraps a listener's handler, whatever the type of its events: for logs,
+// traces, metrics, or a transaction around each handler. It returns an Invocation that
+// calls next to go on, with the event or another one of its type. An Invocation that does
+// not call next decides by itself what becomes of the event. [New] calls the Middleware
+// once; the Invocation is called once for each attempt, by as many goroutines at a time as
+// [Concurrency] says. A panic in it is like one of the handler.
 //
-// It sees what a handler would get: no payload that can't be decoded, and no event
-// that is delivered once more after it was handled. With [ManualAck] a nil error
-// says nothing of whether the event is settled.
+// Middleware sees what a handler would get: no payload that can't be decoded, and no event
+// that is delivered again after it was handled. [Observe] tells of those. With [ManualAck]
+// a nil error does not say whether the event is settled.
 //
-// What concerns one type of event needs no middleware: a handler is a function,
-// and so is what wraps it.
+// One type of events needs no middleware: a handler is a function, and another function can
+// wrap it.
 type Middleware func(next Invocation) Invocation
 
-// Use wraps the handler in middleware. The first is the outermost: it is called
-// first and returns last. Given several times, the later is within the earlier;
-// that of [Defaults] is around all of it.
+// Use wraps the handler in middleware. The first is the outermost: it is called first and
+// returns last. If Use is given several times, the later middleware is within the earlier.
+// The middleware of [Defaults] is around all of it.
 func Use(m ...Middleware) Option {
 	return func(o *options) error {
 		if len(m) == 0 {
@@ -51,9 +50,9 @@ func Use(m ...Middleware) Option {
 	}
 }
 
-// Defaults is an option of client.Build: it gives the options to each listener of
-// the client, before its own, so that what all of them are to have is said once.
-// Given several times, it adds to what was given.
+// Defaults is an option of client.Build: each listener of the client gets these options
+// before its own, unless it has [WithoutDefaults]. Given several times, Defaults adds to
+// what was given. A [Raw] listener passes over the options that need a type of events.
 //
 //	c, err := client.Build(ctx, cluster, id, url, listener.Defaults(listener.Use(logged)))
 func Defaults(opts ...Option) client.Option {

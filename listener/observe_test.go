@@ -422,6 +422,7 @@ func TestDeadLetterLogsItsAttempts(t *testing.T) {
 		b := listenOn(t, conn, func(context.Context, expiration, listener.Delivery) error { return errNotToday }, listener.MaxAttempts(2), listener.Backoff(time.Second, time.Second))
 		b.deliver(1)
 		time.Sleep(4500 * time.Millisecond) // until it is let go
+		synctest.Wait()
 		refuse = false
 		b.deliver(1)
 		synctest.Wait()

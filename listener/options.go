@@ -146,7 +146,7 @@ func HandlerTimeout(d time.Duration) Option {
 
 // DrainTimeout is how long the end of Listen and Close wait for handlers that
 // run, and with [ManualAck] for events that are not settled, and then for the server to
-// confirm that the listener leaves. What hangs makes Listen last less than 0.1 s longer.
+// confirm that the listener leaves. Hung handlers delay Listen by less than 0.1 s.
 // Default 30 s; must be positive. Kubernetes kills a pod as long after its SIGTERM, unless told otherwise
 // (terminationGracePeriodSeconds): there, set less, such as 20 s, or raise that.
 func DrainTimeout(d time.Duration) Option {

@@ -14,7 +14,8 @@ import (
 // after its [Backoff]. It counts as an attempt like any other. Over NATS Streaming,
 // when d does not fit into the ack wait, redeliveries before it has passed are not
 // run by this listener, and not counted; other members of the group do not know of
-// it. A d of zero or less is at once. The error matches err.
+// it. A d of zero or less is at once. The error matches err. err may be nil, where the
+// handler has no failure to tell of: the log then tells of it at debug level only.
 func RetryAfter(d time.Duration, err error) error {
 	return &retryError{max(d, 0), err}
 }
@@ -52,8 +53,14 @@ func (e *rejectedError) Unwrap() error { return e.err }
 // withoutCause reports whether a handler asked for another attempt, and gave no error as
 // the reason.
 func withoutCause(err error) bool {
+	if errors.Is(err, errGivenBack) {
+		return true
+	}
 	var a *retryError
-	return errors.Is(err, errGivenBack) || errors.As(err, &a) && a.err == nil
+	if errors.As(err, &a) {
+		return a.err == nil
+	}
+	return false
 }
 
 // failureOf makes a failure of what a handler returned. An error whose methods panic, as

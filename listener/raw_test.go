@@ -119,8 +119,10 @@ func TestRawPattern(t *testing.T) {
 		})
 		synctest.Wait()
 		stop()
-		require.Equal(t, []string{"orders.de one", "orders.fr two"}, got.payloads())
-		require.Equal(t, []string{"a"}, got.all[0].Header["X-Team"])
+		require.ElementsMatch(t, []string{"orders.de one", "orders.fr two"}, got.payloads())
+		for _, d := range got.all {
+			require.Equal(t, d.Subject == "orders.de", len(d.Header["X-Team"]) == 1, "%v", d)
+		}
 
 		var letters received
 		stop = s.raw(events.DeadLetterSubject("tools", "orders.fr"), "", letters.handle)

@@ -50,16 +50,16 @@ type VersionStore interface {
 //
 //   - An event is handled when the version before its own was applied last, and one
 //     that begins its entity ([events.Beginner]) also when none was.
-//   - One of that version or an older one is acknowledged and not handled.
-//   - One that is ahead fails with [ErrVersionGap], and is tried again until the missing
-//     one has come, or its attempts are used up: after 0.1 s, then twice as long each
-//     time, up to 5 s, whatever [Backoff] says, so that the 20 attempts by default
-//     ([MaxAttempts]) take a bit over a minute. Others go on meanwhile.
+//   - An event whose version, or a later one, was applied is acknowledged and not handled.
+//   - An event before which versions are missing fails with [ErrVersionGap]. It is tried
+//     again until the missing event has come, or its attempts are used up: after 0.1 s, then
+//     twice as long each time, up to 5 s, whatever [Backoff] says, so that the 20 attempts by
+//     default ([MaxAttempts]) take a bit over a minute. Other entities go on meanwhile.
 //
-// Over NATS Streaming, what is ahead takes room meanwhile: when as many events as
-// [MaxInFlight] wait for one on their own subject, it comes no sooner than they are
+// Over NATS Streaming an event that waits takes room meanwhile: when as many events as
+// [MaxInFlight] wait for one on their own subject, that one comes no sooner than they are
 // given up. A listener that begins later than the entities ([StartAt]) would wait for
-// what it never gets; put their versions into the store first.
+// events that it never gets; put their versions into the store first.
 //
 // Two events of one entity are never handled at the same time in a process: with
 // [Concurrency] the second waits for the first, within its [HandlerTimeout]. The

@@ -2,7 +2,6 @@ package listener_test
 
 import (
 	"context"
-	"github.com/sgtickets/common/internal/access"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
 )
 

@@ -43,10 +43,6 @@ const (
 	StoreDeadLetter
 )
 
-// Releases reports whether nobody settles the delivery any more once the effect is
-// performed, so that it has to be released.
-func (a Action) Releases() bool { return a == LetGo || a == Drop }
-
 // TakeEffects returns what was decided since the last call, in order.
 func (s *Scheduler) TakeEffects() []Effect {
 	all := s.effects

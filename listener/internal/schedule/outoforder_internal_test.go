@@ -12,34 +12,36 @@ func outOfOrder(after time.Duration) Failure {
 	return Failure{Err: errToday, After: after, Timed: true, OutOfOrder: true}
 }
 
-// TestWhatIsAheadStepsAside for what is behind it in its line, and joins that again
-// when it is due; any other failure holds the line up.
-func TestWhatIsAheadStepsAside(t *testing.T) {
+// TestLeavesTheQueue: an event that is out of order lets those behind it in the queue of
+// its key go first, and joins the queue again when it is due. An event that fails
+// otherwise holds up its key.
+func TestLeavesTheQueue(t *testing.T) {
 	t.Parallel()
-	b := New(streaming(2), ackWait)
-	arrive(b, keyed(1, 0, "ticket"), keyed(2, 0, "ticket"), keyed(3, 0, "ticket"))
-	fail(b, runs1(t, b, 1, 0), outOfOrder(time.Second), 0)
-	second := runs1(t, b, 2, 0)
-	require.Empty(t, runs(b, 1), "it is due, and another one of its line runs")
-	fail(b, second, failed(errToday), 1)
-	require.Empty(t, runs(b, 1), "what has failed holds up its line")
+	s := New(streaming(2), ackWait)
+	arrive(s, keyed(1, 0, "ticket"), keyed(2, 0, "ticket"), keyed(3, 0, "ticket"))
+	fail(s, runs1(t, s, 1, 0), outOfOrder(time.Second), 0)
+	second := runs1(t, s, 2, 0)
+	require.Empty(t, runs(s, 1), "it is due, and another one of its key runs")
+	fail(s, second, failed(errToday), 1)
+	require.Empty(t, runs(s, 1), "an event that has failed holds up its key")
 	for _, sequence := range []uint64{2, 1, 3} {
-		handle(b, runs1(t, b, sequence, 2), 2)
+		handle(s, runs1(t, s, sequence, 2), 2)
 	}
-	require.Empty(t, b.active)
-	require.Empty(t, b.keys.byKey)
+	require.Empty(t, s.active)
+	require.Empty(t, s.keys.byKey)
 }
 
-// TestWhatIsAheadStaysAside when it has been let go and comes again before it is due.
-func TestWhatIsAheadStaysAside(t *testing.T) {
+// TestStaysOutOfTheQueue: an event that is out of order, was let go and comes again before
+// it is due does not hold up its key.
+func TestStaysOutOfTheQueue(t *testing.T) {
 	t.Parallel()
-	b := New(streaming(2), ackWait)
-	arrive(b, keyed(1, 0, "ticket"))
-	fail(b, runs1(t, b, 1, 0), outOfOrder(8*time.Second), 0)
-	require.Equal(t, []string{"let go 1 for 8s"}, decided(b))
-	arrive(b, again(keyed(1, 5, "ticket"), 2), keyed(2, 5, "ticket"))
-	handle(b, runs1(t, b, 2, 5), 5)
-	handle(b, runs1(t, b, 1, 8), 8)
-	require.Empty(t, b.active)
-	require.Empty(t, b.keys.byKey)
+	s := New(streaming(2), ackWait)
+	arrive(s, keyed(1, 0, "ticket"))
+	fail(s, runs1(t, s, 1, 0), outOfOrder(8*time.Second), 0)
+	require.Equal(t, []string{"let go 1 for 8s"}, decided(s))
+	arrive(s, again(keyed(1, 5, "ticket"), 2), keyed(2, 5, "ticket"))
+	handle(s, runs1(t, s, 2, 5), 5)
+	handle(s, runs1(t, s, 1, 8), 8)
+	require.Empty(t, s.active)
+	require.Empty(t, s.keys.byKey)
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// simMember is a listener: the real Scheduler, and what the listener does around it, in which
-// goroutines and timers take as long as is drawn.
+// simMember is a member of the group: the real Scheduler, and what the listener does
+// around it. How long its goroutines and timers take is drawn.
 type simMember struct {
 	sim       *sim
 	name      string

@@ -33,7 +33,7 @@ func newCore(cl *client.Client, subject subjects.Subject, o options) *core {
 	return &core{
 		sender: newSender(cl, o), log: s.Log, subject: subject, codec: o.codec,
 		meta:     newMetadata(s.Conn.Features(), cl.ClusterID(), cl.ClientID(), subject, o.codec.ContentType()),
-		pendings: sync.Pool{New: func() any { return &Pending{subject: subject} }},
+		pendings: sync.Pool{New: func() any { return new(Pending) }},
 	}
 }
 

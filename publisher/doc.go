@@ -12,4 +12,7 @@
 //
 // For many events, [Publisher.PublishAll] and [Publisher.PublishAsync] keep a
 // window of them in flight instead of waiting for each.
+//
+// A [Raw] publishes payloads that are encoded already, to any subject, with headers and a
+// message ID: for relays and tools. [Observe] tells of each publish and its outcome.
 package publisher

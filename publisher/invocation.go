@@ -99,7 +99,7 @@ func (i *invocation) send(ctx context.Context, event any, s *scratch) error {
 	}
 	var pending *Pending
 	if i.async {
-		p := &Pending{subject: i.core.subject, publish: publishing.Pending{OnDecided: i}}
+		p := &Pending{publish: publishing.Pending{OnDecided: i}}
 		if err = i.core.publishAsync(ctx, event, s, header, p); err == nil {
 			pending = p
 		}

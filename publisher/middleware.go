@@ -20,11 +20,11 @@ type Invocation func(ctx context.Context, event events.Event, o Publishing) erro
 
 // Middleware wraps each publish, whatever its type and whether it is waited for:
 // for logs, traces, metrics. It returns an Invocation that calls next to go on, at
-// most once and before it returns, with the event or another one of its type; one
-// that does not call it refuses the publish, which ends with [ErrNotStored] and the
-// error it returns. [Publishing.OnOutcome] tells what became of the event. It is called
-// once, by [New], and the Invocation that it returns once for each publish, by as
-// many goroutines as publish.
+// most once and before it returns, with the event or another one of its type. An
+// Invocation that does not call next refuses the publish, which ends with [ErrNotStored]
+// and the error that the Invocation returns. [Publishing.OnOutcome] tells what became of the
+// event. [New] calls the Middleware once. The Invocation is called once for each publish, by
+// as many goroutines as publish.
 //
 // What the server says stands: no middleware can make a publish that failed succeed,
 // or the other way round. One that panics has refused the event, unless it has
@@ -53,8 +53,8 @@ func Use(m ...Middleware) Option {
 }
 
 // Defaults is an option of client.Build: it gives the options to each publisher of
-// the client, before its own, so that what all of them are to have is said once.
-// Given several times, it adds to what was given.
+// the client, before the publisher's own. Given several times, it adds to what was given.
+// A [Raw] publisher passes over those that need a type of event.
 //
 //	c, err := client.Build(ctx, cluster, id, url, publisher.Defaults(publisher.Use(logged)))
 func Defaults(opts ...Option) client.Option {
@@ -77,7 +77,7 @@ func defaults(d *session.Defaults) []Option {
 	return opts
 }
 
-// through makes the publishes go through the middleware.
+// through wraps the publishes in the middleware.
 func (p *Publisher[T]) through(middleware []Middleware) error {
 	if len(middleware) == 0 {
 		return nil

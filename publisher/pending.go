@@ -5,13 +5,11 @@ import (
 	"fmt"
 
 	"github.com/sgtickets/common/internal/publishing"
-	"github.com/sgtickets/common/subjects"
 )
 
 // Pending is a publish under way. It is safe for concurrent use, and need not be
 // waited for.
 type Pending struct {
-	subject subjects.Subject
 	publish publishing.Pending
 }
 
@@ -29,7 +27,7 @@ func (p *Pending) Wait(ctx context.Context) error {
 	case <-p.Done():
 		return p.Err()
 	case <-ctx.Done():
-		return &Error{p.subject, fmt.Errorf("%w: %w", ErrPending, publishing.Cause(ctx))}
+		return wrap(p.publish.Subject(), fmt.Errorf("%w: %w", ErrPending, publishing.Cause(ctx)))
 	}
 }
 
@@ -38,7 +36,7 @@ func (p *Pending) Wait(ctx context.Context) error {
 func (p *Pending) Err() error {
 	decided, err := p.publish.Outcome()
 	if !decided {
-		return &Error{p.subject, ErrPending}
+		return wrap(p.publish.Subject(), ErrPending)
 	}
 	return err
 }

@@ -93,7 +93,7 @@ func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, err
 	if p.core.invoke != nil {
 		return p.core.publishAsyncThrough(ctx, event)
 	}
-	pending := &Pending{subject: p.core.subject}
+	pending := &Pending{}
 	if err := p.send(ctx, event, pending); err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (p *Publisher[T]) PublishAll(ctx context.Context, events iter.Seq[T]) (stor
 	return b.wait(ctx)
 }
 
-// publishUnseen is PublishAsync for a Pending that is given back to the core.
+// publishUnseen is PublishAsync with a Pending that the caller gives back to the core.
 func (p *Publisher[T]) publishUnseen(ctx context.Context, event T) (*Pending, error) {
 	if p.core.invoke != nil {
 		return p.core.publishAsyncThrough(ctx, event)
@@ -148,8 +148,8 @@ func (p *Publisher[T]) publishUnseen(ctx context.Context, event T) (*Pending, er
 	return pending, nil
 }
 
-// made returns an error for a publisher that New did not make: a nil one, as a
-// service's own type that embeds one may hold.
+// made returns an error for a publisher that New did not make, such as a nil one in a
+// service's own type that embeds *Publisher.
 func (p *Publisher[T]) made() error {
 	if p != nil && p.core != nil {
 		return nil

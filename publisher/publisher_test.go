@@ -180,12 +180,12 @@ func TestWindow(t *testing.T) {
 		require.ErrorIs(t, err, publisher.ErrNotStored)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.EqualError(t, err, "publish expiration:complete: not stored: "+
-			"no place in the window of publishes in flight (client option PublishWindow): context deadline exceeded")
+			"the window of publishes in flight is full (client option PublishWindow): context deadline exceeded")
 		require.Equal(t, time.Minute, time.Since(started))
 		_, err = short.PublishAsync(t.Context(), event)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.EqualError(t, err, "publish expiration:complete: not stored: "+
-			"no place in the window of publishes in flight (client option PublishWindow): none within 1s (option Timeout): context deadline exceeded")
+			"the window of publishes in flight is full (client option PublishWindow): no slot within 1s (option Timeout): context deadline exceeded")
 
 		for range 2 {
 			_, err := p.PublishAsync(t.Context(), event)

@@ -3,6 +3,7 @@ package publisher
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -86,7 +87,7 @@ func (r *Raw) PublishAsync(ctx context.Context, m Message) (*Pending, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pending{subject: m.Subject}
+	p := &Pending{}
 	if err := r.sender.PublishAsync(ctx, message, &p.publish); err != nil {
 		return nil, err
 	}
@@ -99,25 +100,34 @@ func (r *Raw) message(m Message) (transport.Message, error) {
 	if r == nil || r.sender == nil {
 		return out, &Error{m.Subject, fmt.Errorf("%w: %w raw publisher: nil; make one with NewRaw", ErrNotStored, client.ErrInvalid)}
 	}
-	err := subjects.Valid(out.Subject)
-	if err != nil {
-		err = fmt.Errorf("%w Subject of the message: %w", client.ErrInvalid, err)
-	} else {
-		err = validID(m.ID)
-	}
 	if len(m.Header) > 0 {
 		out.Header = make(transport.Header, len(m.Header)+2) // the connection adds its own
+		maps.Copy(out.Header, m.Header)
 	}
-	for name, values := range m.Header {
-		out.Header[name] = values
-		for _, value := range values {
-			if err == nil {
-				err = validHeader(name, value)
-			}
-		}
-	}
+	err := m.valid()
 	if err != nil {
 		return out, r.sender.Refuse(out, err)
 	}
 	return out, nil
+}
+
+// valid returns why m can't be sent.
+func (m Message) valid() error {
+	if err := subjects.Valid(string(m.Subject)); err != nil {
+		return fmt.Errorf("%w Subject of the message: %w", client.ErrInvalid, err)
+	}
+	if err := validID(m.ID); err != nil {
+		return err
+	}
+	for name, values := range m.Header {
+		if len(values) == 0 {
+			values = []string{""} // so that the name is checked
+		}
+		for _, value := range values {
+			if err := validHeader(name, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

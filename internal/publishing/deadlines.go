@@ -12,9 +12,10 @@ import (
 type deadlines struct {
 	conn    transport.Conn
 	expired func() error // makes the cause of a publish that has expired
+	epoch   time.Time    // from which deadlines are counted: half the size of a time each
 
 	mu          sync.Mutex
-	first, last *Pending // linked by their entries
+	first, last *Pending // linked by their previous and next
 	timer       *time.Timer
 	armed       bool // the timer runs
 }
@@ -23,16 +24,15 @@ type deadlines struct {
 func (d *deadlines) add(p *Pending, timeout time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e := &p.deadline
-	if e.closed {
+	if p.closed {
 		return
 	}
-	e.at = time.Now().Add(timeout)
-	e.listed = true
-	if e.previous = d.last; e.previous == nil {
+	p.deadline = time.Since(d.epoch) + timeout
+	p.listed = true
+	if p.previous = d.last; p.previous == nil {
 		d.first = p
 	} else {
-		e.previous.deadline.next = p
+		p.previous.next = p
 	}
 	d.last = p
 	if !d.armed {
@@ -43,28 +43,27 @@ func (d *deadlines) add(p *Pending, timeout time.Duration) {
 // remove takes p off the list, and keeps add from listing it later.
 func (d *deadlines) remove(p *Pending) {
 	d.mu.Lock()
-	p.deadline.closed = true
+	p.closed = true
 	d.unlink(p)
 	d.mu.Unlock()
 }
 
 // unlink takes p off the list. d.mu is locked.
 func (d *deadlines) unlink(p *Pending) {
-	e := &p.deadline
-	if !e.listed {
+	if !p.listed {
 		return
 	}
-	if e.previous == nil {
-		d.first = e.next
+	if p.previous == nil {
+		d.first = p.next
 	} else {
-		e.previous.deadline.next = e.next
+		p.previous.next = p.next
 	}
-	if e.next == nil {
-		d.last = e.previous
+	if p.next == nil {
+		d.last = p.previous
 	} else {
-		e.next.deadline.previous = e.previous
+		p.next.previous = p.previous
 	}
-	e.listed, e.previous, e.next = false, nil, nil
+	p.listed, p.previous, p.next = false, nil, nil
 }
 
 // arm starts the timer. d.mu is locked.
@@ -79,17 +78,17 @@ func (d *deadlines) arm(after time.Duration) {
 
 // expire abandons the publishes whose deadline has passed.
 func (d *deadlines) expire() {
-	now := time.Now()
+	now := time.Since(d.epoch)
 	var late []transport.Ticket // and not the Pendings: once unlocked, they may be used for other publishes
 	d.mu.Lock()
-	for p := d.first; p != nil && !p.deadline.at.After(now); p = d.first {
+	for p := d.first; p != nil && p.deadline <= now; p = d.first {
 		p.blame(d.expired())
 		late = append(late, p.ticket)
 		d.unlink(p)
 	}
 	d.armed = false
 	if d.first != nil {
-		d.arm(d.first.deadline.at.Sub(now))
+		d.arm(d.first.deadline - now)
 	}
 	d.mu.Unlock()
 	for _, t := range late {

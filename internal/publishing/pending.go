@@ -27,14 +27,17 @@ type Pending struct {
 	cause   error         // why the wait for the server was ended
 	done    chan struct{} // made when somebody asks for it
 
-	deadline entry
+	// Guarded by the lock of the sender's deadlines.
+	listed, closed bool          // in the list; the outcome is here, so not to be listed any more
+	deadline       time.Duration // since the deadlines' epoch
+	previous, next *Pending
 }
 
 // Reset makes p ready for another publish. Nobody else may use p meanwhile.
 func (p *Pending) Reset() {
 	p.mu.Lock()
 	p.decided, p.err, p.cause, p.done, p.watch = false, nil, nil, nil, nil
-	p.deadline.closed = false
+	p.closed = false
 	p.mu.Unlock()
 }
 
@@ -50,6 +53,9 @@ func (p *Pending) Done() <-chan struct{} {
 	}
 	return p.done
 }
+
+// Subject returns the subject of the message.
+func (p *Pending) Subject() string { return p.subject }
 
 // Outcome returns whether the outcome is decided, and then the error, nil if the message is
 // stored.
@@ -100,12 +106,4 @@ func (r *receipt) Done(err error) {
 	if done != nil {
 		close(done)
 	}
-}
-
-// entry is the place of a Pending in a deadlines list, whose lock guards it.
-type entry struct {
-	at             time.Time
-	listed         bool
-	closed         bool // the outcome is here: the Pending is not listed any more
-	previous, next *Pending
 }

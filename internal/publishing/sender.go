@@ -42,8 +42,7 @@ type Sender struct {
 func NewSender(c Config) *Sender {
 	s := &Sender{Config: c, features: c.Conn.Features()}
 	s.waiters.New = func() any { return newWaiter(c.Window) }
-	s.deadlines.conn = c.Conn
-	s.deadlines.expired = s.timedOut
+	s.deadlines.conn, s.deadlines.expired, s.deadlines.epoch = c.Conn, s.timedOut, time.Now()
 	return s
 }
 
@@ -144,11 +143,11 @@ func (s *Sender) acquire(ctx context.Context) error {
 	case err == nil, errors.Is(err, transport.ErrClosed):
 		return err
 	case errors.Is(err, ErrWindowFull):
-		err = fmt.Errorf("none within %v (option Timeout): %w", s.Timeout, context.DeadlineExceeded)
+		err = fmt.Errorf("no slot within %v (option Timeout): %w", s.Timeout, context.DeadlineExceeded)
 	default:
 		err = Cause(ctx)
 	}
-	return fmt.Errorf("no place in the window of publishes in flight (client option PublishWindow): %w", err)
+	return fmt.Errorf("the window of publishes in flight is full (client option PublishWindow): %w", err)
 }
 
 // timedOut is the cause of a publish that the Timeout has ended.

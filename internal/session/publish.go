@@ -2,9 +2,9 @@ package session
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sgtickets/common/internal/publishing"
-	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -12,7 +12,7 @@ import (
 // its own; its observers are told after the session's.
 func (s *Session) NewSender(c publishing.Config) *publishing.Sender {
 	c.Conn, c.Window, c.Log = s.Conn, s.Window, s.Log
-	c.Observers = append(append([]observe.Observer(nil), s.Observers...), c.Observers...)
+	c.Observers = slices.Concat(s.Observers, c.Observers)
 	return publishing.NewSender(c)
 }
 

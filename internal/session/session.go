@@ -1,5 +1,6 @@
-// Package session is what a client shares with the publishers and listeners
-// made from it, and nobody else needs to see.
+// Package session holds what a client shares with its publishers, its listeners and
+// Redrive, and with nobody else: the connection, the window of publishes, the log, the
+// observers and the defaults. It also closes all of them in the right order.
 package session
 
 import (
@@ -17,24 +18,25 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// Session is safe for concurrent use. Its exported fields do not change.
+// Session is what one client shares. It is safe for concurrent use. Its exported fields do
+// not change once the client is built.
 type Session struct {
 	Conn   transport.Conn
 	Log    *slog.Logger
 	Window *publishing.Window // of publishes in flight
 
-	// GeneratedID: the client ID was not given by the caller, so that what the
-	// broker ties to it is lost with the process.
+	// GeneratedID says that the library made the client ID up. The next process gets
+	// another one, so that what the broker ties to the ID is lost with this process.
 	GeneratedID bool
 
-	// LoggedPayload is how many bytes of a payload the log may tell; 0: none. It is set
-	// before anyone has the session.
+	// LoggedPayload is how many bytes of a payload the log may show; 0: none. The client
+	// sets it before it makes the session available.
 	LoggedPayload int
 
-	// Observers are told of all events of the client. It is set before anyone has the session.
+	// Observers are told of all events of the client. The client sets them before it makes
+	// the session available, and so Defaults.
 	Observers []observe.Observer
-	// Defaults is set before anyone has the session.
-	Defaults Defaults
+	Defaults  Defaults
 
 	notify   func(transport.Event)
 	sender   func() *publishing.Sender // made with the first call, when Observers are set
@@ -46,12 +48,12 @@ type Session struct {
 	degraded   map[string]map[any]error // by reason and by who gave it: the error
 }
 
-// Defaults is what the client's options say of all its listeners and publishers:
-// slices of those packages' options, which this one can't name. Nil: nothing.
+// Defaults are the options that all listeners and all publishers of the client get:
+// []listener.Option and []publisher.Option, which this package can't import. nil: none.
 type Defaults struct{ Listeners, Publishers any }
 
-// New returns a session on conn. notify, the one that the connection has, is told
-// what publishers and listeners find out.
+// New returns a session on conn, with a window of that many publishes. notify is the
+// function that the connection notifies, too; Degrade and Recover call it.
 func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, notify func(transport.Event)) *Session {
 	s := &Session{
 		Conn: conn, Log: log, GeneratedID: generatedID,
@@ -64,9 +66,9 @@ func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, no
 	return s
 }
 
-// Degrade makes the client degraded: it works, but not all of it. reason says what
-// does not, and stands for it until each of those who gave it has taken it back; err,
-// unless it is nil, says why. Saying it again only renews err.
+// Degrade makes the client degraded: it works, but not all of it. reason says what does
+// not, and err, unless it is nil, says why. The client stays degraded for that reason until
+// everybody who gave it has called Recover. Calling Degrade again only replaces err.
 func (s *Session) Degrade(by any, reason string, err error) {
 	s.degradedMu.Lock()
 	defer s.degradedMu.Unlock()
@@ -77,7 +79,8 @@ func (s *Session) Degrade(by any, reason string, err error) {
 	s.notify(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
 }
 
-// Recover takes reason back. It ends what it stands for, unless it holds of others.
+// Recover ends what Degrade began. The client stays degraded for that reason as long as
+// others have given it, too.
 func (s *Session) Recover(by any, reason string) {
 	s.degradedMu.Lock()
 	defer s.degradedMu.Unlock()
@@ -90,42 +93,42 @@ func (s *Session) Recover(by any, reason string) {
 	s.notify(transport.Event{Kind: transport.Recovered, Time: time.Now(), Reason: reason})
 }
 
-// Drainer is something that has to end before the connection does: a listener
+// Drainer is something that has to end before the connection is closed, such as a listener
 // that listens.
 type Drainer struct {
-	// Drain ends it; it returns when it is over, or when ctx is done.
+	// Drain ends it. Drain returns when that is done, or when ctx is done.
 	Drain func(ctx context.Context) error
 }
 
-// AddDrainer adds what has to end, to be drained by Close. After Close has begun it returns
+// AddDrainer adds a drainer that Close is to drain. After Close has begun it returns
 // transport.ErrClosed.
-func (s *Session) AddDrainer(m *Drainer) error {
+func (s *Session) AddDrainer(d *Drainer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
 		return transport.ErrClosed
 	}
-	s.drainers[m] = struct{}{}
+	s.drainers[d] = struct{}{}
 	return nil
 }
 
-// RemoveDrainer removes one that has ended.
-func (s *Session) RemoveDrainer(m *Drainer) {
+// RemoveDrainer removes a drainer that has ended by itself.
+func (s *Session) RemoveDrainer(d *Drainer) {
 	s.mu.Lock()
-	delete(s.drainers, m)
+	delete(s.drainers, d)
 	s.mu.Unlock()
 }
 
-// Close drains the drainers, side by side, while publishing still works, since
-// their handlers may publish; then the publishes in flight; then it closes the
-// connection. It goes on to the next step when ctx is done, and returns what
-// went wrong, joined.
+// Close drains the drainers concurrently. Publishing still works meanwhile, since their
+// handlers may publish. Then Close refuses further publishes and closes the connection,
+// which waits for those in flight. When ctx is done, Close goes on to the next step without
+// waiting. It returns what went wrong, joined.
 func (s *Session) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
 	drainers := make([]*Drainer, 0, len(s.drainers))
-	for m := range s.drainers {
-		drainers = append(drainers, m)
+	for d := range s.drainers {
+		drainers = append(drainers, d)
 	}
 	s.mu.Unlock()
 
@@ -139,15 +142,16 @@ func (s *Session) Close(ctx context.Context) error {
 	return errors.Join(append(errs, s.closeConn(ctx))...)
 }
 
-// closeConn closes the connection. Where that can't say in time what was not confirmed,
-// since nats.go makes it wait, this does: what is open is counted before the connection
-// knows that the time is up, for then it gives up what is left.
+// closeConn closes the connection. nats.go may block the connection's Close beyond ctx; the
+// error then says, instead of the connection's, how many publishes are not confirmed. They
+// are counted just before the connection learns that ctx is done, since it then gives up
+// all of them.
 func (s *Session) closeConn(ctx context.Context) error {
 	closing, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
-	var open atomic.Int64
+	var unconfirmed atomic.Int64
 	stop := context.AfterFunc(ctx, func() {
-		open.Store(int64(s.Window.InFlight()))
+		unconfirmed.Store(int64(s.Window.InFlight()))
 		cut(await.Cause(ctx))
 	})
 	defer stop()
@@ -156,7 +160,7 @@ func (s *Session) closeConn(ctx context.Context) error {
 		return err
 	}
 	what := "the connection is not closed yet"
-	if n := open.Load(); n > 0 {
+	if n := unconfirmed.Load(); n > 0 {
 		what += fmt.Sprintf(", and %d publishes not confirmed", n)
 	}
 	return fmt.Errorf("%s: %w", what, err)

@@ -24,11 +24,11 @@ const (
 // however long the server is away. The zero value is ready.
 type outbox[T events.Event] struct {
 	mu       sync.Mutex
-	waiting  []letter[T]
+	waiting  []entry[T]
 	underWay int // taken out, not known to be stored yet
 }
 
-type letter[T events.Event] struct {
+type entry[T events.Event] struct {
 	event T
 	due   time.Time // zero: at once
 }
@@ -37,20 +37,20 @@ type letter[T events.Event] struct {
 func (o *outbox[T]) add(event T, due time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.waiting = append(o.waiting, letter[T]{event, due})
+	o.waiting = append(o.waiting, entry[T]{event, due})
 }
 
 // take takes out at most n of those that are due.
-func (o *outbox[T]) take(n int) []letter[T] {
+func (o *outbox[T]) take(n int) []entry[T] {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()
-	var taken, left []letter[T]
-	for _, l := range o.waiting {
-		if len(taken) < n && !l.due.After(now) {
-			taken = append(taken, l)
+	var taken, left []entry[T]
+	for _, e := range o.waiting {
+		if len(taken) < n && !e.due.After(now) {
+			taken = append(taken, e)
 		} else {
-			left = append(left, l)
+			left = append(left, e)
 		}
 	}
 	o.waiting = left
@@ -66,11 +66,11 @@ func (o *outbox[T]) stored() {
 }
 
 // putBack undoes what take did.
-func (o *outbox[T]) putBack(l letter[T]) {
+func (o *outbox[T]) putBack(e entry[T]) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.underWay--
-	o.waiting = append(o.waiting, l)
+	o.waiting = append(o.waiting, e)
 }
 
 // content counts the events that are due and those of a later time.
@@ -78,8 +78,8 @@ func (o *outbox[T]) content() (due, later int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()
-	for _, l := range o.waiting {
-		if l.due.After(now) {
+	for _, e := range o.waiting {
+		if e.due.After(now) {
 			later++
 		}
 	}
@@ -110,14 +110,14 @@ func (r relay[T]) Listen(ctx context.Context) error {
 			return nil
 		case <-time.After(pause):
 		}
-		letters := r.outbox.take(atOnce)
-		allStored, err := r.publish(ctx, letters)
+		entries := r.outbox.take(atOnce)
+		allStored, err := r.publish(ctx, entries)
 		switch {
 		case err != nil:
 			return err
 		case !allStored:
 			pause = tryAgain
-		case len(letters) == 0:
+		case len(entries) == 0:
 			pause = lookAgain
 		default:
 			pause = 0
@@ -125,30 +125,30 @@ func (r relay[T]) Listen(ctx context.Context) error {
 	}
 }
 
-// publish publishes the letters side by side, and puts those back that were not
+// publish publishes the entries side by side, and puts those back that were not
 // stored.
-func (r relay[T]) publish(ctx context.Context, letters []letter[T]) (allStored bool, err error) {
+func (r relay[T]) publish(ctx context.Context, entries []entry[T]) (allStored bool, err error) {
 	// Not with ctx: what is under way at the end is better not left in doubt.
 	ctx = context.WithoutCancel(ctx)
-	pending := make([]*publisher.Pending, len(letters))
-	failed := make([]error, len(letters))
-	for i, l := range letters {
-		pending[i], failed[i] = r.publisher.PublishAsync(ctx, l.event)
+	pending := make([]*publisher.Pending, len(entries))
+	failed := make([]error, len(entries))
+	for i, e := range entries {
+		pending[i], failed[i] = r.publisher.PublishAsync(ctx, e.event)
 	}
 	allStored = true
-	for i, l := range letters {
+	for i, e := range entries {
 		if failed[i] == nil {
 			failed[i] = pending[i].Wait(ctx)
 		}
 		if failed[i] == nil {
-			r.member.Journal.Published(r.member, l.event)
+			r.member.Journal.Published(r.member, e.event)
 			r.outbox.stored()
 			continue
 		}
 		// It was not stored (publisher.ErrNotStored), or perhaps it was
 		// (publisher.ErrOutcomeUnknown), and is then stored twice. Those who listen
 		// recognise that.
-		r.outbox.putBack(l)
+		r.outbox.putBack(e)
 		allStored = false
 		if errors.Is(failed[i], publisher.ErrInvalidEvent) {
 			err = failed[i] // a mistake in this program, which no second try makes good

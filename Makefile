@@ -73,8 +73,8 @@ test-order: ## 100,000 events, 16 workers, one attempt in twenty fails: order by
 	@GOWORK=off EVENTS=100000 go test -count=1 -v -timeout 10m -run '^TestOrderUnderFailures' ./listener | grep -v '^=== '
 	@cd devserver && GOWORK=off EVENTS=100000 go test -count=1 -v -timeout 10m -run '^TestOrderUnderFailures' ./integration | grep -v '^=== '
 
-simulate: ## 20,000 seeds of the simulations of NATS Streaming and of listeners (SEEDS=n; SEED=n for one, with its story)
-	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan ./listener/internal/schedule
+simulate: ## 20,000 seeds of each simulation: sessions, outboxes, JetStream subscriptions, listeners (SEEDS=n; SEED=n for one, with its story)
+	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan ./transport/internal/outbox ./transport/jetstream/internal/consuming ./listener/internal/schedule
 
 fuzz: ## a minute for each fuzz test
 	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./codec:FuzzPlain ./codec:FuzzReadPlain ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive ./transport/jetstream:FuzzOrigin ./transport/jetstream:FuzzConsumerName; do \

@@ -6,11 +6,13 @@ import (
 )
 
 func init() { //nolint:gochecknoinits // the one way to lend what is not exported to other packages of the module
-	access.Session = func(c any) *session.Session {
-		own, _ := c.(*Client)
-		return own.session
-	}
-	access.Defaults = func(set func(*session.Defaults) error) any {
-		return Option(func(o *options) error { return set(&o.defaults) })
-	}
+	access.Provide(
+		func(c any) *session.Session {
+			own, _ := c.(*Client)
+			return own.session
+		},
+		func(set func(*session.Defaults) error) any {
+			return Option(func(o *options) error { return set(&o.defaults) })
+		},
+	)
 }

@@ -22,23 +22,23 @@ var reconnect = backoff.Policy{First: 100 * time.Millisecond, Max: time.Second}
 
 // Build connects to the cluster as the client clientID and returns the client.
 //
-// clusterID is what the streaming server was started with (-cid). clientID is
-// unique among the clients of the cluster, and made of letters, digits, '-' and
-// '_', 128 at most; [ID] makes one. url names a server, or several separated by commas:
-// nats, tls, ws or wss.
+// clusterID is the one that the streaming server was started with (-cid); over JetStream it
+// names the stream. clientID is unique among the clients of the cluster, and made of
+// letters, digits, '-' and '_', 128 at most; [ID] makes one. url names a server, or several
+// separated by commas, with the scheme nats, tls, ws or wss.
 //
-// Build keeps trying until it is connected or ctx is done, 0.1 s to 1 s after
-// one another, and logs each attempt that failed with what to check. When ctx
-// is done the error wraps both ctx's and the cause of the last attempt:
-// [ErrNoServer], [ErrNoCluster], [ErrClientIDTaken] or [ErrForbidden]. What can't
-// get better by waiting is returned at once: [ErrInvalid] for a malformed URL or
-// ID, or an option that can't be; [ErrUnauthorized] for wrong credentials.
+// Build tries until it is connected or ctx is done. It pauses for 0.1 s to 1 s between two
+// attempts, and logs each attempt that failed with what to check. When ctx is done, the
+// error matches both ctx's and the cause of the last attempt: [ErrNoServer], [ErrNoCluster],
+// [ErrClientIDTaken] or [ErrForbidden]. An error that waiting can't change is returned at
+// once: [ErrInvalid] for an option, a URL or an ID that is wrong in itself, and
+// [ErrUnauthorized] for wrong credentials.
 //
-// When ctx ends Build in the middle of an attempt, the server may keep the client
-// ID registered until it notices that nobody answers, or another Build takes the ID
-// over, as from a process that has crashed. Build does not ask the server to forget
-// it: the protocol's close request names the client ID alone, and could end a
-// successor that has connected under it.
+// If ctx ends in the middle of an attempt, the NATS Streaming server may keep the client ID
+// registered until it notices that nobody answers, or until another Build takes the ID over,
+// as it does from a process that has crashed. Build does not ask the server to forget the
+// ID: the protocol's close request names the client ID alone, and could end a successor that
+// has connected under the same ID.
 func Build(ctx context.Context, clusterID, clientID, url string, opts ...Option) (*Client, error) {
 	return build(ctx, clusterID, fixedID(clientID), url, opts)
 }
@@ -48,21 +48,21 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	if err != nil {
 		return nil, fmt.Errorf("build client: %w", err)
 	}
-	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), URL: url, Logger: o.logger}
+	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), Subjects: o.stored(), URL: url, Logger: o.logger}
 	conn, m, err := connect(ctx, o.dialer(), &cfg, ids)
 	if err != nil {
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
 	}
 	shared := session.New(conn, o.logger, o.window, ids.generated, m.notify)
-	shared.Defaults, shared.LoggedPayload, shared.Observers = o.defaults, o.payloads, o.observers
+	shared.Defaults, shared.LoggedPayload, shared.Observers = o.defaults, o.loggedBytes, o.observers
 	return &Client{
-		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared,
+		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared, closeTimeout: o.closeTimeout,
 	}, nil
 }
 
-// connect makes attempts until one succeeds. Where a generated client ID is
-// taken it goes on to the next one, and leaves it in cfg. Each attempt has a monitor
-// of its own: what a failed one still tells says nothing of the next.
+// connect makes attempts until one succeeds. If a generated client ID is taken, connect goes
+// on to the next one, and sets cfg.ClientID to it. Each attempt has a monitor of its own, so
+// that late events of a failed attempt don't change the status of a later one.
 func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, ids identity) (transport.Conn, *monitor, error) {
 	var last error
 	for attempt := 1; ; attempt++ {
@@ -84,7 +84,7 @@ func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, 
 			return nil, nil, err
 		}
 		if ctx.Err() == nil || last == nil {
-			last = err // what ctx's end cut short says less than the attempt before
+			last = err // an attempt that the end of ctx cut short says less than the one before
 		}
 		if errors.Is(err, transport.ErrClientIDTaken) && ids.generated {
 			cfg.ClientID = ids.next()
@@ -112,7 +112,7 @@ func gaveUp(ended, last error, attempts int) error {
 // advice says what to check when an attempt failed.
 func advice(err error) string {
 	var untrusted *tls.CertificateVerificationError
-	var alert *net.OpError // package tls has no other sign that the server broke off
+	var alert *net.OpError // the only sign in package tls that the server broke off the handshake
 	switch {
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return "that the server is set up for TLS, or connect without: no tls:// in the URL, no nats.Secure"

@@ -3,19 +3,23 @@ package client
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/transport"
 )
 
-// Client is a connection of a service to its broker. One is enough for a
-// process: any number of publishers and listeners share it. It is safe for
-// concurrent use.
+// Client is the connection of a service to its broker. A process needs one: any number of
+// publishers and listeners share it. It is safe for concurrent use.
 type Client struct {
 	clusterID string
 	clientID  string
 	session   *session.Session
 	monitor   *monitor
+
+	components   components
+	closeTimeout time.Duration // of Run
 
 	closing  atomic.Bool
 	closed   chan struct{} // closed when closeErr is set
@@ -28,27 +32,32 @@ func (c *Client) ClusterID() string { return c.clusterID }
 // ClientID returns the client ID under which the server knows the client.
 func (c *Client) ClientID() string { return c.clientID }
 
-// Done returns a channel that is closed when the connection is over: closed by
-// Close, or lost for good.
+// Done returns a channel that is closed when the client is over: closed by Close, or its
+// connection lost for good.
 func (c *Client) Done() <-chan struct{} { return c.session.Conn.Done() }
 
 // Err returns nil until Done is closed, and then why: [ErrClosed] after Close,
 // else an error that matches [ErrConnectionLost].
 func (c *Client) Err() error { return c.session.Conn.Err() }
 
-// Close drains the client: the listeners take no more events and their running
-// handlers finish, which may still publish, each within its DrainTimeout;
-// acknowledgements and publishes in flight are sent and confirmed; then the
-// connection is closed and the server forgets the client. Durables are kept.
+// Features returns what the client's broker can do. It does not change.
+func (c *Client) Features() transport.Features { return c.session.Conn.Features() }
+
+// Close drains the client: the listeners take no more events, and their running handlers,
+// which may still publish, finish within the listener's DrainTimeout; acknowledgements and
+// publishes in flight are sent and confirmed; then the connection is closed and the server
+// forgets the client. Components end, and what [Client.NATSConn] opened is closed. Durables
+// are kept.
 //
-// When ctx is done it goes on without waiting, for 0.1 s at most, and returns what was
-// unfinished: events by subject and sequence, publishes by subject.
-// Closing again waits for the first call and returns its error, or returns
-// ctx's when that is done first.
+// When ctx is done, Close goes on without waiting, for 0.1 s at most, and returns what was
+// unfinished: events by subject and sequence, publishes by subject. Closing again waits for
+// the first call and returns its error, or returns ctx's when that is done first. [Run]
+// closes the client by itself.
 func (c *Client) Close(ctx context.Context) error {
 	if c.closing.CompareAndSwap(false, true) {
 		c.closeErr = c.session.Close(ctx)
 		c.noticeEnd()
+		c.components.close()
 		close(c.closed)
 		return c.closeErr
 	}

@@ -7,23 +7,23 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// condition is what is known of a connection: events in, a status out. It has no
-// clock and no lock of its own.
+// condition computes the status of a connection from its events. It has no clock and no
+// lock of its own.
 type condition struct {
-	status Status
-	down   bool
+	status       Status
+	disconnected bool
 }
 
-// apply takes an event in, and reports whether it is news.
+// apply takes an event in, and reports whether the event is news.
 func (c *condition) apply(e transport.Event) bool {
 	if c.status.State == Closed {
 		return false
 	}
 	switch e.Kind {
 	case transport.Disconnected:
-		c.down, c.status.Err = true, e.Err
+		c.disconnected, c.status.Err = true, e.Err
 	case transport.Reconnected, transport.SessionReplaced:
-		c.down, c.status.Err = false, nil
+		c.disconnected, c.status.Err = false, nil
 	case transport.Degraded:
 		if i := c.find(e.Reason); i >= 0 {
 			c.status.Reasons[i].Err = e.Err
@@ -43,7 +43,7 @@ func (c *condition) apply(e transport.Event) bool {
 		}
 		return true
 	default:
-		return true // it changes nothing
+		return true // the event leaves the status as it is
 	}
 	if s := c.state(); s != c.status.State {
 		c.status.State, c.status.Since = s, e.Time
@@ -57,7 +57,7 @@ func (c *condition) find(reason string) int {
 
 func (c *condition) state() State {
 	switch {
-	case c.down:
+	case c.disconnected:
 		return Reconnecting
 	case len(c.status.Reasons) > 0:
 		return Degraded
@@ -66,8 +66,8 @@ func (c *condition) state() State {
 	}
 }
 
-// ending is the event of the end for which err stands.
-func ending(err error) transport.Event {
+// closedEvent returns the event for a connection that ended with err.
+func closedEvent(err error) transport.Event {
 	e := transport.Event{Kind: transport.Closed}
 	if !errors.Is(err, ErrClosed) {
 		e.Err = err

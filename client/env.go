@@ -20,14 +20,14 @@ const (
 // (default [DefaultClusterID]), NATS_CLIENT_ID, NATS_URL (default [DefaultURL]) and
 // NATS_TRANSPORT (default NATS Streaming).
 //
-// Without NATS_CLIENT_ID, the client ID is [ID] of the program's name; when that
-// is taken, since another process of the program runs on the host, a number is
-// appended. A listener that is durable without a queue group refuses such an ID.
+// Without NATS_CLIENT_ID, the client ID is [ID] of the program's name. If that is taken,
+// because another process of the program runs on the host, FromEnv appends a number. A
+// listener that is durable without a queue group refuses a client ID that was made like that.
 //
-// NATS_TRANSPORT is streaming, or jetstream, which stands for option [JetStream];
-// anything else makes FromEnv fail with [ErrInvalid]. So does a value that would
-// have no effect, since opts choose another transport: with [JetStream] among them
-// it is jetstream or not set, with [Transport] it is not set.
+// NATS_TRANSPORT is streaming, or jetstream, which stands for option [JetStream]; FromEnv
+// refuses anything else with [ErrInvalid]. It also refuses a value that would have no effect:
+// if opts hold [JetStream], the variable is jetstream or not set, and if they hold
+// [Transport], it is not set.
 //
 // A variable that is set but empty counts as not set.
 func FromEnv(ctx context.Context, opts ...Option) (*Client, error) {
@@ -40,7 +40,7 @@ func FromEnv(ctx context.Context, opts ...Option) (*Client, error) {
 		cmp.Or(os.Getenv("NATS_URL"), DefaultURL), opts)
 }
 
-// transportFromEnv is the option, given last, that the variable's value stands for.
+// transportFromEnv returns the option for the value of NATS_TRANSPORT. It is given last.
 func transportFromEnv(name string) Option {
 	return func(o *options) error {
 		switch {
@@ -51,7 +51,7 @@ func transportFromEnv(name string) Option {
 		case o.transport != nil, name == "streaming" && o.jetStream:
 			return fmt.Errorf("%w NATS_TRANSPORT %q: it would have no effect, since the program's options name another transport; unset it", transport.ErrInvalid, name)
 		case name == "jetstream":
-			o.jetStream = true // which the program may have asked for, with options
+			o.jetStream = true // the program may have asked for it, too, with options
 		}
 		return nil
 	}

@@ -4,8 +4,8 @@ import "github.com/sgtickets/common/transport"
 
 // Errors that a client's methods return, wrapped, to be matched with errors.Is.
 var (
-	// ErrNoServer means that nothing that speaks NATS answers at the URL, or not over
-	// TLS as both ends ask for.
+	// ErrNoServer means that no NATS server answers at the URL, or that client and server
+	// can't agree on TLS.
 	ErrNoServer = transport.ErrNoServer
 	// ErrNoCluster means that the server answers, but nothing behind it has that cluster ID.
 	ErrNoCluster = transport.ErrNoCluster
@@ -15,10 +15,13 @@ var (
 	ErrUnauthorized = transport.ErrUnauthorized
 	// ErrForbidden means that the credentials are accepted, but lack a permission.
 	ErrForbidden = transport.ErrForbidden
-	// ErrInvalid means that an argument or an option is wrong in itself.
+	// ErrInvalid means that an argument or an option is wrong in itself: trying again does
+	// not help.
 	ErrInvalid = transport.ErrInvalid
-	// ErrConnectionLost means that the connection is over, without Close.
+	// ErrConnectionLost means that the connection was lost for good, without Close.
 	ErrConnectionLost = transport.ErrConnectionLost
 	// ErrClosed means that the client was closed.
 	ErrClosed = transport.ErrClosed
+	// ErrUnsupported means that the client's broker can't do that.
+	ErrUnsupported = transport.ErrUnsupported
 )

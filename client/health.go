@@ -14,12 +14,12 @@ import (
 // healthTimeout bounds Healthy where its context has no deadline.
 const healthTimeout = 5 * time.Second
 
-// Healthy makes a round trip to the broker and returns nil if it answers, and
-// otherwise what is wrong; it matches [ErrClosed] or [ErrConnectionLost] once the
-// client is over. It returns when ctx is done at the latest, and after 5 s where
-// ctx has no deadline. A client that is [Degraded] is healthy: the rest of it works.
-// It is safe for concurrent use, and meant for readiness probes; [HealthHandler]
-// serves one.
+// Healthy makes a round trip to the broker, and then runs the checks of all components
+// ([Component.Check]). It returns nil if the broker answers and no check fails, and
+// otherwise what is wrong; the error matches [ErrClosed] or [ErrConnectionLost] once the
+// client is over. Healthy returns when ctx is done at the latest, and after 5 s where ctx
+// has no deadline. A client that is [Degraded] is healthy: the rest of it works. Healthy is
+// safe for concurrent use, and meant for readiness probes; [HealthHandler] serves one.
 func (c *Client) Healthy(ctx context.Context) error {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
@@ -28,6 +28,9 @@ func (c *Client) Healthy(ctx context.Context) error {
 	}
 	err := await.WithGrace(ctx, c.session.Conn.Ping)
 	if err == nil {
+		if err = c.components.healthy(ctx); err != nil {
+			return fmt.Errorf("client %q: %w", c.clientID, err)
+		}
 		return nil
 	}
 	switch s := c.Status(); {
@@ -44,14 +47,14 @@ func (c *Client) Healthy(ctx context.Context) error {
 func lasted(s Status) time.Duration { return time.Since(s.Since).Round(100 * time.Millisecond) }
 
 // HealthHandler serves GET and HEAD for a readiness probe: 200 while c is
-// [Client.Healthy], and 503 otherwise, with a status in JSON: state, since,
-// reasons, and, with 503, the error. What stands before an @ in an error, as
-// passwords do in a URL, is left out.
+// [Client.Healthy], and 503 otherwise, with a status in JSON: state, since, reasons, and,
+// with 503, the error. What stands before an @ in an error, as passwords do in a URL, is
+// left out.
 //
-// Each request is a round trip to the broker, within 5 s or until the one who asks
-// has gone. Give the probe that long: Kubernetes gives up after 1 s, unless
-// timeoutSeconds says otherwise. Don't use it as a liveness probe: the client
-// reconnects by itself, and a restart only loses time.
+// Each request is a round trip to the broker, which ends after 5 s or when the request is
+// cancelled. Give the probe that long: Kubernetes gives up after 1 s, unless timeoutSeconds
+// says otherwise. Don't use the handler for a liveness probe: the client reconnects by
+// itself, and a restart only loses time.
 func HealthHandler(c *Client) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -68,7 +71,7 @@ func HealthHandler(c *Client) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(code)
 		if r.Method == http.MethodGet {
-			_ = json.NewEncoder(w).Encode(report(c.Status(), err)) // who asked may have gone
+			_ = json.NewEncoder(w).Encode(report(c.Status(), err)) // the caller may have gone
 		}
 	})
 }
@@ -94,10 +97,10 @@ func report(s Status, err error) healthReport {
 	return r
 }
 
-// secret is what may stand before the host of a URL.
+// secret matches what stands before the host of a URL: a user and a password, or a token.
 var secret = regexp.MustCompile(`[^\s"]+@`)
 
-// public is the text of an error without secrets.
+// public returns the text of an error without secrets.
 func public(err error) string {
 	if err == nil {
 		return ""

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// ID returns a legal client ID for a service of that name: the name, and the
-// name of the host it runs on, which in Kubernetes is its pod's. Both are known
-// again after a restart, so that a process that crashed takes its own place on
-// the server at once. Where the host's name is not known, it is a random one.
+// ID returns a valid client ID for a service: the service's name, and the name of the host,
+// which in Kubernetes is the pod's. A process that restarts on the same host gets the same
+// ID, so that after a crash it takes over its own registration on the server at once. If the
+// host's name is not known, a random one stands in its place.
 //
-// Characters that the server does not allow become '-'. Names that are too long are
-// cut: the service's at its end, the host's, which ends with what is particular to
-// a pod, at its beginning. Two processes of one service on one host need IDs of
-// their own: give them different names.
+// Each character that the server does not allow becomes '-'. A name that is too long is cut:
+// the service's at its end, and the host's at its beginning, since the end of a pod's name
+// tells the pods apart. Two processes of one service on one host need IDs of their own: give
+// them different names.
 func ID(service string) string {
 	name, host := legal(service), host()
 	name = name[:min(len(name), longestService)]
@@ -24,8 +24,8 @@ func ID(service string) string {
 	return strings.Trim(name+"-"+host, "-")
 }
 
-// Together they leave room for a number within the 128 characters that a client ID
-// may have. On Linux no host's name is longer.
+// A client ID has at most 128 characters. These limits leave room for a number behind both
+// names. Linux allows a host's name 64 characters.
 const (
 	longestService = 56
 	longestHost    = 64
@@ -38,7 +38,7 @@ func host() string {
 	return rand.Text()
 }
 
-// legal makes s a part of a client ID (the server's clientIDRegEx).
+// legal replaces what a client ID can't have; the server's rule is its clientIDRegEx.
 func legal(s string) string {
 	return strings.Trim(strings.Map(func(r rune) rune {
 		switch {
@@ -50,9 +50,9 @@ func legal(s string) string {
 	}, s), "-")
 }
 
-// identity hands out the client IDs to try.
+// identity returns the client IDs to try, one after another.
 type identity struct {
-	generated bool
+	generated bool // the caller gave no client ID
 	next      func() string
 }
 
@@ -60,8 +60,8 @@ func fixedID(id string) identity {
 	return identity{next: func() string { return id }}
 }
 
-// generatedID tries ID(service) first, and a numbered one after each that is
-// taken: several processes of a service may share a host.
+// generatedID returns ID(service) first, and then the same with a number: several processes
+// of a service may run on one host.
 func generatedID(service string) identity {
 	base, n := ID(service), 0
 	return identity{generated: true, next: func() string {
@@ -73,7 +73,7 @@ func generatedID(service string) identity {
 	}}
 }
 
-// program is the name of the running program.
+// program returns the name of the running program.
 func program() string {
 	return strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
 }

@@ -1,28 +1,28 @@
 package client
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
-// JetStreamOption is an option of [JetStream]. Package transport/jetstream has
-// them: replicas and limits of the stream, what may be changed, what is only used.
+// JetStreamOption is an option of [JetStream]. Package transport/jetstream has them:
+// replicas, limits and subjects of the stream, and whether the client may change what exists.
 type JetStreamOption = jetstream.Option
 
 // JetStream makes the client use JetStream instead of NATS Streaming. The cluster
-// ID is then the name of the stream, which is made where it is missing, with the
-// catalogue's subjects and those of jetstream.Subjects; so are the consumers.
-// Nothing that is there already is changed unless an option says so.
+// ID is then the name of the stream. The client makes the stream if it is missing, with
+// the subjects of option [Subjects], by default the platform's, with dead.> for dead
+// letters, and with those of jetstream.Subjects. It makes the consumers that are missing,
+// too. It changes nothing that exists unless an option says so.
 //
-// Publishers, listeners and events stay as they are. The page docs/jetstream.md
-// tells what else changes.
+// Publishers, listeners and events stay as they are. The page docs/jetstream.md says what
+// else changes.
 func JetStream(opts ...JetStreamOption) Option {
 	return func(o *options) error {
 		if o.jetStream {
-			return errors.Join(transport.ErrInvalid, errors.New("option JetStream: given twice"))
+			return fmt.Errorf("%w option JetStream: given twice", transport.ErrInvalid)
 		}
 		for i, opt := range opts {
 			if opt == nil {

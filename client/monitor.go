@@ -10,14 +10,14 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// monitor is told what happens to one connection, logs it, and hands it to the
-// watchers. It waits for none of them.
+// monitor takes in what happens to one connection: it keeps the status, writes the log and
+// hands each event to the watchers. It waits for none of them.
 type monitor struct {
 	log *slog.Logger
 
 	mu        sync.Mutex
 	condition condition
-	watchers  map[*watcher]struct{}
+	watchers  map[*watcher]struct{} // nil: the connection has ended
 }
 
 func newMonitor(log *slog.Logger, clientID string) *monitor {
@@ -28,7 +28,7 @@ func newMonitor(log *slog.Logger, clientID string) *monitor {
 	}
 }
 
-// begin says that the attempt to connect that the monitor was made for has succeeded.
+// begin records that the attempt to connect has succeeded. Each attempt has a monitor of its own.
 func (m *monitor) begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -37,33 +37,44 @@ func (m *monitor) begin() {
 	}
 }
 
-// notify takes in an event; see transport.Config.
+// notify takes in an event of the transport; see transport.Config.
 func (m *monitor) notify(e transport.Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	if m.tell(e) {
+	if m.record(e) {
 		eventlog.Write(m.log, e) // outside the lock: a log may be slow
 	}
 }
 
-// end makes err the end, unless it has come before.
-func (m *monitor) end(err error) { m.notify(ending(err)) }
+// end makes err the end of the connection, unless it has ended before.
+func (m *monitor) end(err error) { m.notify(closedEvent(err)) }
 
-// tell hands an event that is news to the watchers.
-func (m *monitor) tell(e transport.Event) bool {
+// record updates the status, and hands an event that is news to the watchers. It reports
+// whether the event is news.
+func (m *monitor) record(e transport.Event) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.condition.apply(e) {
 		return false
 	}
 	for w := range m.watchers {
-		w.offer(e)
+		w.offer(eventOf(e))
 	}
 	if e.Kind == transport.Closed {
 		m.watchers = nil
 	}
 	return true
+}
+
+// announce hands an event that leaves the status as it is to the watchers. After the end it
+// does nothing.
+func (m *monitor) announce(e Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for w := range m.watchers {
+		w.offer(e)
+	}
 }
 
 func (m *monitor) status() Status {
@@ -74,8 +85,8 @@ func (m *monitor) status() Status {
 	return s
 }
 
-// enter makes w a watcher of what comes from now on.
-func (m *monitor) enter(w *watcher) {
+// addWatcher hands w all events from now on.
+func (m *monitor) addWatcher(w *watcher) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.watchers == nil {
@@ -85,8 +96,8 @@ func (m *monitor) enter(w *watcher) {
 	m.watchers[w] = struct{}{}
 }
 
-// leave makes it none, and ends it.
-func (m *monitor) leave(w *watcher) {
+// removeWatcher ends w.
+func (m *monitor) removeWatcher(w *watcher) {
 	m.mu.Lock()
 	delete(m.watchers, w)
 	m.mu.Unlock()

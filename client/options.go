@@ -1,13 +1,14 @@
 package client
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/transport"
@@ -19,31 +20,30 @@ import (
 type Option func(*options) error
 
 type options struct {
-	logger    *slog.Logger
-	window    int
-	nats      []nats.Option
-	transport transport.Dialer
-	defaults  session.Defaults
-	observers []observe.Observer
-	payloads  int // bytes of each in the log
+	logger       *slog.Logger
+	loggedBytes  int // of a payload; 0: none
+	window       int // of publishes in flight
+	closeTimeout time.Duration
 
+	nats             []nats.Option
+	transport        transport.Dialer // nil: NATS Streaming, or JetStream
 	jetStream        bool
 	jetStreamOptions []jetstream.Option
+	subjects         []string // those of option Subjects
+	subjectsGiven    bool     // there may be none
+
+	defaults  session.Defaults
+	observers []observe.Observer
 }
 
-// defaultWindow keeps a link of 1 ms busy at a million events a second, and
-// bounds what a lost connection can leave in doubt.
+// defaultWindow keeps a link with a round trip of 1 ms busy at a million events a second,
+// and bounds how many publishes a lost connection leaves with an unknown outcome.
 const defaultWindow = 1024
 
 func newOptions(opts []Option) (options, error) {
-	o := options{window: defaultWindow}
-	for _, opt := range opts {
-		if opt == nil {
-			return o, fmt.Errorf("%w option: nil", transport.ErrInvalid)
-		}
-		if err := opt(&o); err != nil {
-			return o, err
-		}
+	o := options{window: defaultWindow, closeTimeout: defaultCloseTimeout}
+	if err := option.Apply(transport.ErrInvalid, &o, opts); err != nil {
+		return o, err
 	}
 	if o.logger == nil {
 		o.logger = slog.Default()
@@ -68,7 +68,7 @@ func (o options) dialer() transport.Dialer {
 	return stan.Dialer(stan.NATS(o.nats...))
 }
 
-// Logger makes the client, its publishers and its listeners log to l instead of
+// Logger makes the client, its publishers and its listeners log to l. Default:
 // slog.Default(). Payloads are not logged, unless [LogPayloads] asks for them.
 func Logger(l *slog.Logger) Option {
 	return func(o *options) error {
@@ -80,25 +80,24 @@ func Logger(l *slog.Logger) Option {
 	}
 }
 
-// LogPayloads adds the payload, or its first n bytes, to what the log says of an event
-// that was not handled, such as one that can't be decoded. By default payloads, which
-// may hold what is personal, are not logged. n must be positive.
+// LogPayloads adds the first n bytes of the payload to the log lines about an event that was
+// not handled, such as one that can't be decoded. Default: no payloads, since they may hold
+// personal data. n must be positive.
 func LogPayloads(n int) Option {
 	return func(o *options) error {
 		if n < 1 {
 			return fmt.Errorf("%w option LogPayloads: %d; must be positive; leave it out for none", transport.ErrInvalid, n)
 		}
-		o.payloads = n
+		o.loggedBytes = n
 		return nil
 	}
 }
 
-// PublishWindow bounds how many publishes of the client, of all its publishers
-// together, are in flight at a time; the next one waits. It is also how many end
-// with an unknown outcome, at most, when the connection is lost. One that its
-// deadline has ended so before makes way for the next: a server that does not
-// answer for longer than that leaves more of them in doubt. Default 1024; at
-// least 1.
+// PublishWindow bounds how many publishes are in flight at a time, of all publishers of the
+// client together; the next one waits. So at most n publishes end with an unknown outcome
+// when the connection is lost. A publish that its deadline has ended frees its place: if the
+// server does not answer for longer than that deadline, more than n end with an unknown
+// outcome. Default 1024; at least 1.
 func PublishWindow(n int) Option {
 	return func(o *options) error {
 		if n < 1 {
@@ -109,12 +108,12 @@ func PublishWindow(n int) Option {
 	}
 }
 
-// NATS passes options to the NATS connection: a name (default: the client ID),
-// TLS, credentials, a dialer, pings and so on. Callbacks are called in addition
-// to the library's own. Refused, by Build, are options that set what the library
-// decides by itself: nats.MaxReconnects, nats.NoReconnect, nats.ReconnectBufSize
-// and nats.RetryOnFailedConnect, and those that set the servers. May be given
-// several times.
+// NATS passes options to the NATS connection: a name (default: the client ID), TLS,
+// credentials, a dialer, pings and so on. The connection of [Client.NATSConn] has the same
+// options. Callbacks are called after the library's own. Build refuses the options that set
+// what the library decides by itself: nats.MaxReconnects, nats.NoReconnect,
+// nats.ReconnectBufSize and nats.RetryOnFailedConnect, and those that set the servers. May
+// be given several times.
 func NATS(opts ...nats.Option) Option {
 	return func(o *options) error {
 		if len(opts) == 0 {
@@ -125,24 +124,24 @@ func NATS(opts ...nats.Option) Option {
 	}
 }
 
-// Transport connects through dial instead of NATS Streaming: package eventtest
-// and new brokers come in this way.
+// Transport connects through dial instead of NATS Streaming. Package eventtest uses it, and
+// so does a broker that this library does not know.
 func Transport(dial transport.Dialer) Option {
 	return func(o *options) error {
 		if dial == nil {
 			return fmt.Errorf("%w option Transport: nil", transport.ErrInvalid)
 		}
 		if o.transport != nil {
-			return errors.Join(transport.ErrInvalid, errors.New("option Transport: given twice"))
+			return fmt.Errorf("%w option Transport: given twice", transport.ErrInvalid)
 		}
 		o.transport = dial
 		return nil
 	}
 }
 
-// Observe tells o what becomes of the events of all listeners and publishers of the
-// client, beside the observers that those have by options of their own. Given several
-// times, all are told, in that order.
+// Observe tells o what becomes of the events of all listeners and publishers of the client,
+// and what its components observe. Listeners and publishers may have further observers by
+// options of their own. May be given several times: all are told, in that order.
 func Observe(o observe.Observer) Option {
 	return func(opts *options) error {
 		if o == nil {

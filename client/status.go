@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// State says how a client is.
+// State says whether a client works.
 type State int
 
-// The states of a client. It begins as Connected, or Degraded; Closed is the end.
+// The states of a client. A client begins as Connected, or Degraded, and ends as Closed.
 const (
-	// Connected: the link to the server is up, and nothing is known to be wrong.
+	// Connected: the link to the server is up, and the client knows of nothing that does
+	// not work.
 	Connected State = iota + 1
 	// Degraded: the link is up, but something does not work; Status.Reasons says what.
 	Degraded
-	// Reconnecting: the link is down, and is being restored by itself.
+	// Reconnecting: the link is down. The client restores it by itself.
 	Reconnecting
 	// Closed: Close was called, or the connection was lost for good.
 	Closed
@@ -30,37 +31,37 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", int(s))
 }
 
-// Status is how a client is, as far as it knows by itself. It is a copy, the
-// caller's to keep.
+// Status is the state of a client as far as the client knows without asking the broker. It
+// is a copy, which the caller may change.
 type Status struct {
 	State State
-	Since time.Time // when it came into the state
+	Since time.Time // when the state began
 
-	// Err says why it is Reconnecting or Closed, where that is known: ErrClosed after
-	// Close. Otherwise nil.
+	// Err says why the client is Reconnecting or Closed, where that is known; after Close
+	// it is ErrClosed. In the other states it is nil.
 	Err error
 
-	// Reasons say what does not work, the oldest first. While it is Reconnecting they
-	// are those from before, which may hold still.
+	// Reasons say what does not work, the oldest first. While the client is Reconnecting,
+	// they are those from before the link went down.
 	Reasons []Reason
 }
 
 // Reason is one thing that does not work while the rest does.
 type Reason struct {
-	Text  string    // what: the Reason of the event that began it
-	Err   error     // why, as was found last; may be nil
+	Text  string    // what does not work: the Reason of the event [EventDegraded]
+	Err   error     // why, as was found last; nil if that is not known
 	Since time.Time // when it began
 }
 
-// Status returns how the client is now. It asks nobody, and costs next to
-// nothing: a link that has just died silently still counts as up, for seconds.
-// [Client.Healthy] finds out. It is safe for concurrent use.
+// Status returns the state of the client. It does not ask the broker, and costs next to
+// nothing: for some seconds, a link that has died silently still counts as up.
+// [Client.Healthy] asks the broker. Status is safe for concurrent use.
 func (c *Client) Status() Status {
 	c.noticeEnd()
 	return c.monitor.status()
 }
 
-// noticeEnd makes the connection's end, if it has come, the client's.
+// noticeEnd tells the monitor that the connection has ended, if it has.
 func (c *Client) noticeEnd() {
 	if err := c.Err(); err != nil {
 		c.monitor.end(err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"github.com/sgtickets/common/internal/access"
 	"io"
 	"log/slog"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/fakeconn"
 	"github.com/sgtickets/common/transport"
 )
@@ -227,7 +227,7 @@ func TestStatusIsAsked(t *testing.T) {
 		})
 		wg.Go(func() {
 			for e := range c.Watch(t.Context()) {
-				if e.Kind == transport.Recovered && e.Missed > 0 {
+				if e.Kind == client.EventRecovered && e.Missed > 0 {
 					return
 				}
 			}

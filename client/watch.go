@@ -5,20 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
-
-	"github.com/sgtickets/common/transport"
 )
-
-// Event is something that happened to a client. Its Kind is one of package
-// transport's: transport.Disconnected, transport.StoreLost and so on, whose
-// comments say what they mean.
-type Event struct {
-	transport.Event
-
-	// Missed is how many events this watcher was too slow to get, between the one
-	// before and this one.
-	Missed int
-}
 
 // watchBuffer is how many events wait for a watcher.
 const watchBuffer = 64
@@ -26,23 +13,22 @@ const watchBuffer = 64
 // Watch returns what happens to the client from now on, event by event in order:
 //
 //	for e := range c.Watch(ctx) {
-//		if e.Kind == transport.StoreLost { ... }
+//		if e.Kind == client.EventStoreLost { ... }
 //	}
 //
-// The loop ends when ctx is done, at its break, or after the event
-// transport.Closed, whose Err is nil after Close; with a client that is closed it
-// ends at once. Watch begins with the call, so that nothing is lost before the
-// loop begins; range over what it returned once.
+// The loop ends when ctx is done, at its break, or after [EventClosed]; with a client that
+// is closed it ends at once. Watch begins with the call, so that nothing that happens
+// before the loop begins is missed. Range over what it returned once.
 //
-// There may be any number of watchers. None of them holds up the client or
-// another: up to 64 events wait for each, then the oldest are dropped, and the
-// next one that the loop gets says in Missed how many. It is safe for concurrent use.
+// There may be any number of watchers. None of them holds up the client or another: up to
+// 64 events wait for each, then the oldest are dropped, and the next event that the loop
+// gets says in Missed how many were. Watch is safe for concurrent use.
 func (c *Client) Watch(ctx context.Context) iter.Seq[Event] {
 	w := &watcher{wake: make(chan struct{}, 1)}
-	c.monitor.enter(w)
-	stop := context.AfterFunc(ctx, func() { c.monitor.leave(w) })
+	c.monitor.addWatcher(w)
+	stop := context.AfterFunc(ctx, func() { c.monitor.removeWatcher(w) })
 	return func(yield func(Event) bool) {
-		defer c.monitor.leave(w)
+		defer c.monitor.removeWatcher(w)
 		defer stop()
 		for ctx.Err() == nil {
 			e, ok, over := w.take()
@@ -65,18 +51,18 @@ func (c *Client) Watch(ctx context.Context) iter.Seq[Event] {
 	}
 }
 
-// watcher keeps what waits for one watcher.
+// watcher keeps the events that wait for one watcher.
 type watcher struct {
 	wake chan struct{} // holds an element after each change
 
 	mu      sync.Mutex
-	waiting []transport.Event
-	missed  int
-	over    bool // nothing more comes
+	waiting []Event
+	missed  int  // events dropped since the last one that was taken
+	over    bool // no event is added any more
 }
 
-// offer adds an event, and makes room for it if need be.
-func (w *watcher) offer(e transport.Event) {
+// offer adds an event. If the buffer is full, it drops the oldest event first.
+func (w *watcher) offer(e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.waiting) == watchBuffer {
@@ -84,24 +70,26 @@ func (w *watcher) offer(e transport.Event) {
 		w.missed++
 	}
 	w.waiting = append(w.waiting, e)
-	w.over = e.Kind == transport.Closed
+	w.over = e.Kind == EventClosed
 	w.signal()
 }
 
-// take removes the oldest event, and reports whether there was one, or can be.
+// take removes the oldest event. ok is false if there was none, and over is true if there
+// will be none.
 func (w *watcher) take() (e Event, ok, over bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.waiting) == 0 {
 		return Event{}, false, w.over
 	}
-	e = Event{Event: w.waiting[0], Missed: w.missed}
+	e = w.waiting[0]
+	e.Missed = w.missed
 	w.waiting = slices.Delete(w.waiting, 0, 1)
 	w.missed = 0
 	return e, true, false
 }
 
-// end drops what waits. Nothing more comes.
+// end drops the events that wait, and those to come.
 func (w *watcher) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"errors"
-	"github.com/sgtickets/common/internal/access"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -12,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/fakeconn"
 	"github.com/sgtickets/common/transport"
 )
 
 // kinds collects what a watcher gets until it ends.
-func kinds(events func(func(client.Event) bool)) []transport.EventKind {
-	var got []transport.EventKind
+func kinds(events func(func(client.Event) bool)) []client.EventKind {
+	var got []client.EventKind
 	for e := range events {
 		got = append(got, e.Kind)
 	}
@@ -56,14 +56,14 @@ func TestWatch(t *testing.T) {
 		require.NoError(t, c.Close(t.Context()))
 		for range cap(all) {
 			require.Equal(t, []client.Event{
-				{Event: transport.Event{Kind: transport.Disconnected, Time: started, Err: io.EOF}},
-				{Event: transport.Event{Kind: transport.Reconnected, Time: started.Add(time.Second), Server: "nats://a:4222"}},
-				{Event: transport.Event{Kind: transport.Degraded, Time: started.Add(time.Second), Reason: "full", Err: io.ErrShortWrite}},
-				{Event: transport.Event{Kind: transport.Recovered, Time: started.Add(time.Second), Reason: "full"}},
-				{Event: transport.Event{Kind: transport.Closed, Time: started.Add(2 * time.Second)}},
+				{Kind: client.EventDisconnected, Time: started, Err: io.EOF},
+				{Kind: client.EventReconnected, Time: started.Add(time.Second), Server: "nats://a:4222"},
+				{Kind: client.EventDegraded, Time: started.Add(time.Second), Reason: "full", Err: io.ErrShortWrite},
+				{Kind: client.EventRecovered, Time: started.Add(time.Second), Reason: "full"},
+				{Kind: client.EventClosed, Time: started.Add(2 * time.Second)},
 			}, <-all)
 		}
-		require.Equal(t, []transport.EventKind{transport.Degraded, transport.Recovered, transport.Closed}, kinds(late))
+		require.Equal(t, []client.EventKind{client.EventDegraded, client.EventRecovered, client.EventClosed}, kinds(late))
 		require.Empty(t, kinds(late), "it has ended")
 		require.Empty(t, kinds(c.Watch(t.Context())), "nothing more happens")
 	})
@@ -91,7 +91,7 @@ func TestWatchLosesTheOldest(t *testing.T) {
 		}
 		var got []int
 		for e := range slow {
-			if e.Kind == transport.Closed {
+			if e.Kind == client.EventClosed {
 				require.Zero(t, e.Missed, "since it caught up")
 				break
 			}
@@ -125,7 +125,7 @@ func TestWatchEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := &fakeconn.Conn{}
 		c := on(t, conn)
-		ended := make(chan []transport.EventKind)
+		ended := make(chan []client.EventKind)
 		ctx, cancel := context.WithCancel(t.Context())
 		watched := c.Watch(ctx)
 		unused := c.Watch(ctx)
@@ -133,7 +133,7 @@ func TestWatchEnds(t *testing.T) {
 		emit(conn, transport.LameDuck)
 		synctest.Wait()
 		cancel()
-		require.Equal(t, []transport.EventKind{transport.LameDuck}, <-ended)
+		require.Equal(t, []client.EventKind{client.EventLameDuck}, <-ended)
 		require.Empty(t, kinds(unused), "what waits is not wanted any more")
 
 		broken := c.Watch(t.Context())
@@ -155,7 +155,7 @@ func TestWatchEnds(t *testing.T) {
 		synctest.Wait()
 		conn.End(lost)
 		<-ended
-		require.Equal(t, transport.Closed, end.Kind)
+		require.Equal(t, client.EventClosed, end.Kind)
 		require.Equal(t, lost, end.Err)
 	})
 }

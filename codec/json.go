@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // What [JSON] refuses by itself, beside the errors of the JSON library, which name
@@ -21,20 +20,36 @@ var (
 )
 
 // JSON writes an event as JSON.stringify writes it in Node, and reads what
-// JSON.parse reads there. Struct fields are named by their json tags.
+// JSON.parse reads there. The tags of a struct's fields mean what they mean to
+// encoding/json: names, "-", omitempty, omitzero and string.
 //
 // Writing: no white space, no escapes but those that JSON demands; numbers as
-// JavaScript writes them, -0 as 0; a time.Time as toISOString writes it, in UTC,
-// cut to milliseconds; nil slices and maps as [] and {}; maps by key. A string that is not
-// UTF-8, NaN, an infinity and a year beyond 9999 are errors that name the field.
+// JavaScript writes them, -0 as 0; a json.Number and a time.Duration as a number, the
+// latter of nanoseconds; []byte as base64, and an array of bytes as a list of numbers; a
+// time.Time as toISOString writes it, in UTC, cut to milliseconds, and so a type that is
+// defined as one, and a struct that embeds one and has no MarshalJSON of its own; nil
+// slices and maps as [] and {}; maps by key. A string that is not UTF-8, NaN, an infinity
+// and a year beyond 9999 are errors that name the field. Integers that JavaScript reads
+// as another number are warned of, or refused: see [LargeIntegers].
 //
 // Reading: unknown fields are ignored; names match exactly, case included; of a
-// name that comes twice the last counts; a lone surrogate, which JavaScript can
-// write as an escape, becomes U+FFFD. Anything but an object, null included, and
-// bytes that are not UTF-8 are errors, and so is anything behind the object.
+// name that comes twice the last counts, and nothing of the earlier value is left; null is
+// the zero value; 1.0 and 1e2 are integers, 1.5 is not; a list may be shorter or longer
+// than an array; a lone surrogate, which JavaScript can write as an escape, becomes
+// U+FFFD. Anything but an object, null included, and bytes that are not UTF-8 are errors,
+// and so is anything behind the object.
+//
+// Types that can't be written or read at all are refused by publisher.New and
+// listener.New: see [CheckEncode].
 //
 // The zero value is ready, and safe for concurrent use.
-type JSON struct{}
+type JSON struct {
+	// LargeIntegers is what is done about integers that JavaScript reads as another
+	// number. The default is a warning.
+	LargeIntegers LargeIntegers
+
+	warnings *warnings // nil: those of slog.Default()
+}
 
 var _ interface {
 	Codec
@@ -44,45 +59,51 @@ var _ interface {
 // ContentType returns "application/json".
 func (JSON) ContentType() string { return "application/json" }
 
-// writing puts the keys of maps in order, so that equal events have equal payloads.
-var writing = json.JoinOptions(json.Deterministic(true))
-
-// writingTimes also makes a time.Time what a JavaScript Date is. The library asks
-// the hook about every value, so that it is given to types alone that need it.
-var writingTimes = json.JoinOptions(writing, json.WithMarshalers(json.MarshalToFunc(writeTime)))
-
-// reading accepts what JSON.parse accepts. Invalid UTF-8 is allowed here only so
-// that escaped lone surrogates are; Decode has looked at the raw bytes before.
-var reading = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-
 // Encode implements [Codec].
-func (JSON) Encode(v any) ([]byte, error) {
-	if payload, ok := appendPlain(nil, v); ok {
-		return payload, nil
+func (j JSON) Encode(v any) ([]byte, error) {
+	payload, large, ok := appendPlain(nil, v)
+	if !ok {
+		var err error
+		if payload, err = json.Marshal(v, writing); err != nil {
+			return nil, err
+		}
+		if payload, err = finish(payload, v); err != nil {
+			return nil, err
+		}
 	}
-	payload, err := json.Marshal(v, options(v))
-	if err != nil {
-		return nil, err
+	if large || !ok {
+		if err := j.checkIntegers(v); err != nil {
+			return nil, err
+		}
 	}
-	return finish(payload, v)
+	return payload, nil
+}
+
+// AppendEncode implements [Appender].
+func (j JSON) AppendEncode(buf []byte, v any) ([]byte, error) {
+	all, large, ok := appendPlain(buf, v)
+	if !ok {
+		var err error
+		if all, err = appendAny(buf, v); err != nil {
+			return buf, err
+		}
+	}
+	if large || !ok {
+		if err := j.checkIntegers(v); err != nil {
+			return buf, err
+		}
+	}
+	return all, nil
 }
 
 // buffers holds what AppendEncode lets the library write to.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// AppendEncode implements [Appender].
-func (JSON) AppendEncode(buf []byte, v any) ([]byte, error) {
-	if all, ok := appendPlain(buf, v); ok {
-		return all, nil
-	}
-	return appendAny(buf, v)
-}
-
 // appendAny lets the library write.
 func appendAny(buf []byte, v any) ([]byte, error) {
 	w, _ := buffers.Get().(*bytes.Buffer)
 	*w = *bytes.NewBuffer(buf)
-	err := json.MarshalWrite(w, v, options(v))
+	err := json.MarshalWrite(w, v, writing)
 	all := w.Bytes()
 	*w = bytes.Buffer{} // the pool keeps no event
 	buffers.Put(w)
@@ -102,13 +123,6 @@ func finish(payload []byte, v any) ([]byte, error) {
 		return nil, fmt.Errorf("encode %T: %w", v, ErrNotObject)
 	}
 	return positiveZeros(payload), nil
-}
-
-func options(v any) json.Options { //nolint:ireturn // it is the library's own type
-	if holdsTime(v) {
-		return writingTimes
-	}
-	return writing
 }
 
 // Decode implements [Codec].

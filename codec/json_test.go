@@ -95,6 +95,24 @@ func TestRefusesToWrite(t *testing.T) {
 	}
 }
 
+// TestEventsThatHoldThemselves are an error, and not the end of the process.
+func TestEventsThatHoldThemselves(t *testing.T) {
+	t.Parallel()
+	type link struct {
+		Next *link `json:"next,omitempty"`
+		Any  any   `json:"any,omitempty"`
+	}
+	ring := &link{Next: new(link)}
+	ring.Next.Next = ring
+	_, err := codec.JSON{}.Encode(ring)
+	require.Error(t, err)
+	held := map[string]any{}
+	held["self"] = []any{held}
+	_, err = codec.JSON{}.Encode(&link{Any: held})
+	require.Error(t, err)
+	require.Equal(t, `{"next":{"any":{}}}`, encode(t, &link{Next: &link{Any: map[string]any{}}}))
+}
+
 func TestAppends(t *testing.T) {
 	t.Parallel()
 	data, err := codec.JSON{}.AppendEncode([]byte("-0"), &thing{Number: math.Copysign(0, -1)})

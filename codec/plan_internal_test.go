@@ -1,6 +1,7 @@
 package codec
 
 import (
+	stdjson "encoding/json"
 	"fmt"
 	"math"
 	"reflect"
@@ -27,20 +28,42 @@ type (
 		Count int64  `json:"count"`
 		Small uint16 `json:"small"`
 	}
-	everything struct {
+	everything = everythingOf[time.Time]
+	// everythingOf is over the type of its time, which writes itself in encoding/json.
+	everythingOf[Time any] struct {
 		Embedded
 
-		Base   base      `json:"base"`
-		Text   string    `json:"text"`
-		Weight weight    `json:"weight"`
-		Yes    bool      `json:"yes"`
-		When   time.Time `json:"when"`
-		Byte   int8      `json:"byte"`
-		Empty  struct{}  `json:"empty"`
+		Base   base     `json:"base"`
+		Text   string   `json:"text"`
+		Weight weight   `json:"weight"`
+		Yes    bool     `json:"yes"`
+		When   Time     `json:"when,omitempty"`
+		Byte   int8     `json:"byte"`
+		Empty  struct{} `json:"empty"`
 		NoTag  uint64
 		Maybe  string `json:"maybe,omitempty"`
+
+		MaybeInt   portion         `json:"maybeInt,omitempty"`
+		MaybeUint  uintptr         `json:"maybeUint,omitempty"`
+		MaybeYes   bool            `json:"maybeYes,omitempty"`
+		MaybeFloat float64         `json:"maybeFloat,omitempty"`
+		Took       time.Duration   `json:",omitempty"`
+		Quoted     string          `json:"quo'ted"` //nolint:staticcheck // the tag is the case
+		base       `json:"tagged"` //nolint:embeddedstructfieldcheck // the order of the fields is the case
+		left       func()
 	}
+	portion int8
 )
+
+func everythingWith[Time any](text string, number float64, count int64, when Time) *everythingOf[Time] {
+	return &everythingOf[Time]{
+		Embedded: Embedded{Count: count, Small: uint16(count)},
+		Base:     base{ID: text, Kind: word(text)}, Text: text, Weight: weight(number), Yes: count%2 == 0,
+		When: when, Byte: int8(count), NoTag: uint64(count), Maybe: text,
+		MaybeInt: portion(count >> 8), MaybeUint: uintptr(count >> 1), MaybeYes: count%3 == 0, MaybeFloat: number, Took: time.Duration(count),
+		Quoted: text, base: base{ID: text}, left: func() {},
+	}
+}
 
 // requireSame holds what is written for a plain struct against the library.
 func requireSame(t *testing.T, v any) {
@@ -49,7 +72,7 @@ func requireSame(t *testing.T, v any) {
 	if !assert.NotNil(t, planOf(reflect.TypeOf(v).Elem()), "%T is plain", v) {
 		return
 	}
-	got, ok := appendPlain([]byte("before "), v)
+	got, _, ok := appendPlain([]byte("before "), v)
 	require.Equal(t, wantErr == nil, ok, "%v", wantErr)
 	if ok {
 		require.Equal(t, string(want), string(got))
@@ -58,7 +81,8 @@ func requireSame(t *testing.T, v any) {
 	}
 }
 
-// FuzzPlain: the fast way writes what the library writes, or leaves it to it.
+// FuzzPlain: the fast way writes what the library writes, or leaves it to it; and what
+// encoding/json writes.
 func FuzzPlain(f *testing.F) {
 	for _, text := range []string{
 		"", "text", `a"b`, `back\\slash`, "tab\t", "\x00", "\x1f", "\x7f", "<&>", "ü", "\u2028", "\xff",
@@ -73,11 +97,11 @@ func FuzzPlain(f *testing.F) {
 		f.Add("", number, int64(math.MinInt64), int64(math.MaxInt64))
 	}
 	f.Fuzz(func(t *testing.T, text string, number float64, count, when int64) {
-		requireSame(t, &everything{
-			Embedded: Embedded{Count: count, Small: uint16(count)},
-			Base:     base{ID: text, Kind: word(text)}, Text: text, Weight: weight(number), Yes: count%2 == 0,
-			When: time.UnixMilli(when), Byte: int8(count), NoTag: uint64(count), Maybe: text,
-		})
+		event := everythingWith(text, number, count, time.UnixMilli(when))
+		requireSame(t, event)
+		if got, _, ok := appendPlain(nil, event); ok {
+			require.Equal(t, standard(t, everythingWith(text, number+0, count, isoTime{time.UnixMilli(when)})), string(got))
+		}
 	})
 }
 
@@ -97,7 +121,7 @@ func TestEventsArePlain(t *testing.T) {
 
 // FuzzReadPlain: the fast way reads what the library reads, or leaves it to it.
 func FuzzReadPlain(f *testing.F) {
-	whole, err := JSON{}.Encode(&everything{
+	whole, err := JSON{warnings: silent}.Encode(&everything{
 		Embedded: Embedded{Count: -5, Small: 7}, Base: base{ID: "5f8a", Kind: "über"}, Text: "a concert", Weight: 1.5e-7,
 		Yes: true, When: time.UnixMilli(1669359025382), Byte: -128, NoTag: math.MaxUint64, Maybe: "m",
 	})
@@ -178,6 +202,11 @@ type (
 	readsText  struct{ A string }
 )
 
+type (
+	stamp   struct{ time.Time }
+	defined time.Time
+)
+
 func (*marshals) MarshalJSON() ([]byte, error) { return []byte(`{}`), nil }
 func (textual) MarshalText() ([]byte, error)   { return []byte("t"), nil }
 func (*unmarshals) UnmarshalJSON([]byte) error { return nil }
@@ -186,14 +215,14 @@ func (*readsText) UnmarshalText([]byte) error  { return nil }
 // TestNotPlain: all that the library may write or read in another way is left to it.
 func TestNotPlain(t *testing.T) {
 	t.Parallel()
-	type hidden struct{ a string } //nolint:unused // it is the case
 	type nested struct {
 		T textual `json:"t"`
 	}
 	type twice struct {
 		Embedded
 
-		Count int `json:"count"`
+		A int
+		B int `json:"A"`
 	}
 	for _, v := range []any{
 		marshals{},
@@ -201,23 +230,16 @@ func TestNotPlain(t *testing.T) {
 		unmarshals{},
 		readsText{},
 		nested{},
-		hidden{},
 		twice{},
 		1,
 		"",
 		[]int{},
 		map[string]int{},
 		struct {
-			A int `json:"a,omitempty"`
-		}{},
-		struct {
 			A string `json:"a,omitzero"`
 		}{},
 		struct {
-			A string `json:"-"`
-		}{},
-		struct {
-			A string `json:"'a'"`
+			A string `json:"ä"`
 		}{},
 		struct {
 			A int `json:",string"`
@@ -227,7 +249,9 @@ func TestNotPlain(t *testing.T) {
 		struct{ A any }{},
 		struct{ A [2]int }{},
 		struct{ A float32 }{},
-		struct{ A time.Duration }{},
+		struct{ A stamp }{},
+		struct{ A defined }{},
+		struct{ A stdjson.Number }{},
 		struct{ A jsontext.Value }{},
 		struct{ *Embedded }{},
 		struct{ A map[string]string }{},
@@ -235,7 +259,7 @@ func TestNotPlain(t *testing.T) {
 		assert.Nil(t, planOf(reflect.TypeOf(v)), "%T", v)
 	}
 	for _, v := range []any{nil, everything{}, (*everything)(nil)} {
-		_, ok := appendPlain(nil, v)
+		_, _, ok := appendPlain(nil, v)
 		assert.False(t, ok, "%T", v)
 		assert.False(t, readPlain([]byte("{}"), v), "%T", v)
 	}

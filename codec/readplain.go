@@ -108,7 +108,7 @@ func (s *step) read(data []byte, v reflect.Value, t *texts) (rest []byte, ok boo
 		}
 		v.SetInt(i)
 		return rest, true
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		number, rest, ok := readNumber(data)
 		u, err := strconv.ParseUint(string(number), 10, 64)
 		if !ok || err != nil || v.OverflowUint(u) {

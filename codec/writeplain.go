@@ -11,46 +11,51 @@ import (
 )
 
 // appendPlain appends the payload for the struct that v points to. It is not ok where
-// the library has to write it.
-func appendPlain(buf []byte, v any) (all []byte, ok bool) {
+// the library has to write it. large reports whether an integer in it is beyond what
+// JavaScript reads as it is.
+func appendPlain(buf []byte, v any) (all []byte, large, ok bool) {
 	plan, event := planFor(v)
 	if plan == nil {
-		return buf, false
+		return buf, false, false
 	}
-	if all, ok = plan.append(append(buf, '{'), event); !ok {
-		return buf, false
+	if all, ok = plan.append(append(buf, '{'), event, &large); !ok {
+		return buf, false, false
 	}
-	return append(all, '}'), true
+	return append(all, '}'), large, true
 }
 
-func (p plan) append(b []byte, v reflect.Value) (all []byte, ok bool) {
+func (p plan) append(b []byte, v reflect.Value, large *bool) (all []byte, ok bool) {
 	for i := range p {
 		s := &p[i]
 		f := v.FieldByIndex(s.index)
-		if s.omit && f.Len() == 0 {
+		if s.omit && isEmpty(f) {
 			continue
 		}
 		if b[len(b)-1] != '{' {
 			b = append(b, ',')
 		}
 		b = append(b, s.name...)
-		if b, ok = s.appendValue(b, f); !ok {
+		if b, ok = s.appendValue(b, f, large); !ok {
 			return b, false
 		}
 	}
 	return b, true
 }
 
-func (s *step) appendValue(b []byte, v reflect.Value) (all []byte, ok bool) {
+func (s *step) appendValue(b []byte, v reflect.Value, large *bool) (all []byte, ok bool) {
 	switch s.kind {
 	case reflect.String:
 		return appendString(b, v.String())
 	case reflect.Bool:
 		return strconv.AppendBool(b, v.Bool()), true
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return strconv.AppendInt(b, v.Int(), 10), true
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return strconv.AppendUint(b, v.Uint(), 10), true
+		i := v.Int()
+		*large = *large || s.wide && isLarge(i)
+		return strconv.AppendInt(b, i, 10), true
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		u := v.Uint()
+		*large = *large || u > maxSafe
+		return strconv.AppendUint(b, u, 10), true
 	case reflect.Float64:
 		return appendFloat(b, v.Float())
 	default:
@@ -63,7 +68,7 @@ func (s *step) appendValue(b []byte, v reflect.Value) (all []byte, ok bool) {
 		}
 		return utc.AppendFormat(b, toISOString), true
 	}
-	if b, ok = s.inner.append(append(b, '{'), v); !ok {
+	if b, ok = s.inner.append(append(b, '{'), v, large); !ok {
 		return b, false
 	}
 	return append(b, '}'), true

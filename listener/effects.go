@@ -122,12 +122,12 @@ func (r *runner) tellRetry(e *schedule.Effect) {
 	case schedule.LetGo:
 		again = "when its ack wait has passed, by whichever member gets it"
 	}
-	level, text := slog.LevelWarn, "handler failed: the event is tried again"
+	about := attributesOf(e, slog.Any("error", e.Err), slog.Duration("after", e.Delay), slog.String("again", again), r.payload(&e.Delivery))
 	if withoutCause(e.Err) {
-		level, text = slog.LevelDebug, "handler gave the event back: it is tried again"
+		r.log.Debug("handler gave the event back: it is tried again", about...)
+	} else {
+		r.log.Warn("handler failed: the event is tried again", about...)
 	}
-	r.log.Log(r.handlers, level, text,
-		attributesOf(e, slog.Any("error", e.Err), slog.Duration("after", e.Delay), slog.String("again", again), r.payload(&e.Delivery))...)
 	r.tellFailed(e)
 }
 

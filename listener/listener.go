@@ -52,6 +52,9 @@ func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGrou
 	if h == nil {
 		return nil, core.fail(fmt.Errorf("%w handler: nil", client.ErrInvalid))
 	}
+	if err := eventtype.Decodes[T](core.options.codec); err != nil {
+		return nil, core.fail(err)
+	}
 	core.eventType, err = erase(h, core.options, core.log)
 	if err != nil {
 		return nil, core.fail(err)

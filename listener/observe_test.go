@@ -63,14 +63,21 @@ func (o *observed) of(sequence uint64) []string {
 	return texts
 }
 
+// fakeBed is a test with a fake broker of those features.
+type fakeBed struct {
+	*testing.T
+
+	features transport.Features
+}
+
 // onBothFeatures runs a test with a broker that takes events back and with one that does
 // not.
-func onBothFeatures(t *testing.T, test func(t *testing.T, features transport.Features)) {
+func onBothFeatures(t *testing.T, test func(s fakeBed)) {
 	t.Helper()
 	for name, features := range map[string]transport.Features{"streaming": {}, "jetstream": {Nak: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { test(t, features) })
+			synctest.Test(t, func(t *testing.T) { test(fakeBed{t, features}) })
 		})
 	}
 }
@@ -178,32 +185,32 @@ func TestObserveRetry(t *testing.T) {
 // other nothing is said to it.
 func TestObserveRetryElsewhere(t *testing.T) {
 	t.Parallel()
-	onBothFeatures(t, func(t *testing.T, features transport.Features) {
-		b, seen := watch(t, features, func(_ context.Context, _ expiration, d listener.Delivery) error {
+	onBothFeatures(t, func(s fakeBed) {
+		b, seen := watch(s.T, s.features, func(_ context.Context, _ expiration, d listener.Delivery) error {
 			return listener.RetryAfter(time.Minute, errNotToday)
 		})
 		first := b.deliver(1)
 		synctest.Wait()
 		want := []string{"delivered 0", "begun 1", "returned 1: not today", "failed 1 in 1m0s: not today"}
-		if features.Nak {
+		if s.features.Nak {
 			want = append(want, "settled 1 nak in 1m0s")
-			require.Equal(t, 1, first.Naks())
-			require.Zero(t, first.Released())
+			require.Equal(s, 1, first.Naks())
+			require.Zero(s, first.Released())
 		} else {
-			require.Equal(t, 1, first.Released())
+			require.Equal(s, 1, first.Released())
 		}
-		require.Equal(t, want, seen.of(1))
+		require.Equal(s, want, seen.of(1))
 
 		again := b.deliver(1) // which it is too early for
 		synctest.Wait()
 		want = append(want, "delivered 1", "skipped 0 early in 1m0s")
-		if features.Nak {
+		if s.features.Nak {
 			want = append(want, "settled 0 nak in 1m0s")
 		} else {
-			require.Equal(t, 1, again.Released())
+			require.Equal(s, 1, again.Released())
 		}
-		require.Equal(t, want, seen.of(1))
-		b.end(t)
+		require.Equal(s, want, seen.of(1))
+		b.end(s.T)
 	})
 }
 
@@ -252,8 +259,7 @@ func TestObserveDeadLetter(t *testing.T) {
 				got = seen.of(3)
 				require.Equal(t, []string{"delivered 0", "begun 1", "returned 1: not today", "failed 1: not today"}, got[:4])
 				require.Regexp(t, `^failed 1 in .*: dead letter not stored: not stored$`, got[4])
-				b.stop()
-				<-b.ended
+				b.end(t)
 			})
 		})
 	}
@@ -271,9 +277,9 @@ func settledError(f transport.Features) string {
 // too late, and what a lost connection or a drain drops.
 func TestObserveSkipped(t *testing.T) {
 	t.Parallel()
-	onBothFeatures(t, func(t *testing.T, features transport.Features) {
+	onBothFeatures(t, func(s fakeBed) {
 		free := make(chan struct{})
-		b, seen := watch(t, features, func(context.Context, expiration, listener.Delivery) error {
+		b, seen := watch(s.T, s.features, func(context.Context, expiration, listener.Delivery) error {
 			<-free
 			return nil
 		}, listener.DrainTimeout(time.Minute))
@@ -283,48 +289,48 @@ func TestObserveSkipped(t *testing.T) {
 		synctest.Wait()
 		twice := b.deliver(1)
 		synctest.Wait()
-		require.Equal(t, []string{
+		require.Equal(s, []string{
 			"delivered 0", "begun 1", "returned 1", "settled 1 ack",
 			"delivered 0", "skipped 0 handled", "settled 0 ack",
 		}, seen.of(1))
-		require.Equal(t, 1, twice.Acks())
+		require.Equal(s, 1, twice.Acks())
 
 		b.deliver(2)
 		late := b.deliver(3)
 		synctest.Wait()
 		second := b.deliver(2)
 		synctest.Wait()
-		require.Equal(t, []string{"delivered 0", "begun 1", "delivered 0", "skipped 1 here"}, seen.of(2))
+		require.Equal(s, []string{"delivered 0", "begun 1", "delivered 0", "skipped 1 here"}, seen.of(2))
 		time.Sleep(6 * time.Second)
 		free <- struct{}{}
 		synctest.Wait()
-		require.Equal(t, 1, second.Acks())
-		require.Equal(t, []string{"delivered 0", "skipped 0 late: skipped: its ack wait expired before a handler was free"}, seen.of(3))
-		require.Equal(t, 1, late.Released())
+		require.Equal(s, 1, second.Acks())
+		require.Equal(s, []string{"delivered 0", "skipped 0 late: skipped: its ack wait expired before a handler was free"}, seen.of(3))
+		require.Equal(s, 1, late.Released())
 
 		b.deliver(4)
 		dropped := b.deliver(5)
 		synctest.Wait()
 		b.conn.Subscriptions()[0].Config.Interrupted()
 		synctest.Wait()
-		require.Equal(t, []string{"delivered 0", "skipped 0 interrupted"}, seen.of(5))
-		require.Equal(t, []string{"interrupted 0"}, seen.of(0))
-		require.Equal(t, 1, dropped.Released())
+		require.Equal(s, []string{"delivered 0", "skipped 0 interrupted"}, seen.of(5))
+		require.Equal(s, []string{"interrupted 0"}, seen.of(0))
+		require.Equal(s, 1, dropped.Released())
 
 		waiting := b.deliver(6)
 		synctest.Wait()
 		b.stop()
 		synctest.Wait()
 		close(free)
-		require.NoError(t, <-b.ended)
+		require.NoError(s, <-b.ended)
 		want := []string{"delivered 0", "skipped 0 draining"}
-		if features.Nak {
+		if s.features.Nak {
 			want = append(want, "settled 0 nak")
-			require.Equal(t, 1, waiting.Naks())
+			require.Equal(s, 1, waiting.Naks())
 		} else {
-			require.Equal(t, 1, waiting.Released())
+			require.Equal(s, 1, waiting.Released())
 		}
-		require.Equal(t, want, seen.of(6))
+		require.Equal(s, want, seen.of(6))
 	})
 }
 
@@ -332,9 +338,9 @@ func TestObserveSkipped(t *testing.T) {
 // after it, given back, or left open.
 func TestObserveManualAck(t *testing.T) {
 	t.Parallel()
-	onBothFeatures(t, func(t *testing.T, features transport.Features) {
+	onBothFeatures(t, func(s fakeBed) {
 		kept := make(chan listener.Delivery, 1)
-		b, seen := watch(t, features, func(_ context.Context, e expiration, d listener.Delivery) error {
+		b, seen := watch(s.T, s.features, func(_ context.Context, e expiration, d listener.Delivery) error {
 			switch e.OrderID {
 			case "1":
 				return d.Ack()
@@ -344,7 +350,7 @@ func TestObserveManualAck(t *testing.T) {
 				kept <- d
 				return nil
 			case "5":
-				require.NoError(t, d.Ack())
+				require.NoError(s, d.Ack())
 				return errNotToday
 			default:
 				return nil
@@ -354,20 +360,20 @@ func TestObserveManualAck(t *testing.T) {
 			b.deliver(sequence + 1)
 		}
 		synctest.Wait()
-		require.NoError(t, (<-kept).Ack())
+		require.NoError(s, (<-kept).Ack())
 		time.Sleep(6 * time.Second)
-		require.Equal(t, []string{"delivered 0", "begun 1", "settled 1 ack", "returned 1"}, seen.of(1))
+		require.Equal(s, []string{"delivered 0", "begun 1", "settled 1 ack", "returned 1"}, seen.of(1))
 		nak := []string(nil)
-		if features.Nak {
+		if s.features.Nak {
 			nak = []string{"settled 1 nak in 1m0s"}
 		}
-		require.Equal(t, append([]string{"delivered 0", "begun 1", "returned 1", "failed 1 in 1m0s: not today"}, nak...), seen.of(2))
-		require.Equal(t, []string{"delivered 0", "begun 1", "returned 1 open", "settled 1 ack"}, seen.of(3))
+		require.Equal(s, append([]string{"delivered 0", "begun 1", "returned 1", "failed 1 in 1m0s: not today"}, nak...), seen.of(2))
+		require.Equal(s, []string{"delivered 0", "begun 1", "returned 1 open", "settled 1 ack"}, seen.of(3))
 		got := seen.of(4)
-		require.Equal(t, []string{"delivered 0", "begun 1", "returned 1 open"}, got[:3])
-		require.Regexp(t, `^failed 1 in .*: the handler returned, and the event was not settled within an ack wait \(5s\)$`, got[3])
-		require.Equal(t, []string{"delivered 0", "begun 1", "settled 1 ack", "returned 1: not today"}, seen.of(5))
-		b.end(t)
+		require.Equal(s, []string{"delivered 0", "begun 1", "returned 1 open"}, got[:3])
+		require.Regexp(s, `^failed 1 in .*: the handler returned, and the event was not settled within an ack wait \(5s\)$`, got[3])
+		require.Equal(s, []string{"delivered 0", "begun 1", "settled 1 ack", "returned 1: not today"}, seen.of(5))
+		b.end(s.T)
 	})
 }
 
@@ -394,13 +400,13 @@ func TestObserveAckNotSent(t *testing.T) {
 // chance.
 func TestOnce(t *testing.T) {
 	t.Parallel()
-	onBothFeatures(t, func(t *testing.T, features transport.Features) {
-		b, seen := watch(t, features, func(context.Context, expiration, listener.Delivery) error { return errNotToday }, listener.Backoff(time.Second, time.Minute))
-		s := b.conn.Subscriptions()[0].Deliver(transport.Delivery{Sequence: 1, Timestamp: time.Unix(1, 0), Once: true, Data: []byte(`{"orderId":"1"}`)})
+	onBothFeatures(t, func(s fakeBed) {
+		b, seen := watch(s.T, s.features, func(context.Context, expiration, listener.Delivery) error { return errNotToday }, listener.Backoff(time.Second, time.Minute))
+		once := b.conn.Subscriptions()[0].Deliver(transport.Delivery{Sequence: 1, Timestamp: time.Unix(1, 0), Once: true, Data: []byte(`{"orderId":"1"}`)})
 		time.Sleep(time.Minute)
-		require.Equal(t, []string{"delivered 0", "begun 1", "returned 1: not today", "failed 1 in 1s: not today"}, seen.of(1))
-		require.Equal(t, 1, s.Released())
-		b.end(t)
+		require.Equal(s, []string{"delivered 0", "begun 1", "returned 1: not today", "failed 1 in 1s: not today"}, seen.of(1))
+		require.Equal(s, 1, once.Released())
+		b.end(s.T)
 	})
 }
 
@@ -419,7 +425,8 @@ func TestDeadLetterLogsItsAttempts(t *testing.T) {
 			stored = decodeDeadLetter(t, m.Data)
 			r.Done(nil)
 		}}
-		b := listenOn(t, conn, func(context.Context, expiration, listener.Delivery) error { return errNotToday }, listener.MaxAttempts(2), listener.Backoff(time.Second, time.Second))
+		b := listenOn(t, conn, func(context.Context, expiration, listener.Delivery) error { return errNotToday },
+			listener.MaxAttempts(2), listener.Backoff(time.Second, time.Second))
 		b.deliver(1)
 		time.Sleep(4500 * time.Millisecond) // until it is let go
 		synctest.Wait()

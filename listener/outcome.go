@@ -56,11 +56,8 @@ func withoutCause(err error) bool {
 	if errors.Is(err, errGivenBack) {
 		return true
 	}
-	var a *retryError
-	if errors.As(err, &a) {
-		return a.err == nil
-	}
-	return false
+	a, ok := errors.AsType[*retryError](err)
+	return ok && a.err == nil
 }
 
 // failureOf makes a failure of what a handler returned. An error whose methods panic, as

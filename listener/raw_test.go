@@ -188,7 +188,7 @@ func TestRawRefuses(t *testing.T) {
 	conn := &fakeconn.Conn{}
 	c, _ := build(t, conn)
 	handler := func(context.Context, []byte, listener.Delivery) error { return nil }
-	for text, make := range map[string]func() (*listener.Raw, error){
+	for text, try := range map[string]func() (*listener.Raw, error){
 		"client: nil":       func() (*listener.Raw, error) { return listener.NewRaw(nil, "a", "g", handler) },
 		"handler: nil":      func() (*listener.Raw, error) { return listener.NewRaw(c, "a", "g", nil) },
 		"the name is empty": func() (*listener.Raw, error) { return listener.NewRaw(c, "", "g", handler) },
@@ -209,7 +209,7 @@ func TestRawRefuses(t *testing.T) {
 			return listener.NewRaw(c, "a", "g", handler, listener.Concurrency(2), listener.OrderingKey(func(e expiration) string { return e.OrderID }))
 		},
 	} {
-		_, err := make()
+		_, err := try()
 		require.ErrorIs(t, err, client.ErrInvalid, text)
 		require.ErrorContains(t, err, text)
 	}

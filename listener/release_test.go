@@ -26,16 +26,16 @@ func TestEveryDeliveryIsSettledOrReleased(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onBothFeatures(t, func(t *testing.T, features transport.Features) {
+			onBothFeatures(t, func(s fakeBed) {
 				var published atomic.Int64
-				conn := &fakeconn.Conn{Declared: features, OnPublish: func(_ transport.Message, r transport.Receipt) {
+				conn := &fakeconn.Conn{Declared: s.features, OnPublish: func(_ transport.Message, r transport.Receipt) {
 					if published.Add(1)%2 == 0 {
 						r.Done(nil)
 					} else {
 						r.Done(transport.ErrNotStored)
 					}
 				}}
-				b := listenOn(t, conn, func(_ context.Context, e expiration, d listener.Delivery) error {
+				b := listenOn(s.T, conn, func(_ context.Context, e expiration, d listener.Delivery) error {
 					switch {
 					case d.Sequence%6 == 1:
 						return errors.Join(d.Ack(), listener.Reject(errNotToday))
@@ -64,9 +64,9 @@ func TestEveryDeliveryIsSettledOrReleased(t *testing.T) {
 				}
 				all = append(all, b.deliver(100))
 				time.Sleep(time.Minute)
-				b.end(t)
-				for i, s := range all {
-					require.Positive(t, s.Acks()+s.Naks()+s.Released(), "delivery %d of event %d", i, i%18+1)
+				b.end(s.T)
+				for i, d := range all {
+					require.Positive(s, d.Acks()+d.Naks()+d.Released(), "delivery %d of event %d", i, i%18+1)
 				}
 			})
 		})

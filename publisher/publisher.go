@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/internal/eventtype"
@@ -40,6 +41,10 @@ func New[T events.Event](c *client.Client, opts ...Option) (*Publisher[T], error
 	if err != nil {
 		return nil, fmt.Errorf("new publisher of %s: %w", subject, err)
 	}
+	if err := eventtype.Encodes[T](o.codec); err != nil {
+		return nil, fmt.Errorf("new publisher of %s: %w", subject, err)
+	}
+	o.codec = codec.WithLogger(o.codec, access.Session(c).Log)
 	p := &Publisher[T]{
 		core:   newCore(c, subject, o),
 		drafts: sync.Pool{New: func() any { return new(draft[T]) }},

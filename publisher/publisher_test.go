@@ -320,11 +320,20 @@ type (
 	noSubject  struct{}
 	badSubject struct{}
 	text       string
+	sometimes  string // an object in JSON if it is empty
 )
 
 func (noSubject) Subject() subjects.Subject  { return "" }
 func (badSubject) Subject() subjects.Subject { return "a b" }
 func (text) Subject() subjects.Subject       { return "text" }
+func (sometimes) Subject() subjects.Subject  { return "sometimes" }
+
+func (s sometimes) MarshalJSON() ([]byte, error) {
+	if s == "" {
+		return []byte("{}"), nil
+	}
+	return []byte("[]"), nil
+}
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
@@ -353,7 +362,11 @@ func TestNewRefuses(t *testing.T) {
 	_, err = publisher.New[events.TicketCreated](c, nil)
 	check(err, "option: nil")
 
-	p, err := publisher.New[text](c)
+	_, err = publisher.New[text](c)
+	check(err, "new publisher of text: invalid event type publisher_test.text: publisher_test.text is not a JSON object")
+	require.ErrorIs(t, err, codec.ErrNotObject)
+
+	p, err := publisher.New[sometimes](c)
 	require.NoError(t, err)
 	err = p.Publish(t.Context(), "not an object")
 	require.ErrorIs(t, err, publisher.ErrInvalidEvent)

@@ -1,14 +1,15 @@
-// Command redrive lists the dead letters that a queue group has left of a subject, or puts
-// their events back on that subject.
+// Command redrive lists the dead letters that a queue group has left of a subject,
+// or puts their events back on it.
 //
 //	go run ./cmd/redrive -group payments -subject order:created -list
 //	go run ./cmd/redrive -group payments -subject order:created -reason exhausted -limit 10
 //
-// It connects to NATS_URL (default nats://localhost:4222), cluster NATS_CLUSTER_ID (default
-// ticketing), as the client NATS_CLIENT_ID (default: made of the names of the program and
-// the host). NATS_TRANSPORT selects the broker: jetstream, or streaming (NATS Streaming, the
-// default). Ctrl-C ends the command; started again, it goes on. The exit status is 0 if
-// every event was put back that was asked for.
+// It connects to NATS_URL (default nats://localhost:4222), cluster
+// NATS_CLUSTER_ID (default ticketing), as the client NATS_CLIENT_ID (default: made
+// of the names of the program and the host). With NATS_TRANSPORT=jetstream it does
+// so over JetStream, and with streaming, the default, over NATS Streaming. Ctrl-C
+// ends it in between: started again, it goes on. The exit status is 0 when
+// everything was put back that was to be.
 package main
 
 import (
@@ -18,8 +19,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/sgtickets/common/client"
@@ -28,13 +27,13 @@ import (
 	"github.com/sgtickets/common/subjects"
 )
 
-// task is what the flags ask for.
+// task is what is to be done.
 type task struct {
 	group   string
 	subject subjects.Subject
 	reason  events.DeadLetterReason // empty: any
-	limit   int                     // 0: no limit
-	list    bool                    // list the dead letters, put back nothing
+	limit   int                     // 0: none
+	list    bool                    // put back nothing
 }
 
 func main() {
@@ -45,16 +44,13 @@ func main() {
 	flag.IntVar(&t.limit, "limit", 0, "put back `n` events at most; 0: all")
 	flag.BoolVar(&t.list, "list", false, "only show them")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	if err := run(ctx, t); err != nil {
+	if err := run(context.Background(), t); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// run connects as the environment says and does the task.
-func run(ctx context.Context, t task) (err error) {
+func run(ctx context.Context, t task) error {
 	if err := t.check(); err != nil {
 		return err
 	}
@@ -62,36 +58,30 @@ func run(ctx context.Context, t task) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		err = errors.Join(err, c.Close(closing))
-	}()
-	return t.run(ctx, c, os.Stdout)
+	return client.Run(ctx, c, client.RunnerFunc(func(ctx context.Context) error { return t.run(ctx, c, os.Stdout) }))
 }
 
-// check returns an error if the flags are wrong, before the command connects.
+// check says what is wrong with the flags, before a server is waited for.
 func (t task) check() error {
 	switch {
 	case t.group == "" || t.subject == "":
-		return errors.New("flags -group and -subject: set both")
+		return errors.New("flags -group and -subject: both are needed")
 	case t.reason != "" && !t.reason.Valid():
-		return fmt.Errorf("flag -reason: %q is not a reason; reasons are undecodable, invalid, rejected, exhausted", t.reason)
+		return fmt.Errorf("flag -reason: %q is not a reason; use undecodable, invalid, rejected or exhausted", t.reason)
 	case t.limit < 0:
 		return fmt.Errorf("flag -limit: %d; must be positive, or 0 for all", t.limit)
 	case t.list && t.limit > 0:
-		return errors.New("flags -list and -limit: -list puts back nothing, so -limit has no effect; leave one of them out")
+		return errors.New("flag -limit has no effect beside -list, which puts nothing back; leave one of them out")
 	}
 	return nil
 }
 
-// run does the task with a client and prints to out.
 func (t task) run(ctx context.Context, c *client.Client, out io.Writer) error {
 	opts := []deadletter.Option{deadletter.Where(func(d events.DeadLetter) bool {
 		if t.reason != "" && d.Reason != t.reason {
 			return false
 		}
-		_, err := fmt.Fprintln(out, describe(d))
+		_, err := fmt.Fprintln(out, line(d))
 		return err == nil && !t.list
 	})}
 	if t.limit > 0 {
@@ -102,8 +92,8 @@ func (t task) run(ctx context.Context, c *client.Client, out io.Writer) error {
 	return errors.Join(err, printed)
 }
 
-// describe returns a line that describes a dead letter, and one with its data.
-func describe(d events.DeadLetter) string {
+// line describes a dead letter.
+func line(d events.DeadLetter) string {
 	data := fmt.Sprintf("%.100q", d.Data)
 	if d.Truncated {
 		data = "(not in the dead letter)"

@@ -17,7 +17,6 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
-	"github.com/sgtickets/common/transport"
 )
 
 // TestReconnectsLeaveNothing: as many goroutines as before, within 2, and 1 MiB of
@@ -33,7 +32,7 @@ func TestReconnectsLeaveNothing(t *testing.T) {
 			if *full {
 				times = 1000
 			}
-			leavesNothing(t, s, times, transport.Reconnected, func(c *scene) func() { return c.link.Cut })
+			leavesNothing(t, s, times, client.EventReconnected, func(c *scene) func() { return c.link.Cut })
 		})
 	}
 	for _, s := range chosen(streaming) {
@@ -42,7 +41,7 @@ func TestReconnectsLeaveNothing(t *testing.T) {
 			if *full {
 				times = 1000
 			}
-			leavesNothing(t, s, times, transport.SessionReplaced, func(c *scene) func() { return closer(t, c) })
+			leavesNothing(t, s, times, client.EventSessionReplaced, func(c *scene) func() { return closer(t, c) })
 		})
 	}
 }
@@ -71,7 +70,7 @@ func closer(t *testing.T, c *scene) func() {
 	}
 }
 
-func leavesNothing(t *testing.T, s side, times int, kind transport.EventKind, disturbance func(*scene) func()) {
+func leavesNothing(t *testing.T, s side, times int, kind client.EventKind, disturbance func(*scene) func()) {
 	t.Helper()
 	c := newScene(t, s, 1)
 	disturb := disturbance(c)

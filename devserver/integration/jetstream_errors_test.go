@@ -16,6 +16,7 @@ import (
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
+	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
@@ -90,6 +91,26 @@ func TestJetStreamNewStream(t *testing.T) {
 	again, err := client.Build(deadline(t), "ticketing", "orders", server.URL(), quiet(), client.JetStream())
 	require.NoError(t, err, "JetStream has no client IDs that could be taken")
 	closeClient(t, again)
+}
+
+// TestJetStreamStreamOfATeam has the subjects that the team names, and none of the platform's.
+func TestJetStreamStreamOfATeam(t *testing.T) {
+	t.Parallel()
+	s := streamOn(t, startServer(t).server.URL())
+	c, err := s.build(t, "seating", nil, client.Subjects("seat:assigned", "seating.>"))
+	require.NoError(t, err)
+	closeClient(t, c)
+	require.Equal(t, []string{"seat:assigned", "seating.>", "dead.>"}, s.info(t).Config.Subjects)
+
+	// The transport by itself knows no subject, and makes no stream named like one.
+	cfg := transport.Config{ClusterID: "another", ClientID: "seating", URL: s.url}
+	_, err = jetstream.Dialer()(deadline(t), cfg)
+	require.ErrorIs(t, err, transport.ErrInvalid)
+	require.ErrorContains(t, err, "option Subjects")
+	cfg.ClusterID = s.name
+	conn, err := jetstream.Dialer()(deadline(t), cfg)
+	require.NoError(t, err, "a stream that is there will do")
+	require.NoError(t, conn.Close(deadline(t)))
 }
 
 // TestJetStreamTuning: what differs is used as it is, with a warning, unless it is

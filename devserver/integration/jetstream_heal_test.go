@@ -17,7 +17,6 @@ import (
 	"github.com/sgtickets/common/devserver"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
@@ -56,12 +55,12 @@ func TestJetStreamPublisherMakesTheStreamAgain(t *testing.T) {
 	require.NoError(t, p.Publish(deadline(t), note[tag]{N: 1}))
 	require.NoError(t, server.RestartEmpty())
 	require.NoError(t, p.Publish(deadline(t), note[tag]{N: 2}))
-	lost, _ := events.until(t, transport.StoreLost)
+	lost, _ := events.until(t, client.EventStoreLost)
 	require.ErrorContains(t, lost.Err, "what it held is lost")
 
 	require.NoError(t, s.raw.DeleteStream(deadline(t), s.name))
 	require.NoError(t, p.Publish(deadline(t), note[tag]{N: 3}))
-	events.until(t, transport.StoreLost)
+	events.until(t, client.EventStoreLost)
 	require.NoError(t, s.raw.DeleteStream(deadline(t), s.name))
 	in := newInbox()
 	listen(t, c, group(), into[tag](in))
@@ -86,14 +85,14 @@ func TestJetStreamReplaced(t *testing.T) {
 	events := watch(t, c)
 	link.Refuse(true)
 	link.Cut()
-	events.until(t, transport.Disconnected)
+	events.until(t, client.EventDisconnected)
 	require.NoError(t, s.raw.DeleteStream(deadline(t), s.name))
 	publishFrom[tag](t, direct, 101, 130)
 	link.Refuse(false)
 	seen := in.take(t, 30)
 	slices.Sort(seen)
 	require.Equal(t, countFrom(101, 130), seen)
-	events.until(t, transport.StoreLost)
+	events.until(t, client.EventStoreLost)
 }
 
 // TestJetStreamGivenBackThenDeleted: an event that failed comes again though the
@@ -237,7 +236,7 @@ func TestJetStreamAsksOnce(t *testing.T) {
 	events := watch(t, c)
 	for range 6 {
 		link.Cut()
-		events.until(t, transport.Reconnected)
+		events.until(t, client.EventReconnected)
 		publish[tag](t, c, 1)
 		in.take(t, 1)
 	}
@@ -288,7 +287,7 @@ func TestJetStreamDeadLink(t *testing.T) {
 	for back := false; !back; {
 		select {
 		case e := <-events.events:
-			back = e.Kind == transport.Reconnected
+			back = e.Kind == client.EventReconnected
 		case <-over:
 			require.FailNow(t, "the connection is believed to live")
 		}

@@ -20,7 +20,6 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/devserver/faults/proxy"
 	"github.com/sgtickets/common/publisher"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
@@ -194,7 +193,7 @@ func TestJetStreamCloseWhileAway(t *testing.T) {
 	require.NoError(t, err)
 	link.Refuse(true)
 	link.Cut()
-	events.until(t, transport.Disconnected)
+	events.until(t, client.EventDisconnected)
 	pending := make([]*publisher.Pending, 5)
 	for n := range pending {
 		pending[n], err = p.PublishAsync(deadline(t), note[tag]{N: n})

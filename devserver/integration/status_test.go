@@ -13,7 +13,6 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/devserver"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
@@ -34,7 +33,7 @@ func watch(t *testing.T, c *client.Client) watched {
 }
 
 // until returns the next event of that kind, and the others that came before it.
-func (w watched) until(t *testing.T, kind transport.EventKind) (e client.Event, before []client.Event) {
+func (w watched) until(t *testing.T, kind client.EventKind) (e client.Event, before []client.Event) {
 	t.Helper()
 	over := time.After(patience)
 	for {
@@ -78,7 +77,7 @@ func health(t *testing.T, server *devserver.Server, c *client.Client) {
 	require.NoError(t, c.Healthy(context.Background()), "which has no deadline")
 
 	server.Shutdown()
-	events.until(t, transport.Disconnected)
+	events.until(t, client.EventDisconnected)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	started := time.Now()
@@ -92,7 +91,7 @@ func health(t *testing.T, server *devserver.Server, c *client.Client) {
 	defer cancel()
 	_ = c.Close(closing) // its error may be that the server can't be told
 	require.ErrorIs(t, c.Healthy(deadline(t)), client.ErrClosed)
-	_, before := events.until(t, transport.Closed)
+	_, before := events.until(t, client.EventClosed)
 	require.Empty(t, before)
 }
 
@@ -112,9 +111,9 @@ func TestJetStreamTellsOfARestart(t *testing.T) {
 	listen(t, c, group(), into[tag](in))
 	began := time.Now()
 	require.NoError(t, server.Restart())
-	lost, _ := events.until(t, transport.Disconnected)
+	lost, _ := events.until(t, client.EventDisconnected)
 	require.Error(t, lost.Err)
-	back, _ := events.until(t, transport.Reconnected)
+	back, _ := events.until(t, client.EventReconnected)
 	require.Equal(t, server.URL(), back.Server)
 	require.False(t, lost.Time.Before(began))
 	require.False(t, back.Time.Before(lost.Time))
@@ -123,9 +122,9 @@ func TestJetStreamTellsOfARestart(t *testing.T) {
 	require.NoError(t, c.Healthy(deadline(t)))
 	require.NotEqual(t, client.Reconnecting, c.Status().State)
 	closeClient(t, c)
-	_, rest := events.until(t, transport.Closed)
+	_, rest := events.until(t, client.EventClosed)
 	for _, e := range rest {
-		require.NotEqual(t, transport.StoreLost, e.Kind)
+		require.NotEqual(t, client.EventStoreLost, e.Kind)
 	}
 	for _, text := range []string{"connection to the NATS server lost; reconnecting", "reconnected to the NATS server", "msg=closed"} {
 		require.Equal(t, 1, strings.Count(log.String(), text), text)
@@ -146,7 +145,7 @@ func TestJetStreamTellsOfALostStore(t *testing.T) {
 	publish[tag](t, c, 1)
 	in.take(t, 1)
 	require.NoError(t, server.RestartEmpty())
-	lost, _ := events.until(t, transport.StoreLost)
+	lost, _ := events.until(t, client.EventStoreLost)
 	require.ErrorContains(t, lost.Err, "what it held is lost")
 }
 
@@ -170,7 +169,7 @@ func TestJetStreamDegradedWithoutAConsumer(t *testing.T) {
 
 	consumer := jetstream.ConsumerName(subject, name, "")
 	require.NoError(t, s.raw.DeleteConsumer(deadline(t), s.name, consumer))
-	degraded, _ := events.until(t, transport.Degraded)
+	degraded, _ := events.until(t, client.EventDegraded)
 	require.Contains(t, degraded.Reason, consumer)
 	status := c.Status()
 	require.Equal(t, client.Degraded, status.State)
@@ -180,7 +179,7 @@ func TestJetStreamDegradedWithoutAConsumer(t *testing.T) {
 	require.NoError(t, c.Healthy(deadline(t)), "the rest of it works")
 
 	makeConsumer()
-	recovered, before := events.until(t, transport.Recovered)
+	recovered, before := events.until(t, client.EventRecovered)
 	require.Empty(t, before, "it is told once, however often it was tried")
 	require.Equal(t, degraded.Reason, recovered.Reason)
 	require.Equal(t, client.Connected, c.Status().State)
@@ -188,9 +187,9 @@ func TestJetStreamDegradedWithoutAConsumer(t *testing.T) {
 	in.take(t, 1)
 
 	require.NoError(t, s.raw.DeleteConsumer(deadline(t), s.name, consumer))
-	events.until(t, transport.Degraded)
+	events.until(t, client.EventDegraded)
 	_ = bound.end(t) // the server may have nobody to confirm it
-	events.until(t, transport.Recovered)
+	events.until(t, client.EventRecovered)
 	require.Equal(t, client.Connected, c.Status().State)
 }
 
@@ -217,7 +216,7 @@ func TestServersDiscovered(t *testing.T) {
 	require.NoError(t, err)
 	w := watch(t, c)
 	require.NoError(t, cluster.Restart(2))
-	e, _ := w.until(t, transport.ServersDiscovered)
+	e, _ := w.until(t, client.EventServersDiscovered)
 	require.Contains(t, e.Server, "nats://")
 	require.NoError(t, c.Close(ctx))
 }
@@ -236,9 +235,9 @@ func TestLameDuck(t *testing.T) {
 	require.NoError(t, err)
 	w := watch(t, c)
 	go s.LameDuckShutdown()
-	e, _ := w.until(t, transport.LameDuck)
+	e, _ := w.until(t, client.EventLameDuck)
 	require.Equal(t, s.ClientURL(), e.Server)
-	_, before := w.until(t, transport.Disconnected)
+	_, before := w.until(t, client.EventDisconnected)
 	require.Empty(t, before)
 	s.WaitForShutdown()
 	_ = c.Close(ctx) // there is nobody to be told

@@ -11,34 +11,29 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"log"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
-	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	if err := run(ctx); err != nil {
+	if err := run(context.Background()); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context) (err error) {
+// drain is how long handlers have to finish once the service is to end. Kubernetes kills a
+// pod 30 s after its SIGTERM, and closing the client takes up to 10 s (client.CloseTimeout).
+const drain = 15 * time.Second
+
+func run(ctx context.Context) error {
 	c, err := client.FromEnv(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, shut(c)) }()
-
 	seats, err := NewSeatPublisher(c, 500)
 	if err != nil {
 		return err
@@ -54,21 +49,7 @@ func run(ctx context.Context) (err error) {
 	if err := placeOrder(ctx, c); err != nil {
 		return err
 	}
-	return listener.Run(ctx, orders, ushers) // until ctx is done, or one of them fails
-}
-
-// Kubernetes kills a pod 30 s after its SIGTERM, unless told otherwise: handlers
-// that run then have drain to finish, and the connection closing to close.
-const (
-	drain   = 20 * time.Second
-	closing = 5 * time.Second
-)
-
-// shut closes the client. Not with run's context, which has ended by then.
-func shut(c *client.Client) error {
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
-	defer cancel()
-	return c.Close(ctx)
+	return client.Run(ctx, c, orders, ushers) // until Ctrl-C, or one of them fails
 }
 
 // placeOrder publishes an order, so that there is something to see.

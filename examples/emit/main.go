@@ -12,14 +12,9 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"flag"
 	"fmt"
 	"log"
-	"os"
-	"os/signal"
-	"syscall"
-	"time"
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
@@ -29,21 +24,22 @@ import (
 func main() {
 	n := flag.Int("n", 3, "`number` of events to publish")
 	flag.Parse()
-	// Ctrl-C, and the SIGTERM of Kubernetes, end the context; a second Ctrl-C the process.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	if err := emit(ctx, *n); err != nil {
+	if err := emit(context.Background(), *n); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func emit(ctx context.Context, n int) (err error) {
+func emit(ctx context.Context, n int) error {
 	c, err := client.FromEnv(ctx) // one for the whole service, over what NATS_TRANSPORT says; waits for the server
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, shut(c)) }()
+	// Run ends the context of publish with Ctrl-C or the SIGTERM of Kubernetes, and closes
+	// the client at the end, which sends what is under way.
+	return client.Run(ctx, c, client.RunnerFunc(func(ctx context.Context) error { return publish(ctx, c, n) }))
+}
 
+func publish(ctx context.Context, c *client.Client, n int) error {
 	tickets, err := publisher.New[events.TicketCreated](c) // one for each type of event
 	if err != nil {
 		return err
@@ -58,13 +54,4 @@ func emit(ctx context.Context, n int) (err error) {
 		fmt.Printf("stored %s %+v\n", ticket.Subject(), ticket)
 	}
 	return nil
-}
-
-// shut closes the client, within the 30 s after SIGTERM that Kubernetes waits
-// before it kills. Not with emit's context: what is under way is to be finished
-// after Ctrl-C, too.
-func shut(c *client.Client) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	return c.Close(ctx)
 }

@@ -12,12 +12,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/sgtickets/common/client"
@@ -26,42 +22,29 @@ import (
 )
 
 func main() {
-	// Ctrl-C, and the SIGTERM of Kubernetes, end the context; a second Ctrl-C the process.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	if err := listen(ctx); err != nil {
+	if err := listen(context.Background()); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func listen(ctx context.Context) (err error) {
+// drain is how long handlers have to finish once the service is to end. Kubernetes kills a
+// pod 30 s after its SIGTERM, and closing the client takes up to 10 s (client.CloseTimeout).
+const drain = 15 * time.Second
+
+func listen(ctx context.Context) error {
 	c, err := client.FromEnv(ctx) // one for the whole service, over what NATS_TRANSPORT says; waits for the server
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, shut(c)) }()
-
 	// The group is durable: what arrives while no member listens is delivered later.
 	// Give each service a group name of its own.
 	l, err := listener.New(c, "listen-example", handle, listener.DrainTimeout(drain))
 	if err != nil {
 		return err
 	}
-	return l.Listen(ctx) // until ctx is done and the handler that runs has finished
-}
-
-// Kubernetes kills a pod 30 s after its SIGTERM, unless told otherwise: handlers
-// that run then have drain to finish, and the connection closing to close.
-const (
-	drain   = 20 * time.Second
-	closing = 5 * time.Second
-)
-
-// shut closes the client. Not with Listen's context, which has ended by then.
-func shut(c *client.Client) error {
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
-	defer cancel()
-	return c.Close(ctx)
+	// Until Ctrl-C, the SIGTERM of Kubernetes, or an error. Handlers that run then finish,
+	// and the client is closed.
+	return client.Run(ctx, c, l)
 }
 
 // handle is called for one event at a time; see listener.Concurrency. After nil

@@ -11,53 +11,34 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"log"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/sgtickets/common/client"
-	"github.com/sgtickets/common/listener"
 )
 
 func main() {
 	addr := flag.String("addr", "localhost:8080", "where to serve HTTP")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	if err := run(ctx, *addr); err != nil {
+	if err := run(context.Background(), *addr); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, addr string) (err error) {
+// drain is how long handlers and requests have to finish once the service is to end.
+// Kubernetes kills a pod 30 s after its SIGTERM, and closing the client takes up to 10 s
+// (client.CloseTimeout).
+const drain = 15 * time.Second
+
+func run(ctx context.Context, addr string) error {
 	c, err := client.FromEnv(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, shut(c)) }()
-
 	orders, err := NewOrders(c, &Memory{})
 	if err != nil {
 		return err
 	}
-	return listener.Run(ctx, orders.Tickets, orders.Expirations, web{c, orders, addr})
-}
-
-// Kubernetes kills a pod 30 s after its SIGTERM, unless told otherwise: handlers
-// and requests that run then have drain to finish, and the connection closing to
-// close.
-const (
-	drain   = 20 * time.Second
-	closing = 5 * time.Second
-)
-
-// shut closes the client. Not with Listen's context, which has ended by then.
-func shut(c *client.Client) error {
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
-	defer cancel()
-	return c.Close(ctx)
+	return client.Run(ctx, c, orders.Tickets, orders.Expirations, web{c, orders, addr})
 }

@@ -24,7 +24,7 @@ type Orders struct {
 	created   *publisher.Publisher[events.OrderCreated]
 	cancelled *publisher.Publisher[events.OrderCancelled]
 
-	// Tickets and Expirations are to be run, with listener.Run.
+	// Tickets and Expirations are to be run, with client.Run.
 	Tickets     *listener.Listener[events.TicketCreated]
 	Expirations *listener.Listener[events.ExpirationComplete]
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/sgtickets/common/client"
 )
 
-// web is how buyers place their orders. With its method Listen it runs beside the
-// listeners, in listener.Run: if one of them fails, all end.
+// web is how buyers place their orders. With its method Listen it is a client.Runner, which
+// runs beside the listeners: if one of them fails, all end.
 type web struct {
 	client *client.Client
 	orders *Orders

@@ -14,14 +14,11 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/sgtickets/common/client"
@@ -33,50 +30,43 @@ import (
 const window = time.Second
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
-	if err := run(ctx); err != nil {
+	if err := run(context.Background()); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context) error {
 	slog.SetLogLoggerLevel(slog.LevelWarn) // of the library's log: what goes well is for the journal
 	p := platform.New(window)
 	journal := new(journal)
-
-	var clients []*client.Client
-	defer func() {
-		// The members have drained by then, within platform.Drain.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		for _, c := range clients {
-			err = errors.Join(err, c.Close(ctx))
-		}
-	}()
-	var members []listener.Runner
-	for _, s := range p.Services() {
-		for n := range 2 {
-			name := fmt.Sprintf("%s-%d", strings.TrimPrefix(s.Name(), "example-"), n+1)
-			c, err := connect(ctx, name)
-			if err != nil {
-				return err
-			}
-			clients = append(clients, c)
-			members = append(members, platform.Member{Service: s, Name: name, Client: c, Journal: journal})
-		}
-	}
-
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	story := make(chan error, 1)
-	go func() {
+	services := p.Services()
+	runners := make([]client.Runner, 0, 1+2*len(services))
+	runners = append(runners, client.RunnerFunc(func(ctx context.Context) error {
 		defer end() // the members leave when the story is told
-		story <- tell(ctx, p, journal)
-	}()
-	err = listener.Run(ctx, members...)
-	end() // and the story stops when a member fails
-	return errors.Join(err, <-story)
+		return tell(ctx, p, journal)
+	}))
+	for _, s := range services {
+		for n := range 2 {
+			name := fmt.Sprintf("%s-%d", strings.TrimPrefix(s.Name(), "example-"), n+1)
+			runners = append(runners, client.RunnerFunc(func(ctx context.Context) error {
+				defer end() // and the story stops when a member leaves
+				return work(ctx, platform.Member{Service: s, Name: name, Journal: journal})
+			}))
+		}
+	}
+	return listener.Run(ctx, runners...)
+}
+
+// work is what a member does, which in real life is a process of its own.
+func work(ctx context.Context, m platform.Member) error {
+	c, err := connect(ctx, m.Name)
+	if err != nil {
+		return err
+	}
+	m.Client = c
+	return client.Run(ctx, c, m)
 }
 
 // tell plays the story, and waits until all that it led to is published.

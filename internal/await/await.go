@@ -1,4 +1,4 @@
-// Package await puts a context around calls that don't take one.
+// Package await bounds calls that take no context by one.
 package await
 
 import (
@@ -7,13 +7,13 @@ import (
 	"fmt"
 )
 
-// errExited: a call of the caller's own, such as a function of an option, ended its goroutine.
+// errExited means that the call ended its goroutine instead of returning.
 var errExited = errors.New("it called runtime.Goexit")
 
-// Do runs call in a goroutine of its own and returns its result, or an error that
-// matches ctx's and its cause as soon as ctx is done. In the latter case the call goes on by itself, and
-// late, unless it is nil, gets its result if it succeeds after all: to close
-// what nobody waits for any more.
+// Do runs call in a goroutine of its own and returns its result. As soon as ctx is done, Do
+// returns an error that matches ctx's error and its cause instead. Then call goes on by
+// itself. If it succeeds later, late, unless it is nil, gets its result, to close what nobody
+// waits for any more.
 func Do[T any](ctx context.Context, call func() (T, error), late func(T)) (T, error) {
 	type result struct {
 		value T
@@ -49,13 +49,13 @@ func Cause(ctx context.Context) error {
 	case errors.Is(cause, err):
 		return cause
 	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
-		return &ended{err, cause} // one context ended another: it reads better once
+		return &ended{err, cause} // one context ended another: the text should not repeat itself
 	default:
 		return fmt.Errorf("%w: %w", err, cause)
 	}
 }
 
-// ended matches both errors and has the text of the cause.
+// ended matches both errors, and has the text of the cause.
 type ended struct{ err, cause error }
 
 func (e *ended) Error() string   { return e.cause.Error() }

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// notice is how long a call may take to notice that its context is done. Two in a row,
-// as at the end of a client that listens, are no more than 50 ms.
+// notice is how long a call may take to notice that its context is done. It is so short that
+// two such calls in a row, as at the end of a client that listens, add at most 50 ms.
 const notice = 25 * time.Millisecond
 
-// WithGrace runs a call that keeps to ctx by itself, as far as it can: nats.go holds its
-// lock while it dials, and makes others wait for that. It returns what the call
-// returns, or ctx's end if that does not come soon after it; the call then goes on by
-// itself.
+// WithGrace runs a call that usually returns when ctx is done. It may be late: nats.go, for
+// example, holds its lock while it dials, and the call waits for that lock. WithGrace returns
+// what the call returns, or, if the call has not returned shortly after ctx was done, ctx's
+// error. Then the call goes on by itself.
 func WithGrace(ctx context.Context, call func(context.Context) error) error {
 	_, err := DoWithGrace(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, call(ctx) }, nil)
 	return err

@@ -1,4 +1,4 @@
-// Package backoff spaces out attempts.
+// Package backoff says how long to wait between attempts.
 package backoff
 
 import (
@@ -8,13 +8,13 @@ import (
 
 // Policy is an exponential backoff. The zero value waits for nothing.
 type Policy struct {
-	First time.Duration // before the second attempt
-	Max   time.Duration // at most between two
+	First time.Duration // between the first attempt and the second
+	Max   time.Duration // at most between two attempts
 }
 
-// Delay returns how long to wait after the attempt-th attempt failed, the first
-// being 1: Full, of which the last half is drawn by chance, so that clients that
-// failed together don't come back together.
+// Delay returns how long to wait after that attempt failed; the first is 1. It is between
+// half of Full and Full, at random, so that clients that failed together don't come back
+// together.
 func (p Policy) Delay(attempt int) time.Duration {
 	d := p.Full(attempt)
 	if d <= 0 {
@@ -23,7 +23,8 @@ func (p Policy) Delay(attempt int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// Full returns the longest Delay: First, doubled with each attempt up to Max.
+// Full returns the longest Delay after that attempt: First, doubled with each attempt, up to
+// Max.
 func (p Policy) Full(attempt int) time.Duration {
 	d := p.First
 	for range attempt - 1 {

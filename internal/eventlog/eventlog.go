@@ -1,5 +1,5 @@
-// Package eventlog says in the log what happened to a connection. It is the one
-// place that does: a transport that has somebody to tell does not log it as well.
+// Package eventlog logs what happens to a connection. Nothing else does: a transport whose
+// Config has a Notify calls that instead, and its owner logs the event.
 package eventlog
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// Write logs e. Of a connection that is lost for good it says nothing: the
-// transport that gave it up has said why.
+// Write logs e, except the loss of a connection for good: the transport that gave it up has
+// logged why.
 func Write(log *slog.Logger, e transport.Event) {
 	level, text := describe(e.Kind)
 	if e.Kind == transport.Closed && e.Err != nil {
@@ -29,7 +29,7 @@ func Write(log *slog.Logger, e transport.Event) {
 	log.LogAttrs(context.Background(), level, text, attrs...) //nolint:sloglint // each kind has a constant text, below
 }
 
-// describe says how bad it is, and what to search the log for.
+// describe returns the level and the constant text of an event of that kind.
 func describe(k transport.EventKind) (slog.Level, string) {
 	switch k {
 	case transport.Disconnected:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
@@ -33,6 +34,24 @@ func Subject[T events.Event]() (subjects.Subject, error) {
 		return "", fmt.Errorf("%w event type %v: its Subject method: %w", transport.ErrInvalid, t, err)
 	}
 	return subject, nil
+}
+
+// Encodes returns an error that matches transport.ErrInvalid and names the field if the
+// codec can't encode events of type T, whatever their values.
+func Encodes[T events.Event](c codec.Codec) error {
+	return invalid[T](codec.CheckEncode(c, reflect.TypeFor[T]()))
+}
+
+// Decodes is Encodes for decoding.
+func Decodes[T events.Event](c codec.Codec) error {
+	return invalid[T](codec.CheckDecode(c, reflect.TypeFor[T]()))
+}
+
+func invalid[T events.Event](err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w event type %v: %w", transport.ErrInvalid, reflect.TypeFor[T](), err)
 }
 
 // ofZero asks the zero value of T for its subject.

@@ -1,18 +1,18 @@
-// Package fifo has a queue that uses its memory again: one that is filled and emptied
-// all the time allocates nothing.
+// Package fifo has a first-in, first-out queue that reuses its memory: in the long run a queue
+// that is filled and emptied all the time allocates nothing.
 package fifo
 
-// Queue hands out first what came first. The zero value is empty and ready. It is not
+// Queue is a first-in, first-out queue. The zero value is empty and ready to use. It is not
 // safe for concurrent use.
 type Queue[T any] struct {
-	items []T // from head on; what is before it was taken
+	items []T // from head on; those before it were taken out
 	head  int
 }
 
-// Len is how many are in it.
+// Len returns the number of items.
 func (q *Queue[T]) Len() int { return len(q.items) - q.head }
 
-// Push puts v behind all others.
+// Push adds v at the end.
 func (q *Queue[T]) Push(v T) {
 	if len(q.items) == cap(q.items) && q.head > len(q.items)/2 {
 		q.moveUp()
@@ -20,14 +20,14 @@ func (q *Queue[T]) Push(v T) {
 	q.items = append(q.items, v)
 }
 
-// Front returns the first. The queue must not be empty.
+// Front returns the first item. The queue must not be empty.
 func (q *Queue[T]) Front() T { return q.items[q.head] }
 
-// Pop takes the first out. The queue must not be empty.
+// Pop removes the first item and returns it. The queue must not be empty.
 func (q *Queue[T]) Pop() T {
 	v := q.items[q.head]
 	var zero T
-	q.items[q.head] = zero // keep nothing alive that was taken
+	q.items[q.head] = zero // so that the garbage collector can free what it refers to
 	q.head++
 	if q.head == len(q.items) {
 		q.items, q.head = q.items[:0], 0
@@ -35,7 +35,8 @@ func (q *Queue[T]) Pop() T {
 	return v
 }
 
-// Change lets change put, take and order as it likes, and keeps what it returns.
+// Change replaces the items by what change returns. change gets all of them in order, and may
+// use their memory.
 func (q *Queue[T]) Change(change func([]T) []T) {
 	q.moveUp()
 	q.items = change(q.items)

@@ -14,17 +14,17 @@ import (
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
-	"github.com/sgtickets/common/transport/internal/inflight"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
-// requestWait bounds each request to JetStream's API: that of nats.go itself.
+// requestWait bounds each request to JetStream's API. It is the default of nats.go.
 const requestWait = 5 * time.Second
 
 // conn implements [transport.Conn] on one NATS connection, which it owns.
 type conn struct {
 	*lifecycle.Life
+	*natsconn.Separate // the NATS connection of the client's author
 
 	cfg     transport.Config
 	options options
@@ -34,51 +34,47 @@ type conn struct {
 	js      js.JetStream
 	prefix  string // of the subjects of JetStream's API
 
-	publishes inflight.Publishes[publish]
-	outbox    outbox
-	acks      string   // prefix of the subjects on which publishes are answered
-	expected  []string // the header of all publishes that names the stream
+	sender   *sender
+	expected []string // the header of all publishes that names the stream
 
-	maxPayload atomic.Int64 // of the server connected to last
+	finding    chan struct{} // held by the goroutine that looks for the stream
+	minding    atomic.Bool   // a goroutine of mindStream runs
+	streamless rateLimit
+	silent     rateLimit
 
-	finding    chan struct{} // held by who looks for the stream
-	minding    atomic.Bool   // somebody minds it
-	streamless sparing
-	silent     sparing
-
-	mu      sync.Mutex
-	stream  js.StreamConfig // as it was last seen
-	created time.Time       // of that stream: one that was made anew is another; zero: it is gone
-	subs    map[*subscription]struct{}
-	held    map[string]struct{} // durables without a group: one subscription each
-	mute    time.Time           // since when JetStream does not answer; zero: it does
-	over    bool                // no goroutine is begun any more
-	running sync.WaitGroup      // goroutines of the connection
+	mu          sync.Mutex
+	stream      js.StreamConfig // as it was last seen
+	created     time.Time       // of that stream: one that was made anew is another; zero: it is gone
+	subs        map[*subscription]struct{}
+	held        map[string]struct{} // durables without a group: one subscription each
+	silentSince time.Time           // since when JetStream's API does not answer; zero: it does
+	over        bool                // no goroutine is begun any more
+	running     sync.WaitGroup      // goroutines of the connection
 }
 
 // connect makes one attempt.
 func connect(ctx context.Context, cfg transport.Config, o options) (transport.Conn, error) {
 	c := &conn{
-		Life: lifecycle.New(), cfg: cfg, options: o, log: cfg.Logger,
+		Life: lifecycle.New(), Separate: natsconn.NewSeparate(cfg, o.nats), cfg: cfg, options: o, log: cfg.Logger,
 		subs: make(map[*subscription]struct{}), held: make(map[string]struct{}),
 		finding: make(chan struct{}, 1), expected: []string{cfg.ClusterID},
 	}
-	c.outbox.begin()
-	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.disconnected, Reconnected: c.reconnected, Closed: c.lost}
+	c.sender = newSender(publishPolicy(c.repeatWindow))
+	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.onDisconnect, Reconnected: c.onReconnect, Closed: c.onClosed}
 	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {
 		return nil, err
 	}
 	c.nc = nc
-	c.maxPayload.Store(nc.MaxPayload())
+	c.sender.attach(nc, nc.NewInbox()+".")
 	if err := c.begin(ctx); err != nil {
 		nc.Close()
 		return nil, c.explain(err)
 	}
 	c.Begin()
-	c.background(c.write)
-	if nc.IsClosed() { // before that
-		c.lost(nc.LastError())
+	c.background(func() { c.sender.write(c.Done()) })
+	if nc.IsClosed() { // it was closed before Begin, when onClosed does nothing
+		c.onClosed(nc.LastError())
 	}
 	return c, nil
 }
@@ -99,10 +95,10 @@ func (c *conn) begin(ctx context.Context) (err error) {
 	if err := c.ensureStream(ctx); err != nil {
 		return err
 	}
-	return c.listenForAcks()
+	return c.listenForAnswers()
 }
 
-// request calls JetStream's API within the time for a request.
+// request calls JetStream's API, for at most requestWait.
 func request[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	bounded, cancel := context.WithTimeout(ctx, requestWait)
 	defer cancel()
@@ -117,7 +113,7 @@ func (c *conn) Features() transport.Features {
 	return transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true, Wildcards: true}
 }
 
-// Ping implements [transport.Conn]: it asks for the stream.
+// Ping implements [transport.Conn]. It asks the server for the stream.
 func (c *conn) Ping(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err
@@ -131,40 +127,37 @@ func (c *conn) Ping(ctx context.Context) error {
 	return nil
 }
 
-// disconnected and reconnected are called on a goroutine of nats.go.
-func (c *conn) disconnected(error) { c.outbox.cut.Store(c.outbox.generation.Load()) }
+// onDisconnect, onReconnect and onClosed are called on a goroutine of nats.go.
+func (c *conn) onDisconnect(error) { c.sender.onDisconnect() }
 
-// reconnected: what waits is sent again, also while Close waits for it. What went
-// into the connection that is gone may be stored; its message ID keeps it from
-// being stored twice, as long as the server remembers it.
-func (c *conn) reconnected() {
-	c.outbox.generation.Add(1)
-	c.outbox.replace(c.publishes.Tickets())
+// onReconnect has the sender send again what is pending, also while Close waits for it.
+func (c *conn) onReconnect() {
+	c.sender.onReconnect()
 	if !c.Up() {
 		return
 	}
 	c.mindStream()
 	for _, s := range c.subscriptions() {
-		s.restart("the connection was lost and is back")
+		s.reconnected()
 	}
 }
 
-// lost ends the connection because nats.go gave it up, which it does when the
-// server refuses the credentials again and again.
-func (c *conn) lost(cause error) {
+// onClosed ends the connection because nats.go gave it up, which it does when the server
+// refuses the credentials again and again.
+func (c *conn) onClosed(cause error) {
 	if !c.Up() {
-		return // it is our own doing, or an attempt to connect that failed
+		return // Close did it, or connect, whose attempt failed
 	}
 	if cause == nil {
 		cause = nats.ErrConnectionClosed
 	}
 	err := fmt.Errorf("%w: %w", transport.ErrConnectionLost, cause)
-	c.publishes.Close(err) // before anyone can see that it has ended
+	c.sender.close(err) // before anyone can see that it has ended
 	if !c.End(err) {
 		return
 	}
 	c.log.Error("connection to the NATS server lost for good", slog.Any("error", cause))
-	c.abandonAll(err)
+	c.sender.end(err)
 }
 
 // background runs f in a goroutine that Close waits for.
@@ -191,25 +184,41 @@ func (c *conn) Close(ctx context.Context) error {
 	if !c.Closing() {
 		return nil
 	}
-	c.publishes.Close(transport.ErrClosed)
-	errs := []error{c.publishes.Drain(ctx, func(p *publish) string { return p.message.Subject })}
-	for _, s := range c.subscriptions() {
-		errs = append(errs, s.Close(ctx))
-	}
+	c.sender.close(transport.ErrClosed)
+	drained := c.sender.drain(ctx)
+	closed := errors.Join(await.WithGrace(ctx, c.closeSubscriptions), c.CloseNATS(ctx))
 	if !c.End(transport.ErrClosed) {
 		return nil // it was lost before, and is closed
 	}
-	c.abandonAll(transport.ErrClosed)
-	c.nc.Close()
+	c.sender.end(transport.ErrClosed)
 	c.mu.Lock()
 	c.over = true
 	c.mu.Unlock()
-	c.running.Wait()
+	left := c.leave(ctx)
 	c.watch.Tell(transport.Event{Kind: transport.Closed})
+	return errors.Join(drained, closed, left)
+}
+
+func (c *conn) closeSubscriptions(ctx context.Context) error {
+	subs := c.subscriptions()
+	errs := make([]error, 0, len(subs))
+	for _, s := range subs {
+		errs = append(errs, s.Close(ctx))
+	}
 	return errors.Join(errs...)
 }
 
-// abandonAll settles the publishes that are left.
-func (c *conn) abandonAll(err error) {
-	c.publishes.SettleAll(func(p *publish) error { return fmt.Errorf("%w: %w", p.abandoned(), err) })
+// leave closes the NATS connection and waits for the goroutines of the transport. nats.go
+// may take long: it holds its lock while it writes into a socket that takes nothing. So what
+// has not ended with ctx ends by itself.
+func (c *conn) leave(ctx context.Context) error {
+	err := await.WithGrace(ctx, func(context.Context) error {
+		c.nc.Close()
+		c.running.Wait()
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("the connection to the NATS server did not close in time, and closes by itself: %w", err)
+	}
+	return nil
 }

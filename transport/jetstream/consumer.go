@@ -25,34 +25,34 @@ const startedAt = "start"
 // startedSeq is the sequence that belongs to it, if one does.
 const startedSeq = "start_seq"
 
-// place is the consumer from which a subscription reads.
-type place struct {
+// consumerRef names the consumer from which a subscription reads.
+type consumerRef struct {
 	name    string
 	durable bool
 	shared  bool // by the members of a queue group
 }
 
-func (c *conn) place(s transport.SubscribeConfig) place {
+func (c *conn) consumerOf(s transport.SubscribeConfig) consumerRef {
 	switch {
 	case s.Group != "" && s.Durable != "":
-		return place{ConsumerName(s.Subject, s.Group, s.Durable), true, true}
+		return consumerRef{ConsumerName(s.Subject, s.Group, s.Durable), true, true}
 	case s.Group != "":
-		return place{join(s.Subject, s.Group, ""), false, true}
+		return consumerRef{join(s.Subject, s.Group, ""), false, true}
 	case s.Durable != "":
 		// As with NATS Streaming it is the client's own.
-		return place{join(s.Subject, "", s.Durable, c.cfg.ClientID), true, false}
+		return consumerRef{join(s.Subject, "", s.Durable, c.cfg.ClientID), true, false}
 	default:
-		return place{join(s.Subject, "", "", rand.Text()), false, false}
+		return consumerRef{join(s.Subject, "", "", rand.Text()), false, false}
 	}
 }
 
-func (o options) newConsumer(p place, s transport.SubscribeConfig) js.ConsumerConfig {
+func (o options) newConsumer(ref consumerRef, s transport.SubscribeConfig) js.ConsumerConfig {
 	config := js.ConsumerConfig{
-		Name: p.name, FilterSubject: s.Subject, AckPolicy: js.AckExplicitPolicy, ReplayPolicy: js.ReplayInstantPolicy,
+		Name: ref.name, FilterSubject: s.Subject, AckPolicy: js.AckExplicitPolicy, ReplayPolicy: js.ReplayInstantPolicy,
 		MaxDeliver: -1, MaxAckPending: -1, AckWait: s.AckWait,
 	}
-	if p.durable {
-		config.Durable = p.name
+	if ref.durable {
+		config.Durable = ref.name
 	} else {
 		config.InactiveThreshold = inactive
 	}
@@ -85,12 +85,12 @@ func startAt(config *js.ConsumerConfig, p transport.Position) {
 
 // ensureConsumer makes the consumer, or finds out whether the one that is there
 // will do.
-func (c *conn) ensureConsumer(ctx context.Context, p place, s transport.SubscribeConfig) (*js.ConsumerInfo, error) {
-	asked := c.options.newConsumer(p, s)
+func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.SubscribeConfig) (*js.ConsumerInfo, error) {
+	asked := c.options.newConsumer(ref, s)
 	if err := c.ensureSubject(ctx, s.Subject); err != nil {
 		return nil, err
 	}
-	get := func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, p.name) }
+	get := func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, ref.name) }
 	consumer, err := request(ctx, get)
 	if errors.Is(err, js.ErrStreamNotFound) && !c.options.bindOnly { // it is gone since
 		if _, err = c.findStream(ctx); err == nil {
@@ -106,7 +106,7 @@ func (c *conn) ensureConsumer(ctx context.Context, p place, s transport.Subscrib
 	info := consumer.CachedInfo()
 	if err := otherConsumer(info.Config, asked); err != nil {
 		return nil, fmt.Errorf("%w: consumer %q is another one than asked for: %w; use another durable name, or delete this one (DeleteDurable)",
-			transport.ErrInvalid, p.name, err)
+			transport.ErrInvalid, ref.name, err)
 	}
 	return c.adjustConsumer(ctx, info, asked)
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // Dialer returns the dialer of this transport. Connecting fails with
-// transport.ErrInvalid if an option, the cluster ID, the client ID or a URL can't
-// be one, or a stream that is there already is another one than asked for.
+// transport.ErrInvalid if an option, the cluster ID, the client ID or a URL is not valid, or if
+// an existing stream differs from what was asked for in a setting that can't be changed.
 func Dialer(opts ...Option) transport.Dialer {
 	return func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
 		o, err := newOptions(opts)
@@ -21,6 +21,12 @@ func Dialer(opts ...Option) transport.Dialer {
 		if err := validate(cfg); err != nil {
 			return nil, err
 		}
+		for _, name := range cfg.Subjects {
+			if err := validSubject(name); err != nil {
+				return nil, fmt.Errorf("%w subjects: %w", transport.ErrInvalid, err)
+			}
+		}
+		o.configured = cfg.Subjects
 		if cfg.Logger == nil {
 			cfg.Logger = slog.New(slog.DiscardHandler)
 		}

@@ -12,7 +12,8 @@ import (
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
-// explain says what a failed request to JetStream's API means.
+// explain returns an error that says what a failed request to JetStream's API means, and what
+// to do about it.
 func (c *conn) explain(err error) error {
 	name, at := c.cfg.ClusterID, natsconn.Redact(c.cfg.URL)
 	is := func(target error) bool { return errors.Is(err, target) }

@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -77,33 +76,6 @@ func TestCovered(t *testing.T) {
 	require.Equal(t, []string{"a.>", "b"}, union([]string{"a.x", "a.y"}, []string{"a.>", "a.z", "b", "b"}))
 }
 
-// TestPulls: no more is ever asked for than there is room, and few requests ask
-// for much.
-func TestPulls(t *testing.T) {
-	t.Parallel()
-	var p pulls
-	require.Equal(t, 8, p.want(8, 0, 0))
-	require.Zero(t, p.want(8, 0, 0), "all of it is on its way")
-	inFlight := 0
-	for range 8 {
-		p.arrived()
-		inFlight++
-		require.Zero(t, p.want(8, inFlight, 0), "what arrived is in flight")
-	}
-	require.Equal(t, 1, p.want(8, 7, 0), "with nothing on its way, even for one")
-	require.Zero(t, p.want(8, 5, 0), "with some on its way, only for half of the room")
-	require.Equal(t, 4, p.want(8, 3, 0))
-	p.unserved(5)
-	require.Equal(t, 1, p.want(1, 0, 0), "the room may shrink")
-	require.Zero(t, p.want(1, 3, 0))
-	p.unserved(100)
-	require.Equal(t, 3, p.want(8, 0, 3), "the consumer allows a request no more")
-	p.unserved(100)
-	require.Zero(t, p.outstanding)
-	p.arrived()
-	require.Zero(t, p.outstanding)
-}
-
 func TestOptionsThatCantBe(t *testing.T) {
 	t.Parallel()
 	for text, opts := range map[string][]Option{
@@ -131,6 +103,7 @@ func TestOptionsThatCantBe(t *testing.T) {
 		"cluster ID: it is empty": {ClientID: "c"},
 		`cluster ID "a.b"`:        {ClusterID: "a.b", ClientID: "c"},
 		"client ID: it is empty":  {ClusterID: "c"},
+		`subjects: "a..b"`:        {ClusterID: "c", ClientID: "c", Subjects: []string{"a..b"}},
 	} {
 		_, err := Dialer()(context.Background(), cfg)
 		require.ErrorIs(t, err, transport.ErrInvalid, text)
@@ -143,20 +116,22 @@ func TestNewStream(t *testing.T) {
 	t.Parallel()
 	o, err := newOptions(nil)
 	require.NoError(t, err)
+	require.Empty(t, o.newStream("ticketing").Subjects, "the transport knows no catalogue")
+	o.configured = []string{"seat:assigned", "dead.billing.x", "dead.>"}
 	plain := o.newStream("ticketing")
 	require.Equal(t, js.FileStorage, plain.Storage)
 	require.Equal(t, js.LimitsPolicy, plain.Retention)
 	require.Equal(t, js.DiscardNew, plain.Discard)
-	require.Contains(t, plain.Subjects, "ticket:created")
-	require.Contains(t, plain.Subjects, "dead.>")
+	require.Equal(t, []string{"seat:assigned", "dead.>"}, plain.Subjects)
 
 	o, err = newOptions([]Option{
 		Replicas(3), MemoryStorage(), DiscardOld(), MaxAge(time.Hour), MaxBytes(1000), MaxMessages(10),
 		DuplicateWindow(time.Minute), Subjects("billing.>"),
 	})
 	require.NoError(t, err)
+	o.configured = []string{"seat:assigned", "billing.paid", "dead.>"}
 	asked := o.newStream("ticketing")
-	require.Equal(t, append(append([]string(nil), plain.Subjects...), "billing.>"), asked.Subjects)
+	require.Equal(t, []string{"seat:assigned", "dead.>", "billing.>"}, asked.Subjects)
 	asked.Subjects = nil
 	require.Equal(t, js.StreamConfig{
 		Name: "ticketing", Replicas: 3, Storage: js.MemoryStorage, Retention: js.LimitsPolicy, Discard: js.DiscardOld,
@@ -164,28 +139,33 @@ func TestNewStream(t *testing.T) {
 	}, asked)
 }
 
-// TestIsStored: an answer that is recognised is one that means that when decoded.
-func TestIsStored(t *testing.T) {
+// TestOnlySubjects replaces what the client asks for.
+func TestOnlySubjects(t *testing.T) {
 	t.Parallel()
-	for answer, want := range map[string]bool{
-		`{"stream":"ticketing", "seq":12}`:                                                       true,
-		`{"stream":"ticketing","seq":12,"duplicate":true}`:                                       true,
-		`{"stream":"ticketing","seq":12,"domain":"hub"}`:                                         true,
-		`{"error":{"code":503,"err_code":10077,"description":"x"},"stream":"ticketing","seq":0}`: false,
-		`{"stream":"ticketing","seq":0,"error":{"code":503,"err_code":10077,"description":"x"}}`: false,
-		`{"type":"x","error":{"code":400,"err_code":10060,"description":"expected stream"}}`:     false,
-		`{"stream":"ticketing","seq":12`:                                                         false, // cut short
-		` {"stream":"ticketing","seq":12}`:                                                       false, // it is decoded
-		`{}`:                                                                                     false,
-		``:                                                                                       false,
+	o, err := newOptions([]Option{OnlySubjects("billing.>"), Subjects("paid")})
+	require.NoError(t, err)
+	o.configured = []string{"seat:assigned", "dead.>"}
+	require.Equal(t, []string{"billing.>", "paid"}, o.newStream("billing").Subjects)
+}
+
+// TestRemedyForSubject names what adds the subject.
+func TestRemedyForSubject(t *testing.T) {
+	t.Parallel()
+	plain, err := newOptions([]Option{Subjects("billing.>")})
+	require.NoError(t, err)
+	only, err := newOptions([]Option{OnlySubjects("billing.>")})
+	require.NoError(t, err)
+	plain.configured, only.configured = []string{"dead.>"}, []string{"dead.>"}
+	for _, tc := range []struct {
+		o             options
+		subject, want string
+	}{
+		{plain, "billing.paid", `option AddSubjects adds billing.> to stream "s"`},
+		{plain, "dead.g.billing.paid", `option AddSubjects adds dead.> to stream "s"`},
+		{plain, "seat", `option AddSubjects adds it to stream "s" beside Subjects("seat")`},
+		{only, "billing.paid", `option AddSubjects adds billing.> to stream "s"`},
+		{only, "dead.g.billing.paid", `option AddSubjects adds dead.> to stream "s"; with OnlySubjects, name it there, too`},
 	} {
-		require.Equal(t, want, isStored([]byte(answer)), answer)
-		var ack pubAck
-		err := json.Unmarshal([]byte(answer), &ack)
-		if isStored([]byte(answer)) {
-			require.NoError(t, err)
-			require.Nil(t, ack.Error)
-			require.NotEmpty(t, ack.Stream)
-		}
+		require.Equal(t, tc.want, tc.o.remedyForSubject("s", tc.subject))
 	}
 }

@@ -24,8 +24,9 @@ type options struct {
 	updateStream   bool
 	updateConsumer bool
 
-	subjects []string
-	only     bool // these, and not the catalogue's
+	configured []string // transport.Config.Subjects
+	subjects   []string // those of options Subjects and OnlySubjects
+	only       bool     // subjects alone, and not configured
 	// Those of the stream that were asked for; nil where the server's, or the
 	// default of a new stream, will do.
 	replicas    *int
@@ -102,10 +103,10 @@ func BindOnly() Option {
 	return func(o *options) error { o.bindOnly = true; return nil }
 }
 
-// AddSubjects adds to a stream that is there already the subjects that it lacks:
-// those of the catalogue, of [Subjects], and dead.> for dead letters. Two
-// services that add different ones at the same moment may undo one another; the
-// next start, or publish, of the one that lost says so.
+// AddSubjects adds the subjects that a stream lacks if the stream exists: those that
+// the client asks for (client.Subjects and dead.> for dead letters) and those of [Subjects];
+// with [OnlySubjects], those alone. Two services that add different subjects at the same
+// moment may undo one another; the next start, or publish, of the one that lost says so.
 func AddSubjects() Option {
 	return func(o *options) error { o.addSubjects = true; return nil }
 }
@@ -122,15 +123,18 @@ func UpdateConsumer() Option {
 	return func(o *options) error { o.updateConsumer = true; return nil }
 }
 
-// Subjects are those of the stream beyond the catalogue's: a team's own events.
-// NATS wildcards are allowed. May be given several times.
+// Subjects are subjects of the stream beside those that the client asks for
+// (client.Subjects and dead.> for dead letters): a team's own events. A new stream gets
+// both. An existing stream must have those named here, or else connecting fails unless
+// [AddSubjects] is given. NATS wildcards are allowed. May be given several times.
 func Subjects(names ...string) Option {
 	return func(o *options) error { return addSubjects(o, "Subjects", names) }
 }
 
-// OnlySubjects are those of the stream, in place of the catalogue's and dead.>:
-// the streams of one account can't share a subject. NATS wildcards are allowed.
-// Dead letters of its queue groups need a subject of it, such as dead.billing.>.
+// OnlySubjects are the subjects of the stream, in place of those that the client asks
+// for (client.Subjects and dead.> for dead letters): the streams of one account can't
+// share a subject. NATS wildcards are allowed. Dead letters of the stream's queue groups
+// need a subject of the stream, such as dead.billing.>.
 func OnlySubjects(names ...string) Option {
 	return func(o *options) error {
 		o.only = true
@@ -143,11 +147,19 @@ func addSubjects(o *options, option string, names []string) error {
 		return fmt.Errorf("%s: it names none", option)
 	}
 	for _, name := range names {
-		if name == "" || strings.ContainsAny(name, " \t\r\n") || strings.Contains("."+name+".", "..") {
-			return fmt.Errorf("%s: %q can't be one: it is empty, or has a space or an empty token", option, name)
+		if err := validSubject(name); err != nil {
+			return fmt.Errorf("%s: %w", option, err)
 		}
 	}
 	o.subjects = append(o.subjects, names...)
+	return nil
+}
+
+// validSubject returns an error if a stream can't have the subject, which may be a pattern.
+func validSubject(name string) error {
+	if name == "" || strings.ContainsAny(name, " \t\r\n") || strings.Contains("."+name+".", "..") {
+		return fmt.Errorf("%q can't be one: it is empty, or has a space or an empty token", name)
+	}
 	return nil
 }
 

@@ -10,11 +10,12 @@ import (
 type origin struct {
 	sequence   uint64 // in the stream
 	deliveries uint64
+	ofConsumer uint64 // counts the deliveries of the consumer
 	stored     time.Time
 }
 
 // originOf reads a reply subject. ok: it is that of a delivery. It is (*nats.Msg).Metadata
-// for these three, and costs no memory. The subject is
+// for these four, and costs no memory. The subject is
 //
 //	$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<of the consumer>.<nanoseconds>.<pending>
 //
@@ -43,6 +44,6 @@ func originOf(reply string) (o origin, ok bool) {
 			return o, false
 		}
 	}
-	o.deliveries, o.sequence, o.stored = numbers[0], numbers[1], time.Unix(0, int64(numbers[3])) //nolint:gosec // G115: as the server has it
+	o.deliveries, o.sequence, o.ofConsumer, o.stored = numbers[0], numbers[1], numbers[2], time.Unix(0, int64(numbers[3])) //nolint:gosec // G115: as the server has it
 	return o, true
 }

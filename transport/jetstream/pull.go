@@ -4,64 +4,100 @@ import (
 	"strconv"
 	"time"
 
-	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
+
+	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/jetstream/internal/consuming"
 )
 
-const (
-	// pullExpires is after what time the server gives a request for events up.
-	pullExpires = time.Minute
-	// heartbeat is how often the server says that it still has the request. After
-	// two that did not come, it has lost it.
-	heartbeat = 5 * time.Second
-)
-
-// pulls counts what has been asked for and has not come. It bounds what is in
-// flight: no more is asked for than there is room.
-type pulls struct{ outstanding int }
-
-// want returns how many to ask for now. With some on their way already, it waits
-// until half of the room is free: one request asks for many.
-// One request asks for limit at most, if that is not 0.
-func (p *pulls) want(room, inFlight, limit int) int {
-	free := room - inFlight - p.outstanding
-	if free <= 0 || p.outstanding > 0 && free < (room+1)/2 {
-		return 0
+// openInbox opens the inbox of a round, and closes that of the round before once what
+// is on its way to it has come.
+func (s *subscription) openInbox(round uint64) {
+	if s.inbox != nil {
+		_ = s.inbox.Drain()
 	}
-	if limit > 0 {
-		free = min(free, limit)
+	nc := s.conn.nc
+	inbox, err := nc.Subscribe(nc.NewInbox(), func(m *nats.Msg) { s.receive(m, round) })
+	if err != nil { // the connection is closed
+		s.inboxClosed("")
+		return
 	}
-	p.outstanding += free
-	return free
+	s.inbox = inbox
+	inbox.SetClosedHandler(s.inboxClosed)
+	// The inbox is bounded by what is asked for.
+	_ = inbox.SetPendingLimits(-1, -1)
 }
 
-// arrived counts one in.
-func (p *pulls) arrived() { p.outstanding = max(p.outstanding-1, 0) }
-
-// unserved says that n that were asked for will not come.
-func (p *pulls) unserved(n int) { p.outstanding = max(p.outstanding-n, 0) }
-
-// limits are what a consumer allows a request.
-type limits struct {
-	batch   int           // 0: any
-	expires time.Duration // 0: any
+func (s *subscription) inboxClosed(string) {
+	s.step(func(m *consuming.Machine, _ time.Time) { m.InboxClosed() })
 }
 
-func limitsOf(config js.ConsumerConfig) limits {
-	return limits{config.MaxRequestBatch, config.MaxRequestExpires}
-}
-
-// request is the request for a batch; see the server's JSApiConsumerGetNextRequest.
-func (l limits) request(batch int) []byte {
-	expires := pullExpires
-	if l.expires > 0 {
-		expires = min(expires, l.expires)
+// closeInbox closes the inbox of the current round.
+func (s *subscription) closeInbox() {
+	if s.inbox == nil || s.inbox.Drain() != nil {
+		s.drained.Finish(nil) // the connection is closed
 	}
+}
+
+// pull asks the consumer for messages.
+func (s *subscription) pull(e *consuming.Effect) error {
+	if s.inbox == nil {
+		return nats.ErrConnectionClosed
+	}
+	subject := s.conn.prefix + "CONSUMER.MSG.NEXT." + s.conn.cfg.ClusterID + "." + s.consumer.name
+	return s.conn.nc.PublishRequest(subject, s.inbox.Subject, pullRequest(e))
+}
+
+// pullRequest is a request for messages; see the server's JSApiConsumerGetNextRequest.
+func pullRequest(e *consuming.Effect) []byte {
 	b := make([]byte, 0, 80)
 	b = append(b, `{"batch":`...)
-	b = strconv.AppendInt(b, int64(batch), 10)
+	b = strconv.AppendInt(b, int64(e.Batch), 10)
 	b = append(b, `,"expires":`...)
-	b = strconv.AppendInt(b, int64(expires), 10)
+	b = strconv.AppendInt(b, int64(e.Expires), 10)
 	b = append(b, `,"idle_heartbeat":`...)
-	b = strconv.AppendInt(b, int64(min(heartbeat, expires/2)), 10)
+	b = strconv.AppendInt(b, int64(e.Beat), 10)
 	return append(b, '}')
+}
+
+// receive takes in what comes to the inbox of a round: messages, and what the server
+// says of requests.
+func (s *subscription) receive(m *nats.Msg, round uint64) {
+	o, ok := originOf(m.Reply)
+	if !ok {
+		s.status(m, round)
+		return
+	}
+	s.intake.Lock()
+	defer s.intake.Unlock()
+	settler := &settler{sub: s, message: consuming.Message{Sequence: o.sequence, ConsumerSequence: o.ofConsumer, Stored: o.stored, Reply: m.Reply}}
+	s.mu.Lock()
+	var handUp bool
+	settler.epoch, handUp = s.machine.Delivered(time.Now(), round, settler.message)
+	s.perform()
+	s.mu.Unlock()
+	if !handUp {
+		return
+	}
+	s.deliver(transport.Delivery{
+		Subject:     m.Subject,
+		Sequence:    o.sequence,
+		Timestamp:   o.stored,
+		Redelivered: o.deliveries > 1,
+		Deliveries:  int(o.deliveries), //nolint:gosec // G115: nothing is delivered that often
+		Header:      transport.Header(m.Header),
+		Data:        m.Data,
+		Settler:     settler,
+	})
+}
+
+// status tells the machine what the server says of a request.
+func (s *subscription) status(m *nats.Msg, round uint64) {
+	lacking, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages"))
+	if err != nil {
+		lacking = consuming.Unknown
+	}
+	s.step(func(machine *consuming.Machine, now time.Time) {
+		machine.Status(now, round, m.Header.Get("Status"), m.Header.Get("Description"), lacking)
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/jetstream/internal/consuming"
 )
 
 // What the server understands on a message's reply subject; see AckAck and so on
@@ -19,52 +20,59 @@ var (
 
 // settler implements [transport.Settler]. Settling again does no harm.
 type settler struct {
-	sub      *subscription
-	reply    string
-	sequence uint64
-	stream   uint64 // that it is of, see subscription.stream
+	sub     *subscription
+	message consuming.Message
+	epoch   uint64 // the machine's, from the delivery
 }
 
-func (s *settler) Ack() error { return s.settle(true, ack) }
+func (s *settler) Ack() error { return s.settle(consuming.Done, ack) }
 
 func (s *settler) Nak(delay time.Duration) error {
 	if delay <= 0 {
-		return s.settle(false, nak)
+		return s.settle(consuming.GivenBack, nak)
 	}
-	return s.settle(false, strconv.AppendInt([]byte(`-NAK {"delay":`), int64(delay), 10), '}')
+	return s.settle(consuming.GivenBack, strconv.AppendInt([]byte(`-NAK {"delay":`), int64(delay), 10), '}')
 }
 
 func (s *settler) Term(reason string) error {
-	return s.settle(true, []byte("+TERM "+reason))
+	return s.settle(consuming.Done, []byte("+TERM "+reason))
 }
 
-// Release makes room for another message.
-func (s *settler) Release() { s.sub.settled(s.sequence, false) }
+// InProgress tells the server alone: the listener keeps the deadlines.
+func (s *settler) InProgress() error { return s.send(inProgress) }
 
-func (s *settler) InProgress() error {
-	if err := s.send(inProgress); err != nil {
-		return err
+func (s *settler) Release() { s.settled(consuming.Released) }
+
+// settle tells the server, and then the machine. What could not be sent comes again:
+// until then the message takes no room.
+func (s *settler) settle(outcome consuming.Outcome, answer []byte, more ...byte) error {
+	err := s.send(append(slices.Clip(answer), more...))
+	if err != nil {
+		outcome = consuming.Released
 	}
-	s.sub.extended(s.sequence)
-	return nil
+	s.settled(outcome)
+	return err
 }
 
-func (s *settler) settle(done bool, answer []byte, more ...byte) error {
-	if err := s.send(append(slices.Clip(answer), more...)); err != nil {
-		return err
-	}
-	s.sub.settled(s.sequence, done)
-	return nil
+// settled tells the machine what became of the message.
+func (s *settler) settled(outcome consuming.Outcome) {
+	s.sub.mu.Lock()
+	s.sub.machine.Settled(time.Now(), s.epoch, s.message, outcome)
+	s.sub.perform()
+	s.sub.mu.Unlock()
 }
 
 func (s *settler) send(answer []byte) error {
 	if s.sub.Err() != nil {
 		return transport.ErrSubscriptionClosed
 	}
-	if s.stream != s.sub.stream.Load() {
-		return nil // it is gone with its stream, and another has its sequence
+	s.sub.mu.Lock()
+	current := s.sub.machine.Current(s.epoch)
+	s.sub.mu.Unlock()
+	if !current {
+		return nil // the message is gone with its stream, and another has its sequence
 	}
-	if err := s.sub.conn.nc.Publish(s.reply, answer); err != nil {
+	if err := s.sub.conn.nc.Publish(s.message.Reply, answer); err != nil {
 		return fmt.Errorf("acknowledgement not sent: %w", err)
 	}
 	return nil

@@ -6,29 +6,20 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sgtickets/common/internal/await"
-	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
-// deadLetters is where dead letters are stored.
-const deadLetters = "dead.>"
-
-// wanted are the subjects that a new stream gets.
+// wanted returns the subjects that a new stream gets, and that AddSubjects adds.
 func (o options) wanted() []string {
 	if o.only {
 		return union(nil, o.subjects)
 	}
-	names := make([]string, 0, len(o.subjects)+8)
-	for _, s := range subjects.All() {
-		names = append(names, string(s))
-	}
-	return union(append(names, deadLetters), o.subjects)
+	return union(union(nil, o.configured), o.subjects)
 }
 
 // ensureStream makes the stream, or finds out whether the one that is there will do.
@@ -131,7 +122,7 @@ func (c *conn) mindStream() {
 }
 
 func (c *conn) lacks(subject string) error {
-	return fmt.Errorf("%w: stream %q lacks subject %q: %s", transport.ErrInvalid, c.cfg.ClusterID, subject, remedyForSubject(c.cfg.ClusterID, subject))
+	return fmt.Errorf("%w: stream %q lacks subject %q: %s", transport.ErrInvalid, c.cfg.ClusterID, subject, c.options.remedyForSubject(c.cfg.ClusterID, subject))
 }
 
 // CheckSubject implements [transport.SubjectChecker].
@@ -156,6 +147,9 @@ func (c *conn) ensureSubject(ctx context.Context, subject string) error {
 
 func (c *conn) createStream(ctx context.Context) (js.Stream, error) { //nolint:ireturn // it is what nats.go has
 	config := c.options.newStream(c.cfg.ClusterID)
+	if len(config.Subjects) == 0 { // the server would take the stream's name for its subject
+		return nil, fmt.Errorf("%w: there is no stream %q, and it can't be made without subjects: name them with option Subjects", transport.ErrInvalid, config.Name)
+	}
 	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.CreateStream(ctx, config) })
 	if errors.Is(err, js.ErrStreamNameAlreadyInUse) { // another client made it meanwhile
 		return request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, config.Name) })
@@ -241,11 +235,18 @@ func (c *conn) adjustStream(ctx context.Context, config js.StreamConfig) (js.Str
 	return stream.CachedInfo().Config, nil
 }
 
-func remedyForSubject(stream, subject string) string {
-	if strings.HasPrefix(subject, strings.TrimSuffix(deadLetters, ">")) {
-		return fmt.Sprintf("option AddSubjects adds %s to stream %q; with OnlySubjects, name it there, too", deadLetters, stream)
+// remedyForSubject says how the stream comes to take the subject.
+func (o options) remedyForSubject(stream, subject string) string {
+	for _, pattern := range append(slices.Clone(o.subjects), o.configured...) {
+		switch {
+		case !transport.Covers(pattern, subject):
+		case o.only && !covered(o.subjects, subject):
+			return fmt.Sprintf("option AddSubjects adds %s to stream %q; with OnlySubjects, name it there, too", pattern, stream)
+		default:
+			return fmt.Sprintf("option AddSubjects adds %s to stream %q", pattern, stream)
+		}
 	}
-	return fmt.Sprintf("option AddSubjects adds what stream %q lacks; subjects beyond the catalogue's need Subjects(%q) as well", stream, subject)
+	return fmt.Sprintf("option AddSubjects adds it to stream %q beside Subjects(%q)", stream, subject)
 }
 
 // union returns have and those of more that it does not cover, without what these

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // Broker is a broker in process. Make it with [New]. It is safe for concurrent use.
@@ -54,7 +55,8 @@ func (b *Broker) Dialer() transport.Dialer {
 				}
 			}
 		}
-		c := &conn{broker: b, clientID: cfg.ClientID, notify: cfg.Notify, waiting: make(map[transport.Ticket]heldPublish), done: make(chan struct{})}
+		c := &conn{broker: b, clientID: cfg.ClientID, notify: cfg.Notify, outbox: outbox.New(outbox.Policy{}), done: make(chan struct{})}
+		c.outbox.Connected(false)
 		b.conns[c] = struct{}{}
 		return c, nil
 	}

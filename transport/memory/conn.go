@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/transport"
-	"github.com/sgtickets/common/transport/internal/inflight"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // conn implements transport.Conn. The broker's lock guards it.
@@ -14,9 +14,8 @@ type conn struct {
 	broker   *Broker
 	clientID string
 
-	last    transport.Ticket
 	notify  func(transport.Event)
-	waiting map[transport.Ticket]heldPublish
+	outbox  *outbox.Outbox // the publishes whose answers a fault holds back
 	done    chan struct{}
 	err     error
 	closing bool
@@ -101,45 +100,21 @@ func (c *conn) Close(ctx context.Context) error {
 		return nil
 	}
 	c.closing = true
-	n := len(c.waiting)
+	empty := c.outbox.Empty()
 	b.mu.Unlock()
-	var unfinished error
-	if n > 0 {
-		unfinished = c.flush(ctx)
-	}
+	unfinished := outbox.Drain(ctx, empty, func() *outbox.Left {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return c.outbox.Left()
+	})
 	if c.end(transport.ErrClosed) {
 		c.emit(transport.Closed, nil)
 	}
 	return unfinished
 }
 
-// flush waits until the outcomes that faults hold back are reported, or ctx is done.
-func (c *conn) flush(ctx context.Context) error {
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		c.broker.mu.Lock()
-		n := len(c.waiting)
-		c.broker.mu.Unlock()
-		if n == 0 {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			var left inflight.Left
-			c.broker.mu.Lock()
-			for _, k := range c.waiting {
-				left.Add(k.message.Subject)
-			}
-			c.broker.mu.Unlock()
-			return fmt.Errorf("%v: %w", &left, context.Cause(ctx))
-		}
-	}
-}
-
-// end ends the connection, its subscriptions and its publishes. It reports whether the
-// connection had not ended before.
+// end ends the connection, its subscriptions and its publishes. It reports false if it
+// ended before.
 func (c *conn) end(err error) bool {
 	b := c.broker
 	b.mu.Lock()
@@ -150,9 +125,9 @@ func (c *conn) end(err error) bool {
 	c.err = err
 	close(c.done)
 	delete(b.conns, c)
-	tickets := make([]transport.Ticket, 0, len(c.waiting))
-	for t := range c.waiting {
-		tickets = append(tickets, t)
+	var abandoned []outbox.Outcome
+	for _, t := range c.outbox.Tickets() {
+		abandoned = append(abandoned, c.outbox.Abandon(t))
 	}
 	for _, ch := range b.channels {
 		for _, g := range ch.groups {
@@ -160,8 +135,8 @@ func (c *conn) end(err error) bool {
 		}
 	}
 	b.mu.Unlock()
-	for _, t := range tickets {
-		c.decide(t, fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, err))
+	for _, outcome := range abandoned {
+		outcome.Because(err).Tell()
 	}
 	return true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 type faultKind int
@@ -106,16 +107,20 @@ func (c *conn) dropLink() {
 	}
 	c.emit(transport.Reconnected, nil)
 	b.mu.Lock()
-	tickets := slices.Sorted(maps.Keys(c.waiting))
-	for _, t := range tickets {
-		b.store(c.waiting[t].message)
+	c.outbox.Disconnected()
+	c.outbox.Connected(false)
+	var stored []outbox.Outcome
+	for p := c.send(); p != nil; p = c.send() { // what nobody has answered is sent again
+		b.store(p.Message)
+		stored = append(stored, c.outbox.Stored(p.Ticket()))
+		c.outbox.Written(p, false)
 	}
 	for _, member := range members {
 		member.group.dispatch()
 	}
 	b.mu.Unlock()
-	for _, t := range tickets {
-		c.decide(t, nil)
+	for _, outcome := range stored {
+		outcome.Tell()
 	}
 }
 

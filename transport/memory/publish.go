@@ -2,80 +2,91 @@ package memory
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
-
-// heldPublish is a publish whose outcome a fault holds back.
-type heldPublish struct {
-	message transport.Message
-	receipt transport.Receipt
-}
 
 // Publish implements [transport.Conn].
 func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
 	b := c.broker
 	b.mu.Lock()
-	c.last++
-	ticket := c.last
-	decided, err := b.publish(c, m, r, ticket)
+	ticket, err := b.publish(c, m, r)
 	b.mu.Unlock()
-	if decided {
+	if ticket == 0 {
 		r.Done(err)
 	}
 	return ticket
 }
 
-// publish stores m, or does what the next fault says. It reports whether the outcome,
-// which it returns, is known now.
-func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt, ticket transport.Ticket) (decided bool, err error) {
+// publish stores m, or does what the faults say. The ticket is 0 if the publish is decided
+// by err, and the connection's outbox has it otherwise.
+func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt) (ticket transport.Ticket, err error) {
 	switch {
 	case c.err != nil:
-		return true, fmt.Errorf("%w: %w", transport.ErrNotStored, c.err)
+		return 0, fmt.Errorf("%w: %w", transport.ErrNotStored, c.err)
 	case c.closing:
-		return true, fmt.Errorf("%w: %w", transport.ErrNotStored, transport.ErrClosed)
+		return 0, fmt.Errorf("%w: %w", transport.ErrNotStored, transport.ErrClosed)
 	case len(m.Header) > 0 && !b.options.features.Headers:
-		return true, fmt.Errorf("%w: headers: %w", transport.ErrNotStored, transport.ErrUnsupported)
+		return 0, fmt.Errorf("%w: headers: %w", transport.ErrNotStored, transport.ErrUnsupported)
 	case len(m.Data) > b.options.maxPayload && b.options.defect != acceptsOversize:
-		return true, fmt.Errorf("%w: %w: payload of %d bytes, the broker takes %d",
+		return 0, fmt.Errorf("%w: %w: payload of %d bytes, the broker takes %d",
 			transport.ErrNotStored, transport.ErrTooLarge, len(m.Data), b.options.maxPayload)
 	}
 	switch fault := b.faults.next(); fault.kind {
 	case refusePublish:
-		return true, fmt.Errorf("%w: %w: on demand", transport.ErrNotStored, transport.ErrRefused)
+		return 0, fmt.Errorf("%w: %w: on demand", transport.ErrNotStored, transport.ErrRefused)
 	case losePublishAck:
 		b.store(m)
-		c.hold(ticket, m, r)
-		return false, nil
+		return c.keep(m, r)
 	case delayPublish:
-		m = c.hold(ticket, m, r)
-		time.AfterFunc(fault.delay, func() {
-			b.mu.Lock()
-			_, waits := c.waiting[ticket]
-			if waits {
-				b.store(m)
-			}
-			b.mu.Unlock()
-			c.decide(ticket, nil)
-		})
-		return false, nil
+		return c.keepFor(fault.delay, m, r)
 	case duplicatePublish:
 		b.store(m)
 		b.store(m)
-		return true, nil
+		return 0, nil
 	case noFault:
 	}
 	b.store(m)
-	return true, nil
+	return 0, nil
 }
 
-// hold holds the outcome of a publish back. It returns the message with a copy of its
-// data.
-func (c *conn) hold(t transport.Ticket, m transport.Message, r transport.Receipt) transport.Message {
-	m.Data = append([]byte(nil), m.Data...)
-	c.waiting[t] = heldPublish{m, r}
-	return m
+// keep enters a publish whose answer is held back.
+func (c *conn) keep(m transport.Message, r transport.Receipt) (transport.Ticket, error) {
+	ticket, err := c.outbox.Add(m, r)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", transport.ErrNotStored, err)
+	}
+	c.outbox.Written(c.send(), false)
+	return ticket, nil
+}
+
+// keepFor is keep for a publish that is stored and answered after that time.
+func (c *conn) keepFor(delay time.Duration, m transport.Message, r transport.Receipt) (transport.Ticket, error) {
+	ticket, err := c.keep(m, r)
+	if err != nil {
+		return 0, err
+	}
+	later := m
+	later.Data = slices.Clone(m.Data)
+	time.AfterFunc(delay, func() {
+		c.broker.mu.Lock()
+		outcome := c.outbox.Stored(ticket)
+		if outcome.Decided() {
+			c.broker.store(later)
+		}
+		c.broker.mu.Unlock()
+		outcome.Tell()
+	})
+	return ticket, nil
+}
+
+// send returns what the outbox sends next, nil for nothing.
+func (c *conn) send() *outbox.PendingPublish {
+	p, _ := c.outbox.Next(time.Time{}) // a publish may always be sent again, so that Next decides none
+	return p
 }
 
 // store stores m, in the channel of its subject and in those of the patterns that cover
@@ -101,16 +112,9 @@ func (b *Broker) store(m transport.Message) {
 }
 
 // Abandon implements [transport.Conn].
-func (c *conn) Abandon(t transport.Ticket) { c.decide(t, transport.ErrOutcomeUnknown) }
-
-// decide reports the outcome of a publish that is held back. It does nothing if the
-// outcome was reported before.
-func (c *conn) decide(t transport.Ticket, err error) {
+func (c *conn) Abandon(t transport.Ticket) {
 	c.broker.mu.Lock()
-	held, ok := c.waiting[t]
-	delete(c.waiting, t)
+	outcome := c.outbox.Abandon(t)
 	c.broker.mu.Unlock()
-	if ok {
-		held.receipt.Done(err)
-	}
+	outcome.Tell()
 }

@@ -2,7 +2,6 @@ package stan
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -14,15 +13,15 @@ import (
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/eventlog"
 	"github.com/sgtickets/common/transport"
-	"github.com/sgtickets/common/transport/internal/inflight"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
-// conn implements [transport.Conn]: the goroutines, timers and connections around
-// a machine. No fault ends it, only Close does.
+// conn implements [transport.Conn]. It is the shell around a supervisor: it has the
+// goroutines, the timers and the connections. No fault ends it, only Close does.
 type conn struct {
 	*lifecycle.Life
+	*natsconn.Separate // the NATS connection of the client's author
 
 	cfg  transport.Config
 	user []nats.Option
@@ -31,51 +30,52 @@ type conn struct {
 	maxPayload atomic.Int64 // of the server connected to last
 	epoch      atomic.Uint64
 
-	mu      sync.Mutex // guards what follows
-	machine machine
-	changed chan struct{} // closed, and made anew, when the phase changes
-	timers  map[*time.Timer]struct{}
+	mu         sync.Mutex // guards what follows
+	supervisor supervisor
+	changed    chan struct{} // closed, and made anew, when the phase changes
+	timers     map[*time.Timer]struct{}
 
-	writer  chan struct{} // wakes the writer; closed with the connection
-	running sync.WaitGroup
-	ctx     context.Context //nolint:containedctx // it is what ends the goroutines of the connection
-	stop    context.CancelFunc
+	writer     chan struct{}   // wakes the writer; closed with the connection
+	linkIsBack chan struct{}   // gets a value when the NATS connection is back
+	running    sync.WaitGroup  // the goroutines that Close waits for
+	ctx        context.Context //nolint:containedctx // it is what ends the goroutines of the connection
+	stop       context.CancelFunc
 }
 
-// connect makes the first attempt; from then on the machine does.
+// connect makes the first attempt to begin a session. Later attempts are the supervisor's.
 func connect(ctx context.Context, cfg transport.Config, o options) (transport.Conn, error) {
 	c := newConn(cfg, o.nats)
-	w, err := c.dial(ctx, 1)
+	session, err := c.dial(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
-	c.begin(w)
+	c.begin(session)
 	return c, nil
 }
 
 func newConn(cfg transport.Config, user []nats.Option) *conn {
 	c := &conn{
-		Life: lifecycle.New(), cfg: cfg, user: user, log: cfg.Logger, machine: newMachine(),
-		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1),
+		Life: lifecycle.New(), Separate: natsconn.NewSeparate(cfg, user), cfg: cfg, user: user, log: cfg.Logger, supervisor: newSupervisor(),
+		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1), linkIsBack: make(chan struct{}, 1),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
 
-// begin sets out with the first session.
-func (c *conn) begin(w wire) {
-	c.step(func(m *machine) { m.begin(w) })
+// begin starts the connection with its first session.
+func (c *conn) begin(session stanSession) {
+	c.step(func(sup *supervisor) { sup.begin(session) })
 	c.Life.Begin()
 	c.running.Go(c.write)
-	c.checkLink(1, w)
+	c.checkLink(1, session)
 }
 
 // dial begins the session of that number.
-func (c *conn) dial(ctx context.Context, session uint64) (wire, error) { //nolint:ireturn // the machine's seam to stan.go
+func (c *conn) dial(ctx context.Context, sessionNo uint64) (stanSession, error) { //nolint:ireturn // the supervisor's seam to stan.go
 	watch := &natsconn.Watch{
 		Log: c.log,
 		Notify: func(e transport.Event) {
-			// That a link is gone or back is not all there is to it: the machine tells.
+			// The supervisor reports a link that is gone or back, when it knows of the session.
 			if e.Kind != transport.Disconnected && e.Kind != transport.Reconnected {
 				c.tell(e)
 			}
@@ -84,43 +84,48 @@ func (c *conn) dial(ctx context.Context, session uint64) (wire, error) { //nolin
 			if err == nil {
 				err = transport.ErrConnectionLost
 			}
-			c.step(func(m *machine) { m.cut(session, err) })
+			c.step(func(sup *supervisor) { sup.onDisconnect(sessionNo, err) })
 		},
-		Reconnected: func() { c.step(func(m *machine) { m.back(session) }) },
+		Reconnected: func() {
+			c.step(func(sup *supervisor) { sup.onReconnect(sessionNo) })
+			c.linkRestored()
+		},
 		Closed: func(err error) {
 			if err == nil {
 				err = nats.ErrConnectionClosed
 			}
-			c.step(func(m *machine) { m.lost(session, fmt.Errorf("%w: %w", transport.ErrConnectionLost, err)) })
+			c.step(func(sup *supervisor) {
+				sup.onSessionLost(sessionNo, fmt.Errorf("%w: %w", transport.ErrConnectionLost, err))
+			})
 		},
 	}
-	w, err := dial(ctx, c.cfg, c.user, watch, c.answered)
+	session, err := dial(ctx, c.cfg, c.user, watch, c.answered)
 	if err != nil {
 		return nil, err
 	}
-	c.maxPayload.Store(w.maxPayload())
-	return w, nil
+	c.maxPayload.Store(session.maxPayload())
+	return session, nil
 }
 
-// checkLink tells the machine how the link of a session is: what happened to it
-// before the session was the machine's, or is about to be reported, may be missed.
-func (c *conn) checkLink(session uint64, w wire) {
-	if !w.connected() {
-		c.step(func(m *machine) { m.cut(session, transport.ErrConnectionLost) })
-		if w.connected() {
-			c.step(func(m *machine) { m.back(session) })
+// checkLink tells the supervisor whether the link of a session is there: the supervisor
+// ignores what is reported before it has the session.
+func (c *conn) checkLink(sessionNo uint64, session stanSession) {
+	if !session.connected() {
+		c.step(func(sup *supervisor) { sup.onDisconnect(sessionNo, transport.ErrConnectionLost) })
+		if session.connected() {
+			c.step(func(sup *supervisor) { sup.onReconnect(sessionNo) })
 		}
 	}
 }
 
-// step tells the machine what has happened, and does what it decides.
-func (c *conn) step(happened func(*machine)) {
+// step tells the supervisor what has happened, and performs the effects that it decides on.
+func (c *conn) step(happened func(*supervisor)) {
 	c.mu.Lock()
-	before := c.machine.phase
-	happened(&c.machine)
-	effects := c.machine.take()
-	c.epoch.Store(c.machine.epoch)
-	if c.machine.phase != before {
+	before := c.supervisor.phase
+	happened(&c.supervisor)
+	effects := c.supervisor.takeEffects()
+	c.epoch.Store(c.supervisor.epoch)
+	if c.supervisor.phase != before {
 		close(c.changed)
 		c.changed = make(chan struct{})
 	}
@@ -130,54 +135,54 @@ func (c *conn) step(happened func(*machine)) {
 	}
 }
 
-// perform does what the machine decided. It does not wait.
+// perform does what the supervisor decided. It does not block.
 func (c *conn) perform(e effect) {
 	switch e.do {
-	case dialWire:
+	case dialSession:
 		c.background(func() {
 			ctx, cancel := context.WithTimeout(c.ctx, attemptWait)
 			defer cancel()
-			w, err := c.dial(ctx, e.session)
-			c.step(func(m *machine) { m.dialed(w, err) })
+			session, err := c.dial(ctx, e.sessionNo)
+			c.step(func(sup *supervisor) { sup.onDialed(session, err) })
 			if err == nil {
-				c.checkLink(e.session, w)
+				c.checkLink(e.sessionNo, session)
 			}
 		})
-	case pauseDial:
-		c.later(e.after, func() { c.step((*machine).pauseOver) })
-	case checkWire:
+	case pauseDialing:
+		c.later(e.after, func() { c.step((*supervisor).onDialPauseOver) })
+	case checkSession:
 		c.later(e.after, func() {
 			c.background(func() {
-				err := e.wire.check(c.ctx)
-				c.step(func(m *machine) { m.checked(e.epoch, err) })
+				err := e.session.check(c.ctx)
+				c.step(func(sup *supervisor) { sup.onChecked(e.epoch, err) })
 			})
 		})
-	case dropWire:
-		go e.wire.drop() // which nothing waits for: a socket may take nothing for a while
-	case joinMember:
-		c.background(func() { c.join(e) })
-	case pauseJoin:
-		c.later(e.after, func() { c.step(func(m *machine) { m.retry(e.member) }) })
-	case leaveInner:
+	case dropSession:
+		go e.session.drop() // nobody waits for it: it may block while the socket takes nothing
+	case openSubscription:
+		c.background(func() { c.openSubscription(e) })
+	case pauseOpening:
+		c.later(e.after, func() { c.step(func(sup *supervisor) { sup.onOpenPauseOver(e.sub) }) })
+	case closeInner:
 		c.later(e.after, func() {
 			c.background(func() {
 				err := e.inner.Close()
-				c.step(func(m *machine) { m.left(e.inner, e.session, err) })
+				c.step(func(sup *supervisor) { sup.onInnerClosed(e.inner, e.sessionNo, err) })
 			})
 		})
-	case voidMember:
-		e.member.sub.void()
-	case tellMember:
-		e.member.sub.asked <- e.err
-	case tellOwner:
-		if e.member != nil {
-			e.event.Reason = fmt.Sprintf("no events of %s are received: the server does not take the subscription", e.member.sub.config.Subject)
+	case voidDeliveries:
+		e.sub.shell.voidDeliveries()
+	case answerSubscribe:
+		e.sub.shell.asked <- e.err
+	case notifyOwner:
+		if e.sub != nil {
+			e.event.Reason = fmt.Sprintf("no events of %s are received: the server does not take the subscription", e.sub.shell.config.Subject)
 		}
 		c.tell(e.event)
 	case wakeWriter:
 		c.wake()
-	case pauseOutbox:
-		c.later(e.after, func() { c.step(func(m *machine) { m.answersOver(e.epoch) }) })
+	case pausePublishing:
+		c.later(e.after, func() { c.step(func(sup *supervisor) { sup.onGraceOver(e.epoch) }) })
 	}
 }
 
@@ -207,7 +212,7 @@ func (c *conn) tell(e transport.Event) {
 func (c *conn) background(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.machine.phase != phaseOver {
+	if c.supervisor.phase != phaseOver {
 		c.running.Go(f)
 	}
 }
@@ -220,7 +225,7 @@ func (c *conn) later(after time.Duration, f func()) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.machine.phase == phaseOver {
+	if c.supervisor.phase == phaseOver {
 		return
 	}
 	var t *time.Timer
@@ -237,15 +242,15 @@ func (c *conn) Features() transport.Features {
 	return transport.Features{AckWaitUnit: time.Second}
 }
 
-// session waits until there is one that works, and returns it.
-func (c *conn) session(ctx context.Context) (wire, error) { //nolint:ireturn // as dial
+// awaitSession waits until there is a session that works, and returns it.
+func (c *conn) awaitSession(ctx context.Context) (stanSession, error) { //nolint:ireturn // as dial
 	for {
 		c.mu.Lock()
-		phase, w, changed := c.machine.phase, c.machine.wire, c.changed
+		phase, session, changed := c.supervisor.phase, c.supervisor.session, c.changed
 		c.mu.Unlock()
 		switch phase {
 		case phaseUp:
-			return w, nil
+			return session, nil
 		case phaseOver:
 			return nil, transport.ErrClosed
 		default:
@@ -264,119 +269,10 @@ func (c *conn) Ping(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
-	w, err := c.session(ctx)
+	session, err := c.awaitSession(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = await.Do(ctx, func() (struct{}, error) { return struct{}{}, w.check(ctx) }, nil)
+	_, err = await.Do(ctx, func() (struct{}, error) { return struct{}{}, session.check(ctx) }, nil)
 	return err
-}
-
-// Close implements [transport.Conn].
-func (c *conn) Close(ctx context.Context) error {
-	if !c.Closing() {
-		return nil
-	}
-	c.mu.Lock()
-	c.machine.outbox.closed = transport.ErrClosed
-	c.mu.Unlock()
-	flushed := c.drain(ctx)
-	c.End(transport.ErrClosed)
-	c.tell(transport.Event{Kind: transport.Closed})
-
-	c.mu.Lock()
-	w, up := c.machine.wire, c.machine.phase == phaseUp
-	c.machine.end()
-	c.epoch.Store(c.machine.epoch)
-	for t := range c.timers {
-		t.Stop()
-	}
-	tickets := c.machine.outbox.tickets()
-	close(c.changed)
-	c.changed = make(chan struct{})
-	c.mu.Unlock()
-	c.stop()
-	close(c.writer)
-	for _, t := range tickets {
-		c.Abandon(t)
-	}
-	err := c.leave(ctx, w, up)
-	_, _ = await.Do(ctx, func() (struct{}, error) { c.running.Wait(); return struct{}{}, nil }, nil)
-	return errors.Join(flushed, err)
-}
-
-// leave ends the session. The close request makes the server forget the client at
-// once, so that it stops delivering to it; but it names the client ID alone, so
-// that one who has been replaced would end its successor. So the server is asked
-// first.
-func (c *conn) leave(ctx context.Context, w wire, up bool) error {
-	if w == nil {
-		return nil
-	}
-	if !up {
-		up = c.linkBack(ctx, w)
-	}
-	if !up {
-		go w.drop()
-		return fmt.Errorf("the server could not be told of the end of client %q, and finds out by itself: there is no connection", c.cfg.ClientID)
-	}
-	_, err := await.Do(ctx, func() (struct{}, error) {
-		if err := w.check(context.Background()); err != nil && !errors.Is(err, transport.ErrUnsupported) {
-			w.drop()
-			return struct{}{}, err
-		}
-		return struct{}{}, w.close()
-	}, nil)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errUnknown):
-		return nil // it has no client of that ID any more, or another one
-	default:
-		return fmt.Errorf("the server did not confirm the end of client %q and may deliver to it for a while: %w", c.cfg.ClientID, err)
-	}
-}
-
-// leaveWait is how long Close waits for a link that is gone, to say goodbye.
-const leaveWait = time.Second
-
-// linkBack waits a short while for a link that is being restored.
-func (*conn) linkBack(ctx context.Context, w wire) bool {
-	ctx, cancel := context.WithTimeout(ctx, leaveWait)
-	defer cancel()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for !w.connected() {
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
-}
-
-// drain waits for the publishes under way, until ctx is done.
-func (c *conn) drain(ctx context.Context) error {
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for {
-		c.mu.Lock()
-		n := len(c.machine.outbox.letters)
-		c.mu.Unlock()
-		if n == 0 {
-			return nil
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			var left inflight.Left
-			c.mu.Lock()
-			for _, l := range c.machine.outbox.letters {
-				left.Add(l.subject)
-			}
-			c.mu.Unlock()
-			return fmt.Errorf("%v: %w", &left, await.Cause(ctx))
-		}
-	}
 }

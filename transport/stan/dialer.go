@@ -27,9 +27,9 @@ func NATS(opts ...nats.Option) Option {
 }
 
 // Dialer returns the dialer of this transport. Connecting fails with
-// transport.ErrInvalid if the cluster ID, the client ID or a URL can't be one,
-// and if a NATS option sets what this package has to decide by itself: the
-// servers, reconnecting, its buffer, and retrying the first connect.
+// transport.ErrInvalid if the cluster ID, the client ID or a URL is not valid, and if a NATS
+// option sets what this package has to decide by itself: the servers, reconnecting, its
+// buffer, and retrying the first connect.
 func Dialer(opts ...Option) transport.Dialer {
 	var o options
 	for _, opt := range opts {
@@ -49,8 +49,8 @@ func Dialer(opts ...Option) transport.Dialer {
 // legalClientID is the server's own rule (clientIDRegEx of nats-streaming-server).
 var legalClientID = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
-// longestClientID: the server sets no limit, but puts the ID into each of its
-// messages about the client, and its store and its log hold it.
+// longestClientID is our limit. The server sets none, but it puts the ID into each of its
+// messages about the client, and into its store and its log.
 const longestClientID = 128
 
 func validate(cfg transport.Config) error {

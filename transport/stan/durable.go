@@ -11,9 +11,9 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// DeleteDurable implements [transport.Conn]. The protocol can delete a durable
-// only through a subscription to it, so this joins and unsubscribes. Of a queue
-// group the server keeps the durable until its last member unsubscribes.
+// DeleteDurable implements [transport.Conn]. The protocol can delete a durable only through
+// a subscription to it, so DeleteDurable subscribes and unsubscribes. The server keeps the
+// durable of a queue group until the group's last member unsubscribes.
 func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) error {
 	if s.Durable == "" {
 		return fmt.Errorf("%w: no durable name", transport.ErrInvalid)
@@ -24,17 +24,17 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 	if ctx.Err() != nil {
 		return await.Cause(ctx)
 	}
-	w, err := c.session(ctx)
+	session, err := c.awaitSession(ctx)
 	if err != nil {
 		return err
 	}
-	// As little as possible is sent to a member that leaves at once: one message,
-	// which goes to the other members, if there are any, as soon as it has left.
+	// The server sends as little as possible to a member that leaves at once: one message,
+	// which it gives to the other members, if there are any, as soon as this one has left.
 	s.MaxInFlight = 1
 	s.AckWait = time.Second
-	// The position stays the caller's: if this is cut off, the durable that joining
-	// may have made must not have skipped anything.
-	inner, err := await.Do(ctx, func() (stan.Subscription, error) { return w.subscribe(s, func(transport.Delivery) {}) },
+	// The position stays the caller's: if the request is cut off, the durable that it may have
+	// made must not skip anything.
+	inner, err := await.Do(ctx, func() (stan.Subscription, error) { return session.subscribe(s, func(transport.Delivery) {}) },
 		func(late stan.Subscription) { _ = late.Unsubscribe() })
 	switch {
 	case err == nil:

@@ -9,9 +9,10 @@ import (
 	"github.com/nats-io/stan.go/pb"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
-// Publish implements [transport.Conn]. The writer sends it: a write into a socket
+// Publish implements [transport.Conn]. The goroutine of write sends m: a write into a socket
 // that takes nothing must not hold up the caller.
 func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
 	if err := c.refuse(m); err != nil {
@@ -19,7 +20,7 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 		return 0
 	}
 	c.mu.Lock()
-	t, err := c.machine.publish(m, r)
+	t, err := c.supervisor.publish(m, r)
 	c.mu.Unlock()
 	if err != nil {
 		r.Done(fmt.Errorf("%w: %w", transport.ErrNotStored, err))
@@ -32,17 +33,16 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 // Abandon implements [transport.Conn].
 func (c *conn) Abandon(t transport.Ticket) {
 	c.mu.Lock()
-	r, outcome := c.machine.abandon(t)
-	phase := c.machine.phase
+	outcome := c.supervisor.abandon(t)
+	phase := c.supervisor.phase
 	c.mu.Unlock()
-	if r == nil {
-		return
+	if phase != phaseUp && errors.Is(outcome.Err(), transport.ErrNotStored) {
+		outcome = outcome.Because(errNoConnection)
 	}
-	if errors.Is(outcome, transport.ErrNotStored) && phase != phaseUp {
-		outcome = fmt.Errorf("%w: there was no connection to the streaming server", outcome)
-	}
-	r.Done(outcome)
+	outcome.Tell()
 }
+
+var errNoConnection = errors.New("there was no connection to the streaming server")
 
 // write sends what is due, until the connection is closed.
 func (c *conn) write() {
@@ -55,62 +55,52 @@ func (c *conn) write() {
 // writeOne sends one publish, if there is one to send.
 func (c *conn) writeOne() bool {
 	c.mu.Lock()
-	l := c.machine.next()
-	if l == nil {
+	p := c.supervisor.next()
+	if p == nil {
 		c.mu.Unlock()
 		return false
 	}
-	w, epoch, session, t := c.machine.wire, c.machine.epoch, c.machine.session, l.ticket
+	session, epoch, sessionNo, ticket, attempt := c.supervisor.session, c.supervisor.epoch, c.supervisor.sessionNo, p.Ticket(), p.Attempt()
 	c.mu.Unlock()
 
-	err := w.publish(l.subject, l.data, t, epoch)
+	err := session.publish(p.Message.Subject, p.Message.Data, ticket, attempt)
 
-	c.mu.Lock() // and not step, whose function would cost memory for each publish
-	receipt, unconnected, outcome := c.machine.written(l, epoch, err)
-	effects := c.machine.take()
+	c.mu.Lock()
+	outcome, unconnected := c.supervisor.onWritten(p, epoch, err)
 	c.mu.Unlock()
-	for _, e := range effects {
-		c.perform(e)
-	}
-	if receipt != nil {
-		receipt.Done(outcome)
-	}
+	outcome.Tell()
 	if unconnected {
-		c.checkLink(session, w)
+		c.checkLink(sessionNo, session)
 		return false
 	}
 	return true
 }
 
-func (c *conn) answered(t transport.Ticket, epoch uint64, err error) {
-	if err != nil {
-		c.unconfirmed(t, epoch, err)
-		return
+// answered takes in the server's answer to one attempt to publish.
+func (c *conn) answered(t transport.Ticket, attempt outbox.Attempt, err error) {
+	var outcome outbox.Outcome
+	if err == nil {
+		c.mu.Lock() // and not step, whose function would cost memory for each publish
+		outcome = c.supervisor.onAnswered(t, attempt, nil)
+		c.mu.Unlock()
+	} else {
+		outcome = c.answeredWithError(t, attempt, err)
 	}
-	c.mu.Lock() // and not step, as above
-	r, _ := c.machine.answered(t, epoch, nil)
-	c.mu.Unlock()
-	if r != nil {
-		r.Done(nil)
-	}
+	outcome.Tell()
 }
 
-func (c *conn) unconfirmed(t transport.Ticket, epoch uint64, err error) {
-	var r transport.Receipt
-	var outcome error
-	c.step(func(m *machine) { r, outcome = m.answered(t, epoch, err) })
-	if r != nil {
-		r.Done(outcome)
-	}
+func (c *conn) answeredWithError(t transport.Ticket, attempt outbox.Attempt, err error) (outcome outbox.Outcome) {
+	c.step(func(sup *supervisor) { outcome = sup.onAnswered(t, attempt, err) })
+	return outcome
 }
 
-// refuse returns why m can't be sent, before anything is.
+// refuse returns an error if m can't be sent at all.
 func (c *conn) refuse(m transport.Message) error {
 	if len(m.Header) > 0 {
 		return fmt.Errorf("headers: %w", transport.ErrUnsupported)
 	}
-	// The limit of the NATS server is on what stan.go wraps the data in. What the
-	// server wraps it in to deliver it is smaller.
+	// The NATS server limits the size of the data together with the envelope around it. The
+	// envelope of a delivery is smaller, so that what can be stored can be delivered.
 	envelope := pb.PubMsg{ClientID: c.cfg.ClientID, Guid: guidLike, Subject: m.Subject, Data: m.Data, ConnID: []byte(guidLike)}
 	size, limit := int64(envelope.Size()), c.maxPayload.Load()
 	if size <= limit {
@@ -124,28 +114,25 @@ func (c *conn) refuse(m transport.Message) error {
 // guidLike is as long as the connection's ID, and longer than the mark of a publish.
 const guidLike = "0123456789012345678901"
 
-// outcomeOf says what the server's answer to a publish means.
-func outcomeOf(err error) error {
-	if err == nil {
-		return nil
-	}
+// explainAnswer says what the server's error for a publish means, and whether it means that
+// the publish is not stored.
+func explainAnswer(err error) (notStored bool, cause error) {
 	for _, r := range refusals {
 		if strings.HasPrefix(err.Error(), r.text) {
-			return fmt.Errorf("%w: %w: %w%s", transport.ErrNotStored, transport.ErrRefused, err, r.remedy)
+			return true, fmt.Errorf("%w: %w%s", transport.ErrRefused, err, r.remedy)
 		}
 	}
-	return fmt.Errorf("%w: the server answered with an error, and may have stored it or do so yet: %w", transport.ErrOutcomeUnknown, err)
+	return false, fmt.Errorf("the server answered with an error, and may have stored it or do so yet: %w", err)
 }
 
-// refusals are how the answers begin that the server gives before it stores a
-// message. They are texts, since the protocol carries no code. In brackets is the
-// function of nats-streaming-server that each comes from, on its way through
-// sendPublishErr.
+// refusals are the beginnings of the errors that the server answers before it stores a
+// message. They are texts, since the protocol carries no code. In brackets is the function
+// of nats-streaming-server that makes the error; sendPublishErr sends it.
 //
-// All other answers may come from what began to store it: the store's own errors
-// (ioLoop, on Msgs.Store), and in a cluster those of raft (ioLoop, on the futures
-// of replicate), such as "leadership lost while committing log", after which the
-// next leader may well commit the message.
+// The server may answer any other error after it has begun to store the message: an error of
+// the store (ioLoop, on Msgs.Store), or in a cluster one of raft (ioLoop, on the futures of
+// replicate), such as "leadership lost while committing log", after which the next leader may
+// well commit the message.
 var refusals = []struct{ text, remedy string }{
 	{invalidPublish, ""}, // (processClientPublish)
 	{"stan: channel is being deleted", "; it has been unused for as long as the server's limit says, and is made anew afterwards"}, // (lookupOrCreateChannel)
@@ -157,20 +144,20 @@ var refusals = []struct{ text, remedy string }{
 // (processClientPublish: the client is not known by that connection ID).
 const invalidPublish = "stan: invalid publish request"
 
-// isGivenUp reports whether the answer to a publish may mean that the server does not
-// know the client any more. All else it refuses in these words was refused before the
-// publish left.
+// isGivenUp reports whether the answer to a publish may mean that the server does not know
+// the client any more. The other mistakes that the server answers in these words are refused
+// by this library, before the publish is sent.
 func isGivenUp(err error) bool { return err != nil && strings.HasPrefix(err.Error(), invalidPublish) }
 
-// notSent says what an error of sending one means. refused: nothing has
-// left, since there is no connection. final: it never will. With any other error it
-// may have left, in part or whole, over a connection that is going.
-func notSent(err error) (refused bool, final error) {
+// notSent says what an error of sending a publish means. unsent: nothing has left, since
+// there is no connection. final: nothing has left, and sending it again would not help.
+// After any other error some of it may have left, over a connection that is breaking.
+func notSent(err error) (unsent bool, final error) {
 	switch {
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		return true, nil
 	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject):
-		return false, fmt.Errorf("%w: %w", transport.ErrNotStored, err)
+		return false, err
 	default:
 		return false, nil
 	}

@@ -13,7 +13,6 @@ import (
 // TestWhatAFailedPublishDid: not stored only where that is certain.
 func TestWhatAFailedPublishDid(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, outcomeOf(nil))
 	for cause, outcome := range map[error]error{
 		// The server's answers before it stores a message,
 		errors.New("stan: invalid publish request"):                                                         transport.ErrNotStored,
@@ -27,27 +26,27 @@ func TestWhatAFailedPublishDid(t *testing.T) {
 		errors.New("raft is already shutdown"):                  transport.ErrOutcomeUnknown,
 		errors.New("write msgs.1.dat: no space left on device"): transport.ErrOutcomeUnknown,
 	} {
-		err := outcomeOf(cause)
-		require.ErrorIs(t, err, outcome)
+		notStored, err := explainAnswer(cause)
+		require.Equal(t, errors.Is(outcome, transport.ErrNotStored), notStored, "%v", cause)
 		require.ErrorIs(t, err, cause)
 		require.Equal(t, errors.Is(outcome, transport.ErrNotStored), errors.Is(err, transport.ErrRefused), "%v", err)
 	}
-	require.ErrorContains(t, outcomeOf(errors.New("too many channels")), "too many channels; raise the server's limit of channels (-mc")
+	_, told := explainAnswer(errors.New("too many channels"))
+	require.ErrorContains(t, told, "too many channels; raise the server's limit of channels (-mc")
 
 	// An error of the call itself is final only where another attempt can't help.
-	for cause, want := range map[error]struct{ refused, final bool }{
+	for cause, want := range map[error]struct{ unsent, final bool }{
 		nil:                              {},
-		nats.ErrReconnectBufExceeded:     {refused: true},
+		nats.ErrReconnectBufExceeded:     {unsent: true},
 		nats.ErrMaxPayload:               {final: true},
 		nats.ErrBadSubject:               {final: true},
 		nats.ErrConnectionClosed:         {},
 		errors.New("write: broken pipe"): {},
 	} {
-		refused, final := notSent(cause)
-		require.Equal(t, want.refused, refused, "%v", cause)
+		unsent, final := notSent(cause)
+		require.Equal(t, want.unsent, unsent, "%v", cause)
 		require.Equal(t, want.final, final != nil, "%v", cause)
 		if final != nil {
-			require.ErrorIs(t, final, transport.ErrNotStored)
 			require.ErrorIs(t, final, cause)
 		}
 	}

@@ -7,22 +7,22 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// resume knows where a subscription without a durable goes on in a new session: the
-// server has forgotten it. It asks for the last event once more that it has had, to
-// see that the store is still the same: in one that was emptied the sequence means
-// another event, or none. Where it means none, the server says nothing: after a while
-// the newest event there is tells.
+// resume knows where a subscription without a durable goes on in a new session: the server
+// has forgotten it. The subscription asks for the last event that it has had once more, to
+// see whether the store is still the same. In a store that was emptied, that sequence is
+// another event's, or nobody's. If it is nobody's, the server sends nothing; then the
+// subscription asks for the newest event instead, see checkStoreAgain.
 type resume struct {
-	mu         sync.Mutex
-	open       map[uint64]time.Time // delivered and not handled, and when each was stored
-	anchor     uint64               // the event that is asked for once more; 0: none
-	anchorTime time.Time
-	handled    bool // the anchor was
-	silent     bool // it did not come: to be asked for next is the newest event
-	newest     bool // which was asked for
+	mu          sync.Mutex
+	open        map[uint64]time.Time // sequences delivered and not handled, and when each was stored
+	anchor      uint64               // the event that is asked for once more; 0: none
+	anchorTime  time.Time            // when it was stored
+	handled     bool                 // the anchor was handled
+	silent      bool                 // the anchor did not come: the newest event is asked for next
+	askedNewest bool                 // the newest event was asked for
 }
 
-// start returns the position to go on at, top being the highest that was delivered.
+// start returns the position to go on at. top is the highest sequence that was delivered.
 func (r *resume) start(top uint64, topTime time.Time) transport.Position {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -32,40 +32,41 @@ func (r *resume) start(top uint64, topTime time.Time) transport.Position {
 			r.anchor, r.anchorTime, r.handled = sequence, stored, false
 		}
 	}
-	r.newest, r.silent = r.silent, false
-	if r.newest {
+	r.askedNewest, r.silent = r.silent, false
+	if r.askedNewest {
 		return transport.LastReceived
 	}
 	return transport.Sequence(r.anchor)
 }
 
-// awaits reports whether the first delivery is still to come, that tells whether the
+// awaitsFirst reports whether the first delivery has not come yet, which shows whether the
 // store is the same.
-func (r *resume) awaits() bool {
+func (r *resume) awaitsFirst() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.anchor != 0
 }
 
-// doubt says that nothing has come for a while, and reports whether to ask once more.
-func (r *resume) doubt() bool {
+// checkStoreAgain says that nothing has come for a while. It reports whether to ask for the
+// newest event.
+func (r *resume) checkStoreAgain() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.silent = r.anchor != 0 && !r.newest // if there is no newest event, the first one tells
+	r.silent = r.anchor != 0 && !r.askedNewest // if there is no newest event, the first event that is stored shows it
 	return r.silent
 }
 
-// verdict is what a delivery tells.
+// verdict is what a delivery shows.
 type verdict int
 
 const (
-	fresh   verdict = iota // to be handed up
+	fresh   verdict = iota // it is handed up
 	known                  // it was handled before
 	emptied                // the store is another one
-	skipped                // it is the same, and what is before this one has not come
+	skipped                // the store is the same, and events before this one have not come
 )
 
-// take looks at a delivery, and notes it if it is to be handed up.
+// take examines a delivery, and remembers it as open if it is to be handed up.
 func (r *resume) take(d *transport.Delivery) verdict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,7 +76,7 @@ func (r *resume) take(d *transport.Delivery) verdict {
 		case d.Sequence <= anchor && d.Timestamp.After(r.anchorTime):
 			clear(r.open)
 			return emptied
-		case r.newest:
+		case r.askedNewest:
 			return skipped
 		case d.Sequence == anchor && r.handled:
 			return known
@@ -89,8 +90,8 @@ func (r *resume) take(d *transport.Delivery) verdict {
 	return fresh
 }
 
-// resuming is a settler that tells resume that its event was handled. That counts
-// even where the acknowledgement does not get through.
+// resuming is a settler that tells resume that its event was handled. The event counts as
+// handled even if the acknowledgement does not get through.
 type resuming struct {
 	transport.Settler
 

@@ -10,9 +10,10 @@ import (
 	"github.com/nats-io/stan.go"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
-// A client of the simulation: the shell around the machine, with lanes for goroutines.
+// A client of the simulation: the shell around the supervisor, with lanes for goroutines.
 // What conn does is done here in the same steps.
 
 // simClient is a process with a connection.
@@ -42,7 +43,7 @@ func (c *simClient) later(f func(*lane)) {
 	l := c.lane()
 	l.timer = true
 	l.add(func() {
-		if c.conn.machine.phase != phaseOver {
+		if c.conn.supervisor.phase != phaseOver {
 			t := c.lane()
 			t.add(func() { f(t) })
 		}
@@ -51,7 +52,7 @@ func (c *simClient) later(f func(*lane)) {
 
 // background is conn.background.
 func (c *simClient) background(f func(*lane)) {
-	if c.conn.machine.phase != phaseOver {
+	if c.conn.supervisor.phase != phaseOver {
 		t := c.lane()
 		t.add(func() { f(t) })
 	}
@@ -84,7 +85,7 @@ func (c *simClient) connect(t *lane) {
 			}
 		}
 		t.next(func() { c.checkLink(t, 1, w) })
-		c.step(t, func(m *machine) { m.begin(w) })
+		c.step(t, func(sup *supervisor) { sup.begin(w) })
 	})
 }
 
@@ -93,20 +94,20 @@ func (c *simClient) notified(e transport.Event) {
 	c.sim.mustf(e.Kind != transport.AsyncError, "%s was told of a gap where there was none: %v", c.id, e.Err)
 }
 
-// step is conn.step; what the machine decides is what t does next, before anything
+// step is conn.step; what the supervisor decides is what t does next, before anything
 // that was put there before.
-func (c *simClient) step(t *lane, happened func(*machine)) {
-	m := &c.conn.machine
+func (c *simClient) step(t *lane, happened func(*supervisor)) {
+	m := &c.conn.supervisor
 	was, epoch := m.phase, m.epoch
 	happened(m)
-	effects := m.take()
+	effects := m.takeEffects()
 	c.conn.epoch.Store(m.epoch)
 	if m.phase != was || m.epoch != epoch {
-		c.sim.notef("%s is %v, epoch %d, session %d", c.id, m.phase, m.epoch, m.session)
+		c.sim.notef("%s is %v, epoch %d, session %d", c.id, m.phase, m.epoch, m.sessionNo)
 	}
 	steps := make([]func(), len(effects))
 	for i, e := range ordered(effects) {
-		c.sim.mustf(was != phaseOver || e.do == dropWire, "after the end there must be no effect but dropping what came late: %v", e.do)
+		c.sim.mustf(was != phaseOver || e.do == dropSession, "after the end there must be no effect but dropping what came late: %v", e.do)
 		steps[i] = func() { c.perform(e) }
 	}
 	t.next(steps...)
@@ -117,7 +118,7 @@ func (c *simClient) step(t *lane, happened func(*machine)) {
 func ordered(effects []effect) []effect {
 	for i := 0; i < len(effects); {
 		j := i + 1
-		for effects[i].member != nil && j < len(effects) && effects[j].member != nil && effects[j].do == effects[i].do {
+		for effects[i].sub != nil && j < len(effects) && effects[j].sub != nil && effects[j].do == effects[i].do {
 			j++
 		}
 		slices.SortFunc(effects[i:j], func(a, b effect) int { return strings.Compare(nameOf(a), nameOf(b)) })
@@ -127,32 +128,32 @@ func ordered(effects []effect) []effect {
 }
 
 func nameOf(e effect) string {
-	if e.member == nil {
+	if e.sub == nil {
 		return ""
 	}
-	return e.member.sub.config.Durable + "/" + e.member.sub.config.Group
+	return e.sub.shell.config.Durable + "/" + e.sub.shell.config.Group
 }
 
 // perform is conn.perform.
 func (c *simClient) perform(e effect) {
 	switch e.do {
-	case dialWire:
+	case dialSession:
 		c.background(func(t *lane) {
-			c.dial(t, e.session, func(w *simSession, err error) {
+			c.dial(t, e.sessionNo, func(w *simSession, err error) {
 				if err != nil {
-					c.step(t, func(m *machine) { m.dialed(nil, err) })
+					c.step(t, func(sup *supervisor) { sup.onDialed(nil, err) })
 					return
 				}
-				t.next(func() { c.checkLink(t, e.session, w) })
-				c.step(t, func(m *machine) { m.dialed(w, nil) })
+				t.next(func() { c.checkLink(t, e.sessionNo, w) })
+				c.step(t, func(sup *supervisor) { sup.onDialed(w, nil) })
 			})
 		})
-	case pauseDial:
-		c.later(func(t *lane) { c.step(t, (*machine).pauseOver) })
-	case checkWire:
+	case pauseDialing:
+		c.later(func(t *lane) { c.step(t, (*supervisor).onDialPauseOver) })
+	case checkSession:
 		check := func(t *lane) {
-			wireOf(e.wire).ask(t, func(err error) {
-				c.step(t, func(m *machine) { m.checked(e.epoch, err) })
+			sessionOf(e.session).ask(t, func(err error) {
+				c.step(t, func(sup *supervisor) { sup.onChecked(e.epoch, err) })
 			})
 		}
 		if e.after > 0 {
@@ -160,16 +161,16 @@ func (c *simClient) perform(e effect) {
 		} else {
 			c.background(check)
 		}
-	case dropWire:
-		wireOf(e.wire).drop() // a moment later, but long before the dial that follows it has a session
-	case joinMember:
+	case dropSession:
+		sessionOf(e.session).drop() // a moment later, but long before the dial that follows it has a session
+	case openSubscription:
 		c.background(func(t *lane) { c.join(t, e) })
-	case pauseJoin:
-		c.later(func(t *lane) { c.step(t, func(m *machine) { m.retry(e.member) }) })
-	case leaveInner:
+	case pauseOpening:
+		c.later(func(t *lane) { c.step(t, func(sup *supervisor) { sup.onOpenPauseOver(e.sub) }) })
+	case closeInner:
 		leave := func(t *lane) {
 			innerOf(e.inner).close(t, func(err error) {
-				c.step(t, func(m *machine) { m.left(e.inner, e.session, err) })
+				c.step(t, func(sup *supervisor) { sup.onInnerClosed(e.inner, e.sessionNo, err) })
 			})
 		}
 		if e.after > 0 {
@@ -177,25 +178,25 @@ func (c *simClient) perform(e effect) {
 		} else {
 			c.background(leave)
 		}
-	case voidMember, tellOwner, wakeWriter:
+	case voidDeliveries, notifyOwner, wakeWriter:
 		c.conn.perform(e) // which does not wait
-	case tellMember:
-		if l := c.listenerOf(e.member); e.err != nil && l != nil {
+	case answerSubscribe:
+		if l := c.listenerOf(e.sub); e.err != nil && l != nil {
 			c.later(func(t *lane) { c.subscribe(t, l.want) }) // whoever asked tries again
 		}
-	case pauseOutbox:
-		c.later(func(t *lane) { c.step(t, func(m *machine) { m.answersOver(e.epoch) }) })
+	case pausePublishing:
+		c.later(func(t *lane) { c.step(t, func(sup *supervisor) { sup.onGraceOver(e.epoch) }) })
 	default:
 		c.sim.mustf(false, "the simulation does not know effect %d", e.do)
 	}
 }
 
-func wireOf(w wire) *simSession                 { return w.(*simSession) }
+func sessionOf(w stanSession) *simSession       { return w.(*simSession) }
 func innerOf(inner stan.Subscription) *simInner { return inner.(*simInner) }
 
-func (c *simClient) listenerOf(m *member) *simListener {
+func (c *simClient) listenerOf(m *subscriptionState) *simListener {
 	for _, l := range c.listeners {
-		if l.sub.member == m {
+		if l.sub.state == m {
 			return l
 		}
 	}
@@ -243,25 +244,24 @@ func (c *simClient) write() {
 
 // writeOne is conn.writeOne.
 func (c *simClient) writeOne() {
-	m := &c.conn.machine
+	m := &c.conn.supervisor
 	l := m.next()
 	if l == nil {
 		c.write()
 		return
 	}
-	w, epoch, session, ticket := wireOf(m.wire), m.epoch, m.session, l.ticket
+	w, epoch, session, ticket, attempt := sessionOf(m.session), m.epoch, m.sessionNo, l.Ticket(), l.Attempt()
 	c.writer.add(func() {
-		id := string(l.data)
+		id := string(l.Message.Data)
 		p := c.sim.publishes[id]
-		err := w.send(l.data, func(err error) { c.answered(ticket, epoch, err) })
+		err := w.send(l.Message.Data, func(err error) { c.answered(ticket, attempt, err) })
 		c.sim.notef("%s writes %s in epoch %d: %v", c.id, id, epoch, err)
 		if !errors.Is(err, nats.ErrReconnectBufExceeded) {
 			c.sim.mustf(!slices.Contains(p.sent, epoch), "%s must not be sent again on silence, in epoch %d", id, epoch)
 			p.sent = append(p.sent, epoch)
 		}
 		c.writer.add(func() {
-			var receipt transport.Receipt
-			var outcome error
+			var outcome outbox.Outcome
 			var unconnected bool
 			c.writer.add(func() {
 				if unconnected {
@@ -271,23 +271,18 @@ func (c *simClient) writeOne() {
 					c.writeOne()
 				}
 			})
-			c.step(c.writer, func(m *machine) { receipt, unconnected, outcome = m.written(l, epoch, err) })
-			if receipt != nil {
-				receipt.Done(outcome)
-			}
+			c.step(c.writer, func(sup *supervisor) { outcome, unconnected = sup.onWritten(l, epoch, err) })
+			outcome.Tell()
 		})
 	})
 }
 
 // answered is conn.answered.
-func (c *simClient) answered(ticket transport.Ticket, epoch uint64, err error) {
-	var receipt transport.Receipt
-	var outcome error
+func (c *simClient) answered(ticket transport.Ticket, attempt outbox.Attempt, err error) {
+	var outcome outbox.Outcome
 	// On a lane of its own: what follows does not travel.
-	c.step(c.lane(), func(m *machine) { receipt, outcome = m.answered(ticket, epoch, err) })
-	if receipt != nil {
-		receipt.Done(outcome)
-	}
+	c.step(c.lane(), func(sup *supervisor) { outcome = sup.onAnswered(ticket, attempt, err) })
+	outcome.Tell()
 }
 
 // checkLink is conn.checkLink.
@@ -297,30 +292,30 @@ func (c *simClient) checkLink(t *lane, session uint64, w *simSession) {
 	}
 	t.next(func() {
 		if w.connected() {
-			c.step(t, func(m *machine) { m.back(session) })
+			c.step(t, func(sup *supervisor) { sup.onReconnect(session) })
 		}
 	})
-	c.step(t, func(m *machine) { m.cut(session, transport.ErrConnectionLost) })
+	c.step(t, func(sup *supervisor) { sup.onDisconnect(session, transport.ErrConnectionLost) })
 }
 
 // close is conn.Close; then the process starts again.
 func (c *simClient) close() {
 	c.closing = true
-	c.conn.machine.outbox.closed = transport.ErrClosed
+	c.conn.supervisor.outbox.Close(transport.ErrClosed)
 	t := c.lane()
 	c.later(func(*lane) { // the publishes under way have had their time
-		m := &c.conn.machine
-		w, up := m.wire, m.phase == phaseUp
+		m := &c.conn.supervisor
+		w, up := m.session, m.phase == phaseUp
 		m.end()
 		c.conn.epoch.Store(m.epoch)
-		for _, ticket := range m.outbox.tickets() {
+		for _, ticket := range m.outbox.Tickets() {
 			c.conn.Abandon(ticket)
 		}
 		if w == nil {
 			c.sim.start(c.index)
 			return
 		}
-		c.leave(t, wireOf(w), up)
+		c.leave(t, sessionOf(w), up)
 	})
 }
 

@@ -32,8 +32,8 @@ func (s *sim) act() {
 	case 1, 2:
 		s.pings()
 	case 3:
-		if s.trap == resendOnSilence && c.conn.machine.phase == phaseUp {
-			c.conn.machine.outbox.again()
+		if s.trap == resendOnSilence && c.conn.supervisor.phase == phaseUp {
+			c.conn.supervisor.outbox.Connected(false) // which sends all that is unanswered again
 			c.conn.wake()
 		}
 	case 4:
@@ -111,7 +111,7 @@ func (s *sim) fault() {
 		}
 	case 9:
 		if c := s.alive(); c != nil && len(c.listeners) > 0 {
-			if l := c.listeners[s.rand.IntN(len(c.listeners))]; l.sub.member.state != memberGone {
+			if l := c.listeners[s.rand.IntN(len(c.listeners))]; l.sub.state.phase != subscriptionRemoved {
 				s.notef("%s leaves %s", c.id, l.want.name)
 				c.leaveListener(l)
 			}

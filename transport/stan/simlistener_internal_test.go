@@ -24,16 +24,16 @@ type simListener struct {
 func (c *simClient) subscribe(t *lane, want *simWant) {
 	l := &simListener{client: c, want: want, box: c.lane(), done: make(map[identity]bool)}
 	l.sub = &subscription{
-		Ending: lifecycle.NewEnding(), conn: c.conn, deliver: l.deliver, member: &member{}, asked: make(chan error, 1),
+		Ending: lifecycle.NewEnding(), conn: c.conn, deliver: l.deliver, state: &subscriptionState{}, asked: make(chan error, 1),
 		config: transport.SubscribeConfig{
 			Subject: "c", Durable: want.durable, Group: want.group, AckWait: time.Second, MaxInFlight: 3,
 			Interrupted: func() { l.box.todo = nil },
 		},
 	}
-	l.sub.member.sub = l.sub
-	l.sub.rejoin = func() {
+	l.sub.state.shell = l.sub
+	l.sub.reopen = func() {
 		t := c.lane()
-		t.add(func() { c.step(t, func(m *machine) { m.rejoin(l.sub.member) }) })
+		t.add(func() { c.step(t, func(sup *supervisor) { sup.reopen(l.sub.state) }) })
 	}
 	if want.durable == "" {
 		l.sub.resume = &resume{}
@@ -41,7 +41,7 @@ func (c *simClient) subscribe(t *lane, want *simWant) {
 	}
 	c.listeners = slices.DeleteFunc(c.listeners, func(o *simListener) bool { return o.want == want })
 	c.listeners = append(c.listeners, l)
-	c.step(t, func(m *machine) { m.subscribe(l.sub.member) })
+	c.step(t, func(sup *supervisor) { sup.subscribe(l.sub.state) })
 }
 
 // leaveListener is subscription.Close, of a listener that comes again some time.
@@ -50,36 +50,36 @@ func (c *simClient) leaveListener(l *simListener) {
 	t := c.lane()
 	var inner stan.Subscription
 	var session uint64
-	c.step(t, func(m *machine) { inner, session = m.remove(l.sub.member), m.session })
+	c.step(t, func(sup *supervisor) { inner, session = sup.remove(l.sub.state), sup.sessionNo })
 	if inner != nil {
 		t.add(func() {
 			innerOf(inner).close(t, func(err error) {
-				c.step(t, func(m *machine) { m.left(inner, session, err) })
+				c.step(t, func(sup *supervisor) { sup.onInnerClosed(inner, session, err) })
 			})
 		})
 	}
 	c.later(func(t *lane) { c.subscribe(t, l.want) })
 }
 
-// join is conn.join.
+// join is conn.openSubscription.
 func (c *simClient) join(t *lane, e effect) {
-	w, sub := wireOf(e.wire), e.member.sub
+	w, sub := sessionOf(e.session), e.sub.shell
 	if c.sim.trap == neverReopen && e.inner != nil {
 		innerOf(e.inner).epoch = e.epoch
-		c.step(t, func(m *machine) { m.joined(e.member, e.epoch, e.session, e.inner, nil) })
+		c.step(t, func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, e.inner, nil) })
 		return
 	}
 	open := func(err error) {
 		if isUnheard(err) {
-			c.step(t, func(m *machine) { m.joined(e.member, e.epoch, e.session, e.inner, err) })
+			c.step(t, func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, e.inner, err) })
 			return
 		}
-		w.open(t, e.epoch, sub.begin(), sub.receive, func(inner stan.Subscription, err error) {
-			if err == nil && sub.awaits() {
-				c.later(func(*lane) { sub.doubt(e.epoch) })
+		w.open(t, e.epoch, sub.nextConfig(), sub.receive, func(inner stan.Subscription, err error) {
+			if err == nil && sub.awaitsFirst() {
+				c.later(func(*lane) { sub.checkStoreAgain(e.epoch) })
 			}
 			c.sim.notef("%s has joined in epoch %d for %s: %v", c.id, e.epoch, c.sim.wantOf(sub.config).name, err)
-			c.step(t, func(m *machine) { m.joined(e.member, e.epoch, e.session, inner, err) })
+			c.step(t, func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, inner, err) })
 		})
 	}
 	if e.inner != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/stan.go"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // The network of the simulation, and what stan.go and nats.go are on top of it.
@@ -64,7 +65,7 @@ func (s *sim) newLink(c *simClient) *simLink {
 
 func (l *simLink) lanes() []*lane { return []*lane{l.publishes, l.requests, l.last, l.pings} }
 
-// simSession implements wire: what stan.go and nats.go are in one session.
+// simSession implements session: what stan.go and nats.go are in one session.
 type simSession struct {
 	client     *simClient
 	number     uint64
@@ -105,9 +106,11 @@ func (w *simSession) down(l *lane, f func()) {
 func (w *simSession) connected() bool   { return w.link != nil }
 func (w *simSession) maxPayload() int64 { return 1 << 20 }
 
-func (w *simSession) publish(string, []byte, transport.Ticket, uint64) error { panic("see send") }
+func (w *simSession) publish(string, []byte, transport.Ticket, outbox.Attempt) error {
+	panic("see send")
+}
 
-// send is wire.publish.
+// send is stanSession.publish.
 func (w *simSession) send(data []byte, answered func(error)) error {
 	switch {
 	case w.shut:
@@ -175,7 +178,7 @@ func (w *simSession) request(t, l *lane, serve func() error, timeout error, then
 	})
 }
 
-// ask is wire.check.
+// ask is stanSession.check.
 func (w *simSession) ask(t *lane, then func(error)) {
 	var l *lane
 	if w.link != nil {
@@ -196,7 +199,7 @@ func (w *simSession) subscribe(transport.SubscribeConfig, func(transport.Deliver
 	panic("see open")
 }
 
-// drop is that of wire.
+// drop is that of stanSession.
 func (w *simSession) drop() {
 	if w.shut {
 		return
@@ -206,7 +209,9 @@ func (w *simSession) drop() {
 		w.cut()
 	}
 	t := w.callbacks
-	t.add(func() { w.client.step(t, func(m *machine) { m.lost(w.number, nats.ErrConnectionClosed) }) })
+	t.add(func() {
+		w.client.step(t, func(sup *supervisor) { sup.onSessionLost(w.number, nats.ErrConnectionClosed) })
+	})
 	w.over = true
 }
 
@@ -217,7 +222,7 @@ func (w *simSession) gone() {
 	}
 	w.over = true
 	t := w.client.lane()
-	t.add(func() { w.client.step(t, func(m *machine) { m.lost(w.number, errUnknown) }) })
+	t.add(func() { w.client.step(t, func(sup *supervisor) { sup.onSessionLost(w.number, errUnknown) }) })
 }
 
 // ping is one that stan.go sends by itself.
@@ -245,7 +250,9 @@ func (w *simSession) cut() {
 	for _, in := range w.inners {
 		in.messages.lose()
 	}
-	t.add(func() { w.client.step(t, func(m *machine) { m.cut(w.number, transport.ErrConnectionLost) }) })
+	t.add(func() {
+		w.client.step(t, func(sup *supervisor) { sup.onDisconnect(w.number, transport.ErrConnectionLost) })
+	})
 	if w.shut {
 		return
 	}
@@ -262,7 +269,7 @@ func (w *simSession) cut() {
 				w.sendPublish(a)
 			}
 		}
-		t.add(func() { w.client.step(t, func(m *machine) { m.back(w.number) }) })
+		t.add(func() { w.client.step(t, func(sup *supervisor) { sup.onReconnect(w.number) }) })
 	})
 }
 
@@ -283,7 +290,7 @@ type simInner struct {
 	handed   map[uint64]bool
 }
 
-// open is wire.subscribe.
+// open is stanSession.subscribe.
 func (w *simSession) open(t *lane, epoch uint64, cfg transport.SubscribeConfig, receive func(uint64, transport.Delivery), then func(stan.Subscription, error)) {
 	s := w.sim()
 	if w.over {

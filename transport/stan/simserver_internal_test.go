@@ -8,7 +8,7 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// simServer is a streaming server with one channel: a state machine without a
+// simServer is a streaming server with one channel: a state supervisor without a
 // network, a clock or a disk. What it does is what the real one was seen to do, and
 // is held to that (TestTheSimulatedServerIsTheRealOne). In brackets is the function
 // of nats-streaming-server that a rule is from.

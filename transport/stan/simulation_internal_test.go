@@ -12,7 +12,7 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// The simulation drives the real machine, outbox and subscriptions of two clients
+// The simulation drives the real supervisor, outbox and subscriptions of two clients
 // against a simulated server and network. There are no goroutines and no clock:
 // whatever could happen next stands in a lane, and which lane goes on is drawn from
 // the seed. So it comes to orders of events that no test with a real server does, and
@@ -306,11 +306,11 @@ func (s *sim) rest() {
 // problem says what is not as it must be in the end.
 func (s *sim) problem() string {
 	for _, c := range s.clients {
-		if c.conn.machine.phase != phaseUp {
-			return fmt.Sprintf("%s is %v", c.id, c.conn.machine.phase)
+		if c.conn.supervisor.phase != phaseUp {
+			return fmt.Sprintf("%s is %v", c.id, c.conn.supervisor.phase)
 		}
 		for _, l := range c.listeners {
-			if state := l.sub.member.state; state != memberOpen {
+			if state := l.sub.state.phase; state != subscriptionOpen {
 				return fmt.Sprintf("%s does not receive for %s: state %d", c.id, l.want.name, state)
 			}
 		}
@@ -323,7 +323,7 @@ func (s *sim) problem() string {
 	open := make(map[string]bool)
 	for _, c := range s.clients {
 		for _, l := range c.listeners {
-			open[innerOf(l.sub.member.inner).inbox] = true
+			open[innerOf(l.sub.state.inner).inbox] = true
 		}
 	}
 	for _, sub := range s.server.subs {

@@ -26,17 +26,17 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 		return nil, await.Cause(ctx)
 	}
 	sub := &subscription{
-		Ending: lifecycle.NewEnding(), conn: c, config: s, deliver: deliver, member: &member{}, asked: make(chan error, 1), joined: time.Now(),
+		Ending: lifecycle.NewEnding(), conn: c, config: s, deliver: deliver, state: &subscriptionState{}, asked: make(chan error, 1), joined: time.Now(),
 	}
-	sub.member.sub = sub
-	sub.rejoin = func() { go c.step(func(m *machine) { m.rejoin(sub.member) }) }
+	sub.state.shell = sub
+	sub.reopen = func() { go c.step(func(sup *supervisor) { sup.reopen(sub.state) }) }
 	if s.Durable == "" {
 		sub.resume = &resume{}
 	}
-	if err := c.holds(sub); err != nil {
+	if err := c.refuseSecondDurable(sub); err != nil {
 		return nil, err
 	}
-	c.step(func(m *machine) { m.subscribe(sub.member) })
+	c.step(func(sup *supervisor) { sup.subscribe(sub.state) })
 	select {
 	case err := <-sub.asked:
 		if err != nil {
@@ -52,40 +52,40 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	return sub, nil
 }
 
-// holds refuses a second subscription to a durable without a group: the server has
-// one for each client.
-func (c *conn) holds(sub *subscription) error {
+// refuseSecondDurable refuses a second subscription to a durable without a group: the server
+// has one for each client.
+func (c *conn) refuseSecondDurable(sub *subscription) error {
 	if sub.config.Durable == "" || sub.config.Group != "" {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for m := range c.machine.members {
-		if other := m.sub.config; other.Subject == sub.config.Subject && other.Durable == sub.config.Durable && other.Group == "" {
+	for held := range c.supervisor.subscriptions {
+		if other := held.shell.config; other.Subject == sub.config.Subject && other.Durable == sub.config.Durable && other.Group == "" {
 			return fmt.Errorf("%w: another subscription of this client holds the durable; close that one, or give this one another durable name", transport.ErrRefused)
 		}
 	}
 	return nil
 }
 
-// firstWait is how long a server takes at most to send the first event, if it has it.
-// That one takes longer costs no more than asking again.
+// firstWait is how long a server takes at most to send the first event, if it has it. If a
+// server takes longer, the subscription is opened once more than needed.
 const firstWait = 500 * time.Millisecond
 
-// join opens a subscription, as the machine decided.
-func (c *conn) join(e effect) {
-	sub := e.member.sub
-	if e.inner != nil { // the server is to send at once what went into a connection that is gone
+// openSubscription opens a subscription, as the supervisor decided.
+func (c *conn) openSubscription(e effect) {
+	sub := e.sub.shell
+	if e.inner != nil { // so that the server sends again at once what it had sent into a connection that is gone
 		if err := e.inner.Close(); isUnheard(err) {
-			c.step(func(m *machine) { m.joined(e.member, e.epoch, e.session, e.inner, err) })
+			c.step(func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, e.inner, err) })
 			return
 		}
 	}
-	inner, err := e.wire.subscribe(sub.begin(), func(d transport.Delivery) { sub.receive(e.epoch, d) })
-	if err == nil && sub.awaits() {
-		c.later(firstWait, func() { sub.doubt(e.epoch) })
+	inner, err := e.session.subscribe(sub.nextConfig(), func(d transport.Delivery) { sub.receive(e.epoch, d) })
+	if err == nil && sub.awaitsFirst() {
+		c.later(firstWait, func() { sub.checkStoreAgain(e.epoch) })
 	}
-	c.step(func(m *machine) { m.joined(e.member, e.epoch, e.session, inner, err) })
+	c.step(func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, inner, err) })
 }
 
 func explainSubscribe(err error) error {
@@ -105,24 +105,24 @@ type subscription struct {
 	conn    *conn
 	config  transport.SubscribeConfig
 	deliver func(transport.Delivery)
-	member  *member
-	rejoin  func()     // tells the machine to open it anew, not under intake
+	state   *subscriptionState
+	reopen  func()     // has the supervisor open it anew; does not wait
 	asked   chan error // what became of the first attempt to open it
 	joined  time.Time  // when it was asked for
 
-	intake  sync.Mutex // held while a message is handed up
-	stopped bool
-	opened  bool      // it was open once
-	newest  bool      // it has had an event that was not delivered before: what comes behind that comes to it
-	turning bool      // it is about to begin anew, elsewhere
-	emptied bool      // the store was lost, and a subscription without a durable begins anew in the new one
-	top     uint64    // the highest sequence that was delivered,
-	topTime time.Time // and when that was stored
-	resume  *resume   // where to go on without a durable; nil with one
+	intake    sync.Mutex // held while a message is handed up
+	stopped   bool
+	opened    bool      // it was open once
+	newest    bool      // it has had an event for the first time: those stored later come to it, too
+	reopening bool      // it is about to be opened at another position
+	emptied   bool      // the store was lost, and a subscription without a durable begins anew in the new one
+	top       uint64    // the highest sequence that was delivered
+	topTime   time.Time // when that event was stored
+	resume    *resume   // where to go on without a durable; nil with one
 }
 
-// begin returns what to ask the server for.
-func (s *subscription) begin() transport.SubscribeConfig {
+// nextConfig returns what to ask the server for when the subscription is opened next.
+func (s *subscription) nextConfig() transport.SubscribeConfig {
 	s.intake.Lock()
 	defer s.intake.Unlock()
 	config := s.config
@@ -137,16 +137,16 @@ func (s *subscription) begin() transport.SubscribeConfig {
 		// must not be skipped.
 		config.Start = transport.Since(s.joined)
 	}
-	s.opened, s.turning = true, false
+	s.opened, s.reopening = true, false
 	return config
 }
 
-// receive takes in what the server sent in that epoch.
+// receive takes in a delivery that the server sent in that epoch.
 func (s *subscription) receive(epoch uint64, d transport.Delivery) {
 	s.intake.Lock()
 	defer s.intake.Unlock()
-	if s.stopped || s.turning || epoch != s.conn.epoch.Load() {
-		return // it comes again, here or elsewhere
+	if s.stopped || s.reopening || epoch != s.conn.epoch.Load() {
+		return // the server delivers it again, here or to another member
 	}
 	if s.resume != nil {
 		switch s.resume.take(&d) {
@@ -154,15 +154,15 @@ func (s *subscription) receive(epoch uint64, d transport.Delivery) {
 			_ = d.Settler.Ack()
 			return
 		case emptied:
-			// What comes behind it is not wanted either: it comes in its order, from the
-			// first one that is in the new store.
+			// The deliveries behind this one are dropped, too: they come again in their order,
+			// from the first event in the new store on.
 			s.lostStore()
-			s.top, s.emptied, s.turning = 0, true, true
-			s.rejoin()
+			s.top, s.emptied, s.reopening = 0, true, true
+			s.reopen()
 			return
 		case skipped:
-			s.turning = true
-			s.rejoin()
+			s.reopening = true
+			s.reopen()
 			return
 		case fresh:
 		}
@@ -171,23 +171,23 @@ func (s *subscription) receive(epoch uint64, d transport.Delivery) {
 	s.deliver(d)
 }
 
-// awaits reports whether doubt is to be called in a while.
-func (s *subscription) awaits() bool { return s.resume != nil && s.resume.awaits() }
+// awaitsFirst reports whether checkStoreAgain is to be called after firstWait.
+func (s *subscription) awaitsFirst() bool { return s.resume != nil && s.resume.awaitsFirst() }
 
-// doubt: since it was opened in that epoch, the server had the time to send what it
-// was asked for.
-func (s *subscription) doubt(epoch uint64) {
+// checkStoreAgain asks for another event if nothing has come since the subscription was
+// opened in that epoch: the server had the time to send what it was asked for.
+func (s *subscription) checkStoreAgain(epoch uint64) {
 	s.intake.Lock()
 	defer s.intake.Unlock()
-	if s.stopped || s.turning || epoch != s.conn.epoch.Load() || !s.resume.doubt() {
+	if s.stopped || s.reopening || epoch != s.conn.epoch.Load() || !s.resume.checkStoreAgain() {
 		return
 	}
-	s.turning = true
-	s.rejoin()
+	s.reopening = true
+	s.reopen()
 }
 
-// notice reports what the sequence tells: that the store was lost, or that the
-// server has dropped what it had no room for.
+// notice reports what the sequence of a delivery shows: that the store was lost, or that the
+// server dropped events because of its limits.
 func (s *subscription) notice(d transport.Delivery) {
 	switch {
 	case d.Sequence > s.top:
@@ -210,14 +210,14 @@ func (s *subscription) lostStore() {
 	})
 }
 
-// void says that what was delivered, and nobody has begun, comes again.
-func (s *subscription) void() {
+// voidDeliveries says that what was delivered and nobody has begun comes again.
+func (s *subscription) voidDeliveries() {
 	if s.config.Interrupted != nil {
 		s.config.Interrupted()
 	}
 }
 
-// AckWait is what was asked for: the server lets each member have its own.
+// AckWait is what was asked for: the server lets each member of a group have its own.
 func (s *subscription) AckWait() time.Duration { return s.config.AckWait }
 
 func (s *subscription) Stop() {
@@ -235,20 +235,19 @@ func (s *subscription) Close(ctx context.Context) error {
 	return s.leave(ctx)
 }
 
-// leave takes the subscription out, and tells the server if it can.
+// leave removes the subscription, and tells the server if there is a connection.
 func (s *subscription) leave(ctx context.Context) error {
 	var inner stan.Subscription
-	var session uint64
-	s.conn.step(func(m *machine) { inner, session = m.remove(s.member), m.session })
+	var sessionNo uint64
+	s.conn.step(func(sup *supervisor) { inner, sessionNo = sup.remove(s.state), sup.sessionNo })
 	if inner == nil {
-		return nil // there is no session, or the machine closes it
+		return nil // there is no session, or the supervisor closes it
 	}
-	// The acknowledgements are in the same buffer as the close request that
-	// follows them, and the server takes them in before it carries that out (its
-	// StanServer.barrier).
+	// The acknowledgements are in the same buffer as the close request behind them, and the
+	// server takes them in before it carries out that request (its StanServer.barrier).
 	_, err := await.Do(ctx, func() (struct{}, error) {
 		err := inner.Close()
-		s.conn.step(func(m *machine) { m.left(inner, session, err) })
+		s.conn.step(func(sup *supervisor) { sup.onInnerClosed(inner, sessionNo, err) })
 		return struct{}{}, err
 	}, nil)
 	if err != nil && !isUnconnected(err) && s.conn.Err() == nil {

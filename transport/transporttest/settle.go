@@ -26,6 +26,7 @@ var settleCases = []testCase{
 			if waited := time.Since(begun); waited < c.h.AckWait*9/10 {
 				c.Fatalf("redelivered after %v, before the ack wait of %v", waited, c.h.AckWait)
 			}
+			first.Settler.Release() // the later delivery is settled
 			begun = time.Now()
 			first = again
 		}
@@ -84,6 +85,23 @@ var settleCases = []testCase{
 		in.next() // it came again
 		c.ack(first)
 		in.expectNothing(c.h.AckWait*3/2, "although acknowledged, late")
+	}},
+	{"a released message comes again, and takes no room meanwhile", func(c *caseRun) {
+		conn, subject := c.connect(), c.subject("a")
+		s := c.config(subject, "g")
+		s.AckWait, s.MaxInFlight = c.h.AckWait, 1
+		in := c.subscribe(conn, s)
+		c.store(conn, subject, numbers(1, 2)...)
+		first := in.next()
+		first.Settler.Release()
+		first.Settler.Release() // again
+		seen := make(map[string]bool)
+		for !seen["1"] || !seen["2"] {
+			d := in.next()
+			seen[string(d.Data)] = true
+			c.ack(d)
+		}
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
 	}},
 	{"acknowledging after close", func(c *caseRun) {
 		conn, subject := c.connect(), c.subject("a")

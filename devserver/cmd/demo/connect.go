@@ -21,25 +21,19 @@ type connected struct {
 	server server
 }
 
-// Listen implements [listener.Runner].
+// Listen implements [client.Runner].
 func (m connected) Listen(ctx context.Context) error {
 	opts := []client.Option{client.Logger(slog.New(slog.DiscardHandler))} // it would tell of each attempt
 	if m.server.jetStream {
 		opts = append(opts, client.JetStream()) // the one line that differs
 	}
 	c, err := client.Build(ctx, m.server.clusterID, client.ID(m.member.Name), m.server.url, opts...)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil // the demo is over
-		}
-		return err
-	}
-	m.member.Client = c
-	err = m.member.Listen(ctx)
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), platform.Drain)
-	defer cancel()
-	if closed := c.Close(closing); err == nil {
-		err = closed
+	switch {
+	case err == nil:
+		m.member.Client = c
+		err = client.Run(ctx, c, m.member)
+	case ctx.Err() != nil:
+		err = nil // the demo is over
 	}
 	return err
 }

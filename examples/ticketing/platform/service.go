@@ -17,9 +17,9 @@ type Service interface {
 	parts() []part
 }
 
-// Drain is how long the handlers of a member that ends may take. With what closing
-// takes it is less than the 30 s that Kubernetes waits before it kills.
-const Drain = 20 * time.Second
+// Drain is how long the handlers of a member that ends may take. Kubernetes kills a pod
+// 30 s after its SIGTERM, and closing the client takes up to 10 s (client.CloseTimeout).
+const Drain = 15 * time.Second
 
 // Member is what does the work of a service. In real life it is a process, or a
 // pod.
@@ -31,9 +31,9 @@ type Member struct {
 }
 
 // Listen handles and publishes the events of the service, with whatever other
-// members there are, until ctx is done. It makes a Member a [listener.Runner].
+// members there are, until ctx is done. It makes a Member a [client.Runner].
 func (m Member) Listen(ctx context.Context) error {
-	var runners []listener.Runner
+	var runners []client.Runner
 	for _, p := range m.Service.parts() {
 		r, err := p.open(m)
 		if err != nil {
@@ -47,7 +47,7 @@ func (m Member) Listen(ctx context.Context) error {
 // part is something that each member of a service does: a handler of one type of
 // event, or an outbox to be emptied.
 type part interface {
-	open(m Member) (listener.Runner, error)
+	open(m Member) (client.Runner, error)
 }
 
 // handler handles the events of one type.
@@ -61,7 +61,7 @@ func on[T events.Event](handle func(event T) error, opts ...listener.Option) han
 	return handler[T]{handle, append(opts, listener.DrainTimeout(Drain))}
 }
 
-func (h handler[T]) open(m Member) (listener.Runner, error) { //nolint:ireturn // implements part
+func (h handler[T]) open(m Member) (client.Runner, error) { //nolint:ireturn // implements part
 	return listener.New(m.Client, m.Service.Name(), func(_ context.Context, event T, d listener.Delivery) error {
 		if err := h.handle(event); err != nil {
 			return err // it comes again

@@ -24,6 +24,7 @@ type Effect struct {
 // Action is what an [Effect] asks for.
 type Action uint8
 
+// What the listener has to do.
 const (
 	// AckAgain: the event was acknowledged and came again. Acknowledge it again.
 	AckAgain Action = iota

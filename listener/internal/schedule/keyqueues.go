@@ -90,13 +90,13 @@ func (s *Scheduler) yieldTurn(q *keyQueue) {
 	if t == nil || t == q.tasks[0] || q.tasks[0].yields || t.GiveUp != nil {
 		return
 	}
-	switch t.state { //nolint:exhaustive // tasks in the other states keep their turn
+	switch t.state {
 	case ready:
 		s.unready(t)
 	case backingOff:
 		s.backingOff.remove(t)
 	default:
-		return
+		return // it keeps its turn
 	}
 	s.setState(t, waiting)
 	q.turn = nil

@@ -46,7 +46,10 @@ const (
 )
 
 func (t trap) String() string {
-	return [...]string{"none", "ack before the dead letter is stored", "identity by sequence alone", "a retry lets its key overtake", "forget on reconnect", "drop without release"}[t]
+	return [...]string{
+		"none", "ack before the dead letter is stored", "identity by sequence alone", "a retry lets its key overtake",
+		"forget on reconnect", "drop without release",
+	}[t]
 }
 
 func (s *sim) brokenf(format string, args ...any) {

@@ -18,6 +18,7 @@ type Warning struct {
 // WarningKind tells the warnings apart.
 type WarningKind uint8
 
+// What there is to warn of.
 const (
 	// AckWaitNearlyUsed: the handler has used WarnPercent of the ack wait, which the
 	// broker can't extend.

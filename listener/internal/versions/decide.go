@@ -14,6 +14,7 @@ const None int64 = -1
 // Decision is what becomes of an event.
 type Decision uint8
 
+// What becomes of an event.
 const (
 	// Apply: it is the next one of its entity.
 	Apply Decision = iota

@@ -30,8 +30,8 @@ func TestLocks(t *testing.T) {
 		go func() { next <- locks.Lock(t.Context(), ticket) }()
 		synctest.Wait()
 		select {
-		case <-next:
-			t.Fatal("two have the entity")
+		case err := <-next:
+			t.Fatal("two have the entity", err)
 		default:
 		}
 		locks.Unlock(ticket)

@@ -2,8 +2,8 @@ package natsconn
 
 import "github.com/nats-io/nats.go"
 
-// clearCallbacks takes out the transport's callbacks, so that those the caller
-// sets can be told apart.
+// clearCallbacks removes the transport's callbacks, so that whatever is set afterwards is the
+// caller's.
 func clearCallbacks(o *nats.Options) {
 	o.ClosedCB = nil
 	o.DisconnectedCB = nil
@@ -16,8 +16,8 @@ func clearCallbacks(o *nats.Options) {
 	o.LameDuckModeHandler = nil
 }
 
-// chainCallbacks makes each callback of o, the caller's, run after the one of
-// ours.
+// chainCallbacks makes each callback of o, which is the caller's, run after the same callback
+// of ours.
 func chainCallbacks(o, ours *nats.Options) {
 	// nats.go ignores the deprecated DisconnectedCB where DisconnectedErrCB is
 	// set, and ours is always set.

@@ -1,6 +1,6 @@
-// Package natsconn makes the NATS connection that a transport runs on: it
-// checks the URLs and the caller's NATS options, chains callbacks, keeps to the
-// context and says what a failure means.
+// Package natsconn makes the NATS connection that a transport runs on. It checks the URLs
+// and the caller's NATS options, chains callbacks, returns when the context is done, and
+// says what a failure means.
 package natsconn
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// Connect makes one attempt to connect to one of cfg's servers. apply sets the
-// transport's own options, callbacks included, and runs before user's. The
+// Connect makes one attempt to connect to one of cfg's servers. apply sets the transport's
+// own options, callbacks included; the caller's options, user, are applied after it. The
 // error matches a sentinel of package transport as far as the cause is known.
 func Connect(ctx context.Context, cfg transport.Config, apply func(*nats.Options), user []nats.Option) (*nats.Conn, error) {
 	urls, err := parseURLs(cfg.URL)
@@ -38,7 +38,7 @@ func Connect(ctx context.Context, cfg transport.Config, apply func(*nats.Options
 	return nc, nil
 }
 
-// unauthorized are the answers of a server that does not take the credentials.
+// unauthorized are the answers of a server that refuses the credentials.
 var unauthorized = []error{
 	nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
 	nats.ErrNkeysNotSupported, nats.ErrNkeyAndUser, nats.ErrNoUserCB, nats.ErrUserButNoSigCB, nats.ErrNkeyButNoSigCB,

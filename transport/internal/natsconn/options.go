@@ -10,32 +10,32 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// Where nats.go's own defaults take six minutes to find a link that is dead without
-// a word, and 2 s to come back, pings find it within ping*(pings+1).
+// With these pings a link that is dead is noticed within ping*(pings+1). With nats.go's own
+// defaults that takes six minutes, and coming back 2 s.
 const (
 	ping  = time.Second
 	pings = 3
-	// writeDeadline bounds a write into a socket that takes nothing: nats.go holds its
-	// lock meanwhile, and everything else waits for that.
+	// writeDeadline bounds a write into a socket that takes nothing. nats.go holds its lock
+	// meanwhile, and all its other methods wait for that lock.
 	writeDeadline = 2 * time.Second
 )
 
-// Again spaces out the attempts to come back, unless the caller's options do. They
-// are so close to one another that a server that is back has its clients back within
-// half a second.
+// Again is the backoff between attempts to reconnect, unless the caller's options set
+// another. It is so short that a server that is back has its clients back within half a
+// second.
 var Again = backoff.Policy{First: 100 * time.Millisecond, Max: 400 * time.Millisecond}
 
-// untouched marks a number that no option has set.
+// untouched is the value of a number that no option has set.
 const untouched = -7_070_707
 
-// buildOptions returns nats.go's defaults, with the transport's own settings,
-// then the caller's. An option that sets what the transport must decide by
-// itself is refused by name, rather than overridden in silence.
+// buildOptions returns nats.go's defaults, changed first by the transport and then by the
+// caller's options. If a caller's option sets what the transport must decide by itself, the
+// error names that option: overriding it silently would mislead the caller.
 func buildOptions(apply func(*nats.Options), user []nats.Option) (nats.Options, error) {
 	ours := nats.GetDefaultOptions()
 	ours.PingInterval, ours.MaxPingsOut = ping, pings
 	ours.FlusherTimeout = writeDeadline
-	ours.ReconnectOnFlusherError = true // what a failed write was to carry, a SUB say, is gone
+	ours.ReconnectOnFlusherError = true // a failed write loses what it was to carry, such as a SUB
 	apply(&ours)
 
 	o := ours
@@ -52,8 +52,8 @@ func buildOptions(apply func(*nats.Options), user []nats.Option) (nats.Options, 
 			return o, err
 		}
 	}
-	// Reconnecting never gives up, and nothing is buffered for it: a publish that
-	// was reported as failed must not go out later.
+	// nats.go never gives up reconnecting, and buffers nothing meanwhile: a publish that was
+	// reported as failed must not be sent later.
 	o.MaxReconnect, o.ReconnectBufSize = -1, -1
 	if o.CustomReconnectDelayCB == nil && o.ReconnectWait == ours.ReconnectWait {
 		o.CustomReconnectDelayCB = Again.Delay

@@ -8,8 +8,8 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// parseURLs splits a list of URLs as nats.go does, and refuses what nats.go
-// would fail on at every attempt, or silently misread.
+// parseURLs splits a list of URLs as nats.go does. It refuses URLs on which nats.go would fail
+// at every attempt, or which nats.go would silently misread.
 func parseURLs(list string) ([]string, error) {
 	var urls []string
 	websocket := 0
@@ -48,8 +48,8 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w URL %s: the host is missing; write it like nats://host:4222", transport.ErrInvalid, Redact(s))
 	}
 	switch u.Scheme {
-	// Node services are deployed with http://nats-srv:4222, since their client takes
-	// any scheme, and tcp is common, too; nats.go reads both as nats.
+	// Node services are deployed with http://nats-srv:4222, since their client accepts any
+	// scheme. tcp is common, too. nats.go treats both as nats.
 	case "nats", "tls", "ws", "wss", "http", "tcp":
 	default:
 		return nil, fmt.Errorf("%w URL %s: unknown scheme %q; use nats, tls, ws or wss", transport.ErrInvalid, Redact(s), u.Scheme)
@@ -57,7 +57,7 @@ func parseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// Redact returns the URLs without what is secret in them.
+// Redact returns the URLs without user names, passwords and tokens.
 func Redact(list string) string {
 	urls := strings.Split(list, ",")
 	for i, s := range urls {

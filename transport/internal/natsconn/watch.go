@@ -14,21 +14,22 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// Watch tells what happens to a NATS connection.
+// Watch reports what happens to a NATS connection.
 type Watch struct {
-	// Notify is told of what is no end, see transport.Config; nil: it is logged.
+	// Notify is called with each event except the end of the connection, see
+	// transport.Config. nil: the event is logged.
 	Notify func(transport.Event)
 	Log    *slog.Logger
 	// Disconnected, Reconnected and Closed are called, unless they are nil, one at a
 	// time and in order, on a goroutine of nats.go.
-	Disconnected func(error) // why; nil if on purpose
+	Disconnected func(error) // with the reason; nil if it was closed on purpose
 	Reconnected  func()
 	Closed       func(error)
 
 	forbidden atomic.Pointer[error]
 }
 
-// Forbidden returns the last permission that the server said is missing, or nil.
+// Forbidden returns the server's last error about a missing permission, or nil.
 func (w *Watch) Forbidden() error {
 	if err := w.forbidden.Load(); err != nil {
 		return *err
@@ -36,7 +37,7 @@ func (w *Watch) Forbidden() error {
 	return nil
 }
 
-// Apply sets the callbacks.
+// Apply sets the callbacks of o.
 func (w *Watch) Apply(o *nats.Options) {
 	o.DisconnectedErrCB = func(_ *nats.Conn, err error) {
 		if err != nil { // nil when it was closed on purpose
@@ -78,7 +79,7 @@ func (w *Watch) Apply(o *nats.Options) {
 	}
 }
 
-// Tell tells of an event, as of now.
+// Tell reports an event, with the current time.
 func (w *Watch) Tell(e transport.Event) {
 	e.Time = time.Now()
 	if w.Notify != nil {

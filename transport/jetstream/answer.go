@@ -1,0 +1,155 @@
+package jetstream
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
+)
+
+// listenForAnswers subscribes to the answers to publishes: one subject for all, whose last
+// token says which attempt is answered.
+func (c *conn) listenForAnswers() error {
+	sub, err := c.nc.Subscribe(c.sender.answers+"*", c.answered)
+	if err != nil {
+		return err
+	}
+	// What waits is bounded by the window of publishes in flight.
+	return sub.SetPendingLimits(-1, -1)
+}
+
+// repeatWindow is for how long it is safe to send a publish again: the stream recognises
+// its message ID for longer by as much as a retry may last.
+func (c *conn) repeatWindow() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stream.Duplicates - unansweredFor
+}
+
+// pubAck is the answer to a publish.
+type pubAck struct {
+	Error  *js.APIError `json:"error"`
+	Stream string       `json:"stream"`
+}
+
+// isStored recognises the answer that nearly all publishes get, in the form that
+// servers write it, without decoding it. What it does not recognise is decoded.
+func isStored(answer []byte) bool {
+	return bytes.HasPrefix(answer, []byte(`{"stream":"`)) && bytes.HasSuffix(answer, []byte("}")) && !bytes.Contains(answer, []byte(`"error"`))
+}
+
+// answered takes an answer in.
+func (c *conn) answered(m *nats.Msg) {
+	t, a, ok := readAnswerToken(strings.TrimPrefix(m.Subject, c.sender.answers))
+	if !ok {
+		return // it answers no publish of this connection
+	}
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		c.noResponders(t, a)
+		return
+	}
+	if isStored(m.Data) {
+		c.sender.onStored(t).Tell()
+		return
+	}
+	var ack pubAck
+	switch err := json.Unmarshal(m.Data, &ack); {
+	case err != nil:
+		c.sender.onAmbiguousAnswer(t, a, fmt.Errorf("the stream's answer is not understood: %w", err)).Tell()
+	case ack.Error == nil:
+		c.sender.onStored(t).Tell()
+	case ack.Error.ErrorCode == errStreamDuplicateInProcess:
+		// The cluster has not agreed yet on an earlier attempt: that is no outcome. It is
+		// sent again as if nobody had answered.
+	default:
+		c.refused(t, a, ack.Error)
+	}
+}
+
+// answerSubject returns the subject on which the stream answers that attempt: the prefix, and
+// a token that names the attempt.
+func answerSubject(prefix string, t transport.Ticket, a outbox.Attempt) string {
+	var room [64]byte
+	b := append(room[:0], prefix...)
+	b = strconv.AppendUint(b, uint64(t), 36)
+	b = append(b, '-')
+	return string(strconv.AppendUint(b, uint64(a), 36))
+}
+
+// readAnswerToken reads the token of answerSubject.
+func readAnswerToken(token string) (t transport.Ticket, a outbox.Attempt, ok bool) {
+	first, second, ok := strings.Cut(token, "-")
+	if !ok {
+		return 0, 0, false
+	}
+	ticket, err := strconv.ParseUint(first, 36, 64)
+	if err != nil {
+		return 0, 0, false
+	}
+	attempt, err := strconv.ParseUint(second, 36, 32)
+	return transport.Ticket(ticket), outbox.Attempt(attempt), err == nil
+}
+
+// noResponders deals with an attempt of which the server says that nobody takes it.
+func (c *conn) noResponders(t transport.Ticket, a outbox.Attempt) {
+	subject, pending := c.sender.subject(t)
+	if !pending {
+		return
+	}
+	c.mindStream() // it may be gone
+	takes := c.takes(subject)
+	if takes && c.sender.retry(t, a) {
+		return
+	}
+	err := fmt.Errorf("%w: nobody stores subject %q: %s", transport.ErrRefused, subject, c.options.remedyForSubject(c.cfg.ClusterID, subject))
+	if takes {
+		err = fmt.Errorf("%w: stream %q does not answer: check that it exists and has a leader", transport.ErrRefused, c.cfg.ClusterID)
+	}
+	c.sender.onRefused(t, a, err).Tell()
+}
+
+// takes reports whether the stream took the subject when it was last seen.
+func (c *conn) takes(subject string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return covered(c.stream.Subjects, subject)
+}
+
+// refused decides a publish by the error in the stream's answer to that attempt.
+func (c *conn) refused(t transport.Ticket, a outbox.Attempt, err *js.APIError) {
+	refused := fmt.Errorf("%w: %w", transport.ErrRefused, err)
+	switch err.ErrorCode {
+	case errStreamMessageExceedsMaximum:
+		refused = fmt.Errorf("%w: the stream's limit on messages (MaxMsgSize): %w", transport.ErrTooLarge, err)
+	case errStreamStoreFailed:
+		if !strings.HasPrefix(err.Description, "maximum ") {
+			// Other replicas may have been able to.
+			c.sender.onAmbiguousAnswer(t, a, refused).Tell()
+			return
+		}
+		refused = fmt.Errorf("%w: stream %q is full and refuses what is new: raise its limits (options MaxMessages and MaxBytes with UpdateStream), "+
+			"or let it drop what is old (DiscardOld): %w", transport.ErrRefused, c.cfg.ClusterID, err)
+	case errStreamNotMatch:
+		refused = fmt.Errorf("%w: another stream than %q has the subject: take it out of that one, or connect to it by its name: %w",
+			transport.ErrRefused, c.cfg.ClusterID, err)
+	default:
+	}
+	c.sender.onRefused(t, a, refused).Tell()
+}
+
+// Codes of JetStream's errors that nats.go does not name; see errors.json of
+// nats-server.
+const (
+	errStreamMessageExceedsMaximum js.ErrorCode = 10054
+	errStreamNotMatch              js.ErrorCode = 10060
+	errStreamStoreFailed           js.ErrorCode = 10077
+	errStreamDuplicateInProcess    js.ErrorCode = 10158
+)

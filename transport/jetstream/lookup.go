@@ -1,0 +1,126 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	js "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sgtickets/common/transport/jetstream/internal/consuming"
+)
+
+// askServer asks the server what the machine wants to know or have done, and tells the
+// machine the answer.
+func (s *subscription) askServer(question consuming.Effect) {
+	switch question.Do { //nolint:exhaustive // the others are no questions
+	case consuming.FindStream:
+		s.findStream(question.Call)
+	case consuming.CreateConsumer:
+		s.createConsumer(question.Call, question.Sequence)
+	default:
+		s.findConsumer(question.Call, question.Do == consuming.CheckConsumer)
+	}
+}
+
+// findStream finds the stream, which is created if it is gone and may be.
+func (s *subscription) findStream(call uint64) {
+	info, err := s.conn.findStream(s.stopping)
+	var stream consuming.Stream
+	if err != nil {
+		err = s.conn.explain(err)
+	} else {
+		stream = consuming.Stream{Created: info.Created, LastSequence: info.State.LastSeq}
+	}
+	s.step(func(m *consuming.Machine, now time.Time) { m.StreamFound(now, call, stream, err) })
+}
+
+// findConsumer asks for the consumer's state, and whether it is what was asked for, if check.
+func (s *subscription) findConsumer(call uint64, check bool) {
+	c := s.conn
+	find := s.lookUpConsumer
+	if check {
+		find = func() (*js.ConsumerInfo, error) { return c.ensureConsumer(s.stopping, s.consumer, s.config) }
+	}
+	info, err := find()
+	gone := errors.Is(err, js.ErrConsumerNotFound) || errors.Is(err, js.ErrStreamNotFound)
+	switch {
+	case s.stopping.Err() != nil, check:
+	case err == nil || gone:
+		c.apiAnswered()
+	default:
+		c.apiSilent(s.consumer.name, err)
+	}
+	if err != nil && !check {
+		err = c.explainConsumer(err, c.options.newConsumer(s.consumer, s.config))
+	}
+	s.step(func(m *consuming.Machine, now time.Time) { m.ConsumerFound(now, call, infoOf(info), gone, err) })
+}
+
+func (s *subscription) lookUpConsumer() (*js.ConsumerInfo, error) {
+	return request(s.stopping, func(ctx context.Context) (*js.ConsumerInfo, error) {
+		consumer, err := s.conn.js.Consumer(ctx, s.conn.cfg.ClusterID, s.consumer.name)
+		if err != nil {
+			return nil, err
+		}
+		return consumer.CachedInfo(), nil
+	})
+}
+
+// createConsumer creates the consumer again, to begin at that sequence, or with all
+// that the stream holds if it is 0.
+func (s *subscription) createConsumer(call, from uint64) {
+	c := s.conn
+	asked := c.options.newConsumer(s.consumer, s.config)
+	asked.DeliverPolicy, asked.OptStartSeq, asked.OptStartTime = js.DeliverAllPolicy, 0, nil
+	if from > 0 {
+		asked.DeliverPolicy, asked.OptStartSeq = js.DeliverByStartSequencePolicy, from
+	}
+	var info *js.ConsumerInfo
+	consumer, err := c.createConsumer(s.stopping, asked)
+	if err != nil {
+		err = c.explainConsumer(err, asked)
+	} else {
+		info = consumer.CachedInfo()
+	}
+	s.step(func(m *consuming.Machine, now time.Time) { m.ConsumerCreated(now, call, infoOf(info), err) })
+}
+
+// infoOf is what the machine needs to know of a consumer; info may be nil.
+func infoOf(info *js.ConsumerInfo) consuming.Info {
+	if info == nil {
+		return consuming.Info{}
+	}
+	return consuming.Info{
+		Created: info.Created, AckWait: waitFor(info.Config),
+		MaxBatch: info.Config.MaxRequestBatch, MaxExpires: info.Config.MaxRequestExpires,
+		AckFloor: info.AckFloor.Stream, Delivered: info.Delivered.Stream, Deliveries: info.Delivered.Consumer,
+	}
+}
+
+// apiSilent deals with a request to JetStream's API that was not answered. When
+// that goes on while nats.go still reports connected, it forces a reconnect.
+func (c *conn) apiSilent(consumer string, err error) {
+	c.mu.Lock()
+	again := !c.silentSince.IsZero() && time.Since(c.silentSince) > consuming.Heartbeat/2 // others fail at the same moment
+	if c.silentSince.IsZero() {
+		c.silentSince = time.Now()
+	} else if again {
+		c.silentSince = time.Time{}
+	}
+	c.mu.Unlock()
+	if c.silent.due() {
+		c.log.Warn("no answer from JetStream about a consumer: events may be missing", slog.String("consumer", consumer), slog.Any("error", err))
+	}
+	if again && errors.Is(err, context.DeadlineExceeded) && c.nc.IsConnected() {
+		_ = c.nc.ForceReconnect()
+	}
+}
+
+// apiAnswered notes that JetStream's API answers.
+func (c *conn) apiAnswered() {
+	c.mu.Lock()
+	c.silentSince = time.Time{}
+	c.mu.Unlock()
+}

@@ -143,8 +143,8 @@ func TestDeliverToAHandlerThatTimesOut(t *testing.T) {
 	})
 }
 
-// TestDeliverTooLate: an event whose turn comes after its ack wait is dropped
-// unrun, as in production.
+// TestDeliverTooLate: an event whose ack wait has passed before a handler is free is skipped,
+// as in production.
 func TestDeliverTooLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

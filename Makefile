@@ -11,25 +11,30 @@ GOTEST := GOWORK=off $(if $(CC_FOUND),CGO_ENABLED=1) go test $(RACE)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster test-order simulate test-faults soak fuzz lint bench bench-quick bench-json
+.PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster test-order test-churn simulate test-faults soak fuzz lint bench bench-quick bench-json
+
+# built builds a command of devserver. The first time Go fetches its modules and compiles
+# both servers, so that it says what is going on.
+built = echo "building bin/$(1): the first time Go downloads modules and compiles two servers, which takes a minute or two" && \
+	(cd devserver && GOWORK=off go build -o ../bin/$(1) ./cmd/$(1)) && echo "bin/$(1) is built"
 
 # A pipe fails with what is piped, not with what reads it.
-test-conformance test-faults soak: SHELL := bash
-test-conformance test-faults soak: .SHELLFLAGS := -o pipefail -c
+test-conformance test-faults test-churn soak: SHELL := bash
+test-conformance test-faults test-churn soak: .SHELLFLAGS := -o pipefail -c
 
 help: ## what there is to run
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 20
 
 demo: ## the ticketing story on a server of its own that is killed in the middle: nothing is lost
-	@cd devserver && GOWORK=off go build -o ../bin/demo ./cmd/demo
+	@$(call built,demo)
 	@bin/demo
 
 demo-jetstream: ## the same on JetStream
-	@cd devserver && GOWORK=off go build -o ../bin/demo ./cmd/demo
+	@$(call built,demo)
 	@bin/demo -jetstream
 
 server: ## NATS Streaming and JetStream on port 4222, cluster ID ticketing, monitoring on 8222
-	@cd devserver && GOWORK=off go build -o ../bin/server ./cmd/server
+	@$(call built,server)
 	@bin/server
 
 test: race-mode ## unit and integration tests of all modules
@@ -73,11 +78,14 @@ test-order: ## 100,000 events, 16 workers, one attempt in twenty fails: order by
 	@GOWORK=off EVENTS=100000 go test -count=1 -v -timeout 10m -run '^TestOrderUnderFailures' ./listener | grep -v '^=== '
 	@cd devserver && GOWORK=off EVENTS=100000 go test -count=1 -v -timeout 10m -run '^TestOrderUnderFailures' ./integration | grep -v '^=== '
 
+test-churn: race-mode ## 50 members of a group come and go at random while 20,000 events are handled (EVENTS=n)
+	@cd devserver && EVENTS=$${EVENTS:-20000} $(GOTEST) -count=1 -v -timeout 30m -run '^TestJetStreamMembersComeAndGo$$' ./integration | grep -v '^=== '
+
 simulate: ## 20,000 seeds of each simulation: sessions, outboxes, JetStream subscriptions, listeners (SEEDS=n; SEED=n for one, with its story)
 	@SEEDS=$${SEEDS:-20000} GOWORK=off go test -count=1 -v -run '^TestSimulation$$' ./transport/stan ./transport/internal/outbox ./transport/jetstream/internal/consuming ./listener/internal/schedule
 
 fuzz: ## a minute for each fuzz test
-	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./codec:FuzzPlain ./codec:FuzzReadPlain ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive ./transport/jetstream:FuzzOrigin ./transport/jetstream:FuzzConsumerName; do \
+	@for p in ./subjects:FuzzParse ./codec:FuzzDecode ./codec:FuzzEncode ./codec:FuzzPlain ./codec:FuzzReadPlain ./codec:FuzzWritesAsStandard ./codec:FuzzReadsAsStandard ./listener:FuzzPayload ./events:FuzzDeadLetter ./deadletter:FuzzRedrive ./transport/jetstream:FuzzOrigin ./transport/jetstream:FuzzConsumerName; do \
 		GOWORK=off go test $${p%%:*} -run '^$$' -fuzz "^$${p##*:}$$" -fuzztime 60s || exit 1; done
 
 lint: ## the linters, on all modules, and that they are tidy

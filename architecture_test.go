@@ -99,13 +99,13 @@ func TestArrows(t *testing.T) {
 		"transport/internal/outbox":    {"transport", "internal/await", "internal/fifo"},
 		"transport/jetstream": {
 			"transport", "transport/internal/lifecycle", "transport/internal/natsconn", "transport/internal/outbox",
-			"transport/jetstream/internal/consuming", "internal/await",
+			"transport/jetstream/internal/consuming", "internal/await", "internal/option",
 		},
 		"transport/jetstream/internal/consuming": {"transport"},
-		"transport/memory":                       {"transport", "transport/internal/outbox"},
+		"transport/memory":                       {"transport", "transport/internal/outbox", "internal/option"},
 		"transport/stan": {
 			"subjects", "transport", "transport/internal/lifecycle", "transport/internal/natsconn",
-			"transport/internal/outbox", "internal/await", "internal/eventlog",
+			"transport/internal/outbox", "internal/await", "internal/eventlog", "internal/option",
 		},
 		"transport/transporttest": {"transport"},
 		"internal/access":         {"internal/session"},

@@ -75,6 +75,7 @@ func TestReadsUnlikeStandard(t *testing.T) {
 		When   time.Time         `json:"when"`
 		Number stdjson.Number    `json:"number,string"`
 		Sum    [2]byte           `json:"sum"`
+		InText string            `json:"inText,string"`
 	}
 	when := time.Date(2022, 11, 25, 6, 50, 25, 0, time.UTC)
 	for payload, row := range map[string]struct{ ours, std *event }{ // nil: an error
@@ -90,6 +91,7 @@ func TestReadsUnlikeStandard(t *testing.T) {
 		`{"when":"2022-11-25T6:50:25Z"}`:       {nil, &event{When: when}},
 		`{"when":"2022-11-25T06:50:25\u005a"}`: {&event{When: when}, nil},
 		`{"number":"1x"}`:                      {nil, &event{Number: "1x"}},
+		`{"inText":"\"\\'\""}`:                 {nil, &event{InText: "'"}},
 		`{"keys":{"01":1}}`:                    {nil, &event{Keys: map[int]int{1: 1}}},
 		`{"sum":"aGk="}`:                       {&event{Sum: [2]byte{'h', 'i'}}, nil},
 	} {

@@ -253,7 +253,7 @@ func FuzzReadsAsStandard(f *testing.F) {
 		`{"deep":"d","Kind":"k","other":"o"}`,
 		`{"map":{"a":{"a":1},"b":null},"inner":[{"c":{"c":{"b":"x"}}},null]}`, `{"text":1}`, `{"yes":1}`, `{"lists":{}}`, `{"zero":[]}`, `{"number":"1"}`, `{"any":{"a":1,"a":2}}`,
 		`{"when":"2022-11-25T06:57:05.382Z","maybeWhen":null,"whens":["2022-11-25T06:57:05+01:00"]}`,
-		`{"unknown":[{"x":1}],"nothing":{}}`, `{"byInt":{"1":"a"},"byText":{"#a":true},"twice":5}`, `{"byInt":{"x":""}}`, `{"twice":null}`,
+		`{"unknown":[{"x":1}],"nothing":{}}`, `{"byInt":{"1":"a"},"byText":{"#a":true},"twice":5}`, `{"byInt":{"x":""}}`, `{"twice":null}`, `{"inText":"\"\\'\""}`,
 		`{"text":"\ud800"}`, `{"tex\u0074":"a"}`,
 	} {
 		f.Add([]byte(payload))
@@ -298,6 +298,8 @@ func differs(payload []byte) bool {
 			found = true // RFC 3339 by the letter, escapes and all
 		case oddInteger.MatchString(name):
 			found = true // as a map's key
+		case isText && name == "inText" && !stdjson.Valid([]byte(text)):
+			found = true // encoding/json takes \' there, which is not JSON
 		case isText && name == "code": // base64 for an array of bytes
 			found = true
 		case isText && strings.EqualFold(name, "inNumber") || strings.EqualFold(name, "inPointer"):

@@ -97,14 +97,14 @@ func (b *bench) end(t *testing.T) {
 }
 
 // TestObserveHandled: each observation says which event it is of; all observers are
-// told, those of the client's defaults included.
+// told, those of the client and of its defaults included.
 func TestObserveHandled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var everyones, one, two observed
+		var clients, everyones, one, two observed
 		conn := &fakeconn.Conn{}
 		c, err := client.Build(t.Context(), "ticketing", "test", "nats://unused", client.Transport(conn.Dialer()),
-			client.Logger(slog.New(slog.DiscardHandler)), listener.Defaults(listener.Observe(&everyones)))
+			client.Logger(slog.New(slog.DiscardHandler)), client.Observe(&clients), listener.Defaults(listener.Observe(&everyones)))
 		require.NoError(t, err)
 		l, err := listener.New(c, "expirations", func(context.Context, expiration, listener.Delivery) error {
 			time.Sleep(time.Second)
@@ -120,7 +120,7 @@ func TestObserveHandled(t *testing.T) {
 			Sequence: 7, Timestamp: stored, Deliveries: 3, Redelivered: true, Header: header, Data: []byte(`{"orderId":"1"}`),
 		})
 		time.Sleep(2 * time.Second)
-		for _, o := range []*observed{&everyones, &one, &two} {
+		for _, o := range []*observed{&clients, &everyones, &one, &two} {
 			require.Equal(t, []string{"delivered 0", "begun 3", "returned 3 took 1s", "settled 3 ack"}, o.of(7))
 			for _, what := range o.all[7] {
 				require.Equal(t, subjects.ExpirationComplete, what.Subject)

@@ -39,7 +39,8 @@ const (
 	// Took how long it ran.
 	Returned
 	// Failed: an attempt failed, or the payload could not be made an event. Err says
-	// why. If Retry is set, the event is tried again after RetryIn.
+	// why. If Retry is set, the event is tried again after RetryIn; if not, it is given up,
+	// and a further Failed with Retry says that its dead letter could not be stored.
 	Failed
 	// DeadLettered: the event's dead letter is stored. Reason is the dead letter's, and
 	// Err why the event was given up.

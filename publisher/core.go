@@ -25,6 +25,8 @@ type core struct {
 	meta    metadata
 	invoke  Invocation // calls the middleware; nil: there is none
 
+	messageID func(event any) string // of option MessageID; nil: none
+
 	pendings sync.Pool // of *Pending, those that only PublishAll sees
 }
 
@@ -63,37 +65,56 @@ func (c *core) publishAsync(ctx context.Context, event any, s *scratch, header t
 
 // message validates the event and makes its message. The payload belongs to s.
 func (c *core) message(event any, s *scratch, header transport.Header) (transport.Message, error) {
-	m := transport.Message{Subject: string(c.subject), ID: s.id}
-	if err := validID(s.id); err != nil {
-		return m, fmt.Errorf("%w of option MessageID", err)
-	}
-	if err := c.encode(event, s); err != nil {
+	m := transport.Message{Subject: string(c.subject)}
+	id, err := c.encode(event, s)
+	if err != nil {
 		return m, err
 	}
-	m.Data = s.payload
+	if err := validID(id); err != nil {
+		return m, fmt.Errorf("%w of option MessageID", err)
+	}
+	m.ID, m.Data = id, s.payload
 	c.meta.describe(&m)
 	maps.Copy(m.Header, header)
 	return m, nil
 }
 
-func (c *core) encode(event any, s *scratch) error {
+// encode validates the event and makes its payload, which belongs to s, and its message ID.
+// It calls methods and functions of the caller: what they panic with is an error.
+func (c *core) encode(event any, s *scratch) (id string, err error) {
+	calling := "Subject"
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %s of %T panics: %v", ErrInvalidEvent, calling, event, p)
+		}
+	}()
+	// A pointer to an event has the event's methods.
+	if e, ok := event.(events.Event); ok && e.Subject() != c.subject {
+		return "", fmt.Errorf("%w: its subject is %q, and the publisher's is %q: a type of event has one subject; use a type for each",
+			ErrInvalidEvent, e.Subject(), c.subject)
+	}
+	calling = "Validate"
 	if v, ok := event.(events.Validator); ok {
 		if err := v.Validate(); err != nil {
-			return fmt.Errorf("%w: %w", ErrInvalidEvent, err)
+			return "", fmt.Errorf("%w: %w", ErrInvalidEvent, err)
 		}
 	}
+	if c.messageID != nil {
+		calling = "the function of option MessageID"
+		id = c.messageID(event)
+	}
+	calling = "encoding"
 	var payload []byte
-	var err error
 	if a, ok := c.codec.(codec.Appender); ok {
 		payload, err = a.AppendEncode(s.payload[:0], event)
 	} else {
 		payload, err = c.codec.Encode(event)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalidEvent, err)
+		return "", fmt.Errorf("%w: %w", ErrInvalidEvent, err)
 	}
 	s.payload = payload
-	return nil
+	return id, nil
 }
 
 // lendPending returns a Pending that PublishAll alone sees, and gives back.

@@ -9,7 +9,6 @@ type draft[T any] struct {
 
 // scratch is the part of a draft that does not depend on the type.
 type scratch struct {
-	id      string // given by option MessageID; empty: none
 	payload []byte
 }
 
@@ -21,9 +20,6 @@ const largeBuffer = 64 << 10
 func (p *Publisher[T]) lend(event T) *draft[T] {
 	d, _ := p.drafts.Get().(*draft[T])
 	d.event = event
-	if p.messageID != nil {
-		d.scratch.id = p.messageID(event)
-	}
 	return d
 }
 
@@ -31,7 +27,6 @@ func (p *Publisher[T]) lend(event T) *draft[T] {
 func (p *Publisher[T]) giveBack(d *draft[T]) {
 	var zero T
 	d.event = zero
-	d.scratch.id = ""
 	if cap(d.scratch.payload) > largeBuffer {
 		d.scratch.payload = nil
 	}

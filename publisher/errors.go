@@ -1,6 +1,8 @@
 package publisher
 
 import (
+	"fmt"
+
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/publishing"
 	"github.com/sgtickets/common/subjects"
@@ -23,6 +25,9 @@ var (
 	// ErrInvalidEvent means that the event's own Validate, or the codec, refuses it.
 	ErrInvalidEvent = events.ErrInvalidEvent
 )
+
+// errNoContext is why a call without a context publishes nothing.
+var errNoContext = fmt.Errorf("%w context: nil; use context.Background()", transport.ErrInvalid)
 
 // Error is what every method of this package that publishes returns. It matches,
 // with errors.Is, exactly one of ErrNotStored, ErrOutcomeUnknown and, from the

@@ -18,9 +18,8 @@ import (
 // Publisher publishes events of type T. It is safe for concurrent use, needs no
 // closing, and can be embedded in a service's own type.
 type Publisher[T events.Event] struct {
-	core      *core
-	messageID func(T) string // nil: none
-	drafts    sync.Pool      // of *draft[T]: the codec takes a pointer, which must not cost an allocation
+	core   *core
+	drafts sync.Pool // of *draft[T]: the codec takes a pointer, which must not cost an allocation
 }
 
 // New returns a publisher of events of type T, which must be a value type, not a
@@ -51,7 +50,10 @@ func New[T events.Event](c *client.Client, opts ...Option) (*Publisher[T], error
 	}
 	for _, given := range o.messageIDs {
 		if id, fits := given.(func(T) string); fits {
-			p.messageID = id
+			p.core.messageID = func(event any) string {
+				v, _ := event.(*T)
+				return id(*v)
+			}
 		}
 	}
 	if err := p.through(o.middleware); err != nil {
@@ -76,7 +78,7 @@ func fits[T events.Event](opts []Option) error {
 // sent. It returns when ctx is done at the latest, or, where ctx has no deadline,
 // after [Timeout]. Any error is an [*Error].
 func (p *Publisher[T]) Publish(ctx context.Context, event T) error {
-	if err := p.made(); err != nil {
+	if err := p.made(ctx); err != nil {
 		return err
 	}
 	if p.core.invoke != nil {
@@ -92,7 +94,7 @@ func (p *Publisher[T]) Publish(ctx context.Context, event T) error {
 // the wait for the client's window only. An error, always an [*Error]
 // that matches [ErrNotStored], means that nothing was sent.
 func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, error) {
-	if err := p.made(); err != nil {
+	if err := p.made(ctx); err != nil {
 		return nil, err
 	}
 	if p.core.invoke != nil {
@@ -120,7 +122,7 @@ func (p *Publisher[T]) send(ctx context.Context, event T, pending *Pending) erro
 // that blocks is the caller's to end: PublishAll can't leave it before it yields
 // or returns.
 func (p *Publisher[T]) PublishAll(ctx context.Context, events iter.Seq[T]) (stored int, err error) {
-	if err := p.made(); err != nil {
+	if err := p.made(ctx); err != nil {
 		return 0, err
 	}
 	if events == nil {
@@ -153,10 +155,13 @@ func (p *Publisher[T]) publishUnseen(ctx context.Context, event T) (*Pending, er
 	return pending, nil
 }
 
-// made returns an error for a publisher that New did not make, such as a nil one in a
-// service's own type that embeds *Publisher.
-func (p *Publisher[T]) made() error {
+// made returns an error for a nil context, and for a publisher that New did not make, such
+// as a nil one in a service's own type that embeds *Publisher.
+func (p *Publisher[T]) made(ctx context.Context) error {
 	if p != nil && p.core != nil {
+		if ctx == nil {
+			return p.core.notStored(errNoContext)
+		}
 		return nil
 	}
 	subject, _ := eventtype.Subject[T]()

@@ -3,7 +3,6 @@ package publisher
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -70,7 +69,7 @@ func NewRaw(c *client.Client, opts ...Option) (*Raw, error) {
 // when ctx is done at the latest, or, where ctx has no deadline, after [Timeout]. The
 // caller may reuse m.Data and m.Header after Publish returns.
 func (r *Raw) Publish(ctx context.Context, m Message) error {
-	message, err := r.message(m)
+	message, err := r.message(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -83,7 +82,7 @@ func (r *Raw) Publish(ctx context.Context, m Message) error {
 // that nothing was sent. The caller may reuse m.Data and m.Header after PublishAsync
 // returns.
 func (r *Raw) PublishAsync(ctx context.Context, m Message) (*Pending, error) {
-	message, err := r.message(m)
+	message, err := r.message(ctx, m)
 	if err != nil {
 		return nil, err
 	}
@@ -95,16 +94,21 @@ func (r *Raw) PublishAsync(ctx context.Context, m Message) (*Pending, error) {
 }
 
 // message checks m and returns what is sent of it, or the error for the caller.
-func (r *Raw) message(m Message) (transport.Message, error) {
+func (r *Raw) message(ctx context.Context, m Message) (transport.Message, error) {
 	out := transport.Message{Subject: string(m.Subject), ID: m.ID, Data: m.Data}
 	if r == nil || r.sender == nil {
 		return out, &Error{m.Subject, fmt.Errorf("%w: %w raw publisher: nil; make one with NewRaw", ErrNotStored, client.ErrInvalid)}
 	}
 	if len(m.Header) > 0 {
 		out.Header = make(transport.Header, len(m.Header)+2) // the connection adds its own
-		maps.Copy(out.Header, m.Header)
+		for name, values := range m.Header {
+			out.Header[name] = slices.Clone(values) // the caller may reuse them
+		}
 	}
 	err := m.valid()
+	if ctx == nil {
+		err = errNoContext
+	}
 	if err != nil {
 		return out, r.sender.Refuse(out, err)
 	}

@@ -85,7 +85,7 @@ func TestFaults(t *testing.T) {
 				t.Parallel()
 				c := newScene(t, s, perSecond(50))
 				f.play(t, c)
-				require.Zero(t, c.ledger.during(), "handlers called during the fault: it was none")
+				require.Zero(t, c.ledger.during(), "events that were published during the fault were handled during it: it was none")
 				var end figures
 				if c.exited == nil {
 					end = c.end(t)

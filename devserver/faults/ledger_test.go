@@ -29,18 +29,21 @@ type entry struct {
 // runs is how often a handler was begun for a message, and the event that it is.
 type runs struct{ n, times int }
 
-// outage is a fault while it lasts. One that leaves nothing to undo ends as it begins.
+// outage is a fault while it lasts. One that leaves nothing to undo ends as it begins,
+// and is never lifted.
 type outage struct {
-	begun  time.Time
-	lifted time.Time // when its end began: what is about to start may serve before the test knows; zero: at its end
-	ended  time.Time
+	begun    time.Time
+	inEffect time.Time // when the test had done what it takes: nothing gets through any more
+	lifted   time.Time // when its end began: what is about to start may serve before the test knows
+	ended    time.Time
 }
 
-func (o outage) until() time.Time {
-	if o.lifted.IsZero() {
-		return o.ended
-	}
-	return o.lifted
+// stops reports whether the fault should have kept that event from its handler: the
+// event was published once the fault was in effect, and handled before its end began.
+// An event that was published before may have been on its way, and on a busy machine
+// its handler may be called long after.
+func (o outage) stops(e entry) bool {
+	return e.begun.After(o.inEffect) && !e.handled.IsZero() && e.handled.Before(o.lifted)
 }
 
 func newLedger() *ledger {
@@ -145,11 +148,21 @@ func (l *ledger) handled(n int, m message, at time.Time) {
 	}
 }
 
-// strike marks the beginning of a fault.
-func (l *ledger) strike() {
+// calls is how many handlers have returned.
+func (l *ledger) calls() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.faults = append(l.faults, outage{begun: time.Now()})
+	return len(l.handlers)
+}
+
+// strike marks the beginning of a fault, which cause brings about before it returns.
+func (l *ledger) strike(cause func()) {
+	o := outage{begun: time.Now()}
+	cause()
+	o.inEffect = time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.faults = append(l.faults, o)
 }
 
 // lift marks that it is about to end.
@@ -206,14 +219,13 @@ func (l *ledger) back(o outage) (time.Duration, bool) {
 	return max(stored.Sub(o.ended), handled.Sub(o.ended)), true
 }
 
-// during is how many handlers were called while a fault lasted, which should have
-// kept events from them. Some were on their way.
+// during is how many events were handled while a fault lasted that should have kept
+// them from their handlers.
 func (l *ledger) during() (n int) {
-	const onTheWay = 250 * time.Millisecond
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, at := range l.handlers {
-		if slices.ContainsFunc(l.faults, func(o outage) bool { return at.After(o.begun.Add(onTheWay)) && at.Before(o.until()) }) {
+	for _, e := range l.events {
+		if slices.ContainsFunc(l.faults, func(o outage) bool { return o.stops(e) }) {
 			n++
 		}
 	}

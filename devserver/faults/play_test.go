@@ -14,8 +14,7 @@ func killServer(t *testing.T, c *scene) {
 	t.Helper()
 	c.begin(t)
 	for range 3 {
-		c.ledger.strike()
-		c.server.kill()
+		c.ledger.strike(c.server.kill)
 		time.Sleep(span(time.Second, 300*time.Millisecond))
 		c.ledger.lift()
 		c.server.start(t)
@@ -26,8 +25,7 @@ func killServer(t *testing.T, c *scene) {
 func stopServer(t *testing.T, c *scene) {
 	t.Helper()
 	c.begin(t)
-	c.ledger.strike()
-	c.server.kill()
+	c.ledger.strike(c.server.kill)
 	time.Sleep(span(10*time.Second, 2*time.Second))
 	c.ledger.lift()
 	c.server.start(t)
@@ -37,8 +35,7 @@ func stopServer(t *testing.T, c *scene) {
 func emptyServer(t *testing.T, c *scene) {
 	t.Helper()
 	c.begin(t)
-	c.ledger.strike()
-	c.server.kill()
+	c.ledger.strike(c.server.kill)
 	time.Sleep(span(time.Second, 300*time.Millisecond))
 	c.server.empty(t)
 	c.ledger.lostStore()
@@ -51,8 +48,7 @@ func freeze(whole, scaled time.Duration) func(*testing.T, *scene) {
 	return func(t *testing.T, c *scene) {
 		t.Helper()
 		c.begin(t)
-		c.ledger.strike()
-		c.server.freeze(t)
+		c.ledger.strike(func() { c.server.freeze(t) })
 		time.Sleep(span(whole, scaled))
 		c.ledger.lift()
 		c.server.thaw(t)
@@ -63,9 +59,10 @@ func freeze(whole, scaled time.Duration) func(*testing.T, *scene) {
 func cutLink(t *testing.T, c *scene) {
 	t.Helper()
 	c.begin(t)
-	c.ledger.strike()
-	c.link.Refuse(true)
-	c.link.Cut()
+	c.ledger.strike(func() {
+		c.link.Refuse(true)
+		c.link.Cut()
+	})
 	time.Sleep(span(5*time.Second, time.Second))
 	c.ledger.lift()
 	c.link.Refuse(false)
@@ -75,19 +72,16 @@ func cutLink(t *testing.T, c *scene) {
 func halfClose(t *testing.T, c *scene) {
 	t.Helper()
 	c.begin(t)
-	c.ledger.strike()
-	c.link.HalfClose(proxy.ToServer)
+	c.ledger.strike(func() { c.link.HalfClose(proxy.ToServer) })
 	c.over()
-	c.ledger.strike()
-	c.link.HalfClose(proxy.ToClient)
+	c.ledger.strike(func() { c.link.HalfClose(proxy.ToClient) })
 	c.over()
 }
 
 func blackHole(t *testing.T, c *scene) {
 	t.Helper()
 	c.begin(t)
-	c.ledger.strike()
-	c.link.Stall(true)
+	c.ledger.strike(func() { c.link.Stall(true) })
 	time.Sleep(span(30*time.Second, 6*time.Second))
 	c.ledger.lift()
 	c.link.Stall(false)
@@ -97,16 +91,14 @@ func blackHole(t *testing.T, c *scene) {
 func dropLink(t *testing.T, c *scene) {
 	t.Helper()
 	c.begin(t)
-	c.ledger.strike()
-	c.link.Drop()
+	c.ledger.strike(c.link.Drop)
 	c.over()
 }
 
 // startEarly: the client is there before its server.
 func startEarly(t *testing.T, c *scene) {
 	t.Helper()
-	c.ledger.strike()
-	c.server.kill()
+	c.ledger.strike(c.server.kill)
 	joined := make(chan error, 1)
 	began := time.Now()
 	go func() {
@@ -132,9 +124,9 @@ func killListener(clientID, successor string) func(*testing.T, *scene) {
 	return func(t *testing.T, c *scene) {
 		t.Helper()
 		first := c.listenAside(t, clientID)
-		c.ledger.strike()
-		first.kill()
+		c.ledger.strike(first.kill)
 		time.Sleep(span(time.Second, 300*time.Millisecond))
+		c.ledger.lift()
 		c.start(t, successor, 0)
 		c.over()
 	}
@@ -152,7 +144,7 @@ func replace(t *testing.T, c *scene) {
 	older.signal(t, syscall.SIGTERM) // before it learns what has happened
 	older.signal(t, syscall.SIGCONT)
 	older.awaitExit(t)
-	c.ledger.strike()
+	c.ledger.strike(func() {}) // it is over already
 	c.over()
 }
 
@@ -170,5 +162,5 @@ func (c *scene) beginBeside(t *testing.T, listener worker) {
 	listener.awaitReady(t)
 	require.NoError(t, c.join())
 	c.publish()
-	c.flow()
+	c.awaitFlow(t)
 }

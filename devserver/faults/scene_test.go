@@ -170,7 +170,16 @@ func (c *scene) begin(t *testing.T) {
 	require.NoError(t, c.join())
 	c.listen(t)
 	c.publish()
+	c.awaitFlow(t)
+}
+
+// awaitFlow lets events flow for a while, and waits until some were handled, which may
+// take longer on a busy machine.
+func (c *scene) awaitFlow(t *testing.T) {
+	t.Helper()
+	const some = 5
 	c.flow()
+	require.True(t, await(patience, func() bool { return c.ledger.calls() >= some }), "no events flow")
 }
 
 // over takes the time from now until all goes on.

@@ -3,6 +3,7 @@ package faults_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -123,10 +124,21 @@ func mind(process *os.Process) (enough func(), err error) {
 	}, nil
 }
 
-// freeze stops the process where it is; its connections stay.
+// freeze stops the process where it is, and returns once it stands still; its
+// connections stay.
 func (s *server) freeze(t *testing.T) {
 	t.Helper()
 	require.NoError(t, s.cmd.Process.Signal(syscall.SIGSTOP))
+	var status syscall.WaitStatus
+	for {
+		_, err := syscall.Wait4(s.cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		require.NoError(t, err)
+		break
+	}
+	require.True(t, status.Stopped(), "the server has ended instead")
 }
 
 func (s *server) thaw(t *testing.T) {

@@ -92,8 +92,7 @@ func TestSoak(t *testing.T) {
 			happened := 0
 			for end := time.Now().Add(*soak); time.Now().Before(end) && !t.Failed(); happened++ {
 				a, d := accidents[draw.IntN(len(accidents))], time.Duration(draw.Int64N(int64(longest)))
-				c.ledger.strike()
-				a.happen(t, c, d)
+				c.ledger.strike(func() { a.happen(t, c, d) })
 				c.ledger.over()
 				await(patience, c.ledger.isBack)
 				require.True(t, c.ledger.isBack(), "not back after %s for %v", a.name, d)

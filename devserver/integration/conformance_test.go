@@ -10,6 +10,10 @@ import (
 	"github.com/sgtickets/common/transport/transporttest"
 )
 
+// ackWait leaves the cases time on a machine that is busy with others: half of it, say,
+// until an acknowledgement is sent.
+const ackWait = 2 * time.Second
+
 func TestConformanceNATSStreaming(t *testing.T) {
 	t.Parallel()
 	transporttest.Run(t, transporttest.Harness{
@@ -17,6 +21,7 @@ func TestConformanceNATSStreaming(t *testing.T) {
 		Features:  transport.Features{AckWaitUnit: time.Second},
 		ClusterID: server.clusterID,
 		URL:       server.url,
+		AckWait:   ackWait,
 		Parallel:  true,
 	})
 }
@@ -30,6 +35,7 @@ func TestConformanceJetStream(t *testing.T) {
 		Features:  transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true, Wildcards: true},
 		ClusterID: "conformance",
 		URL:       jetServer.url,
+		AckWait:   ackWait,
 		Parallel:  true,
 	})
 }

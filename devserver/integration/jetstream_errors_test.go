@@ -45,7 +45,7 @@ func TestJetStreamBuildRefuses(t *testing.T) {
 	t.Run("a stream that is missing, where none may be made", func(t *testing.T) {
 		t.Parallel()
 		s := newStream(t)
-		_, err := s.build(t, "orders", []jetstream.Option{jetstream.BindOnly()})
+		_, err := client.Build(shortly(t), s.name, "orders", s.url, quiet(), client.JetStream(jetstream.BindOnly()))
 		require.ErrorIs(t, err, client.ErrNoCluster)
 		require.ErrorContains(t, err, "with option BindOnly it is not made")
 	})

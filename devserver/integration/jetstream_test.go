@@ -53,7 +53,7 @@ func streamOn(t *testing.T, url string) *jetStream {
 // build connects to the stream; the subjects of the tests' events are its own.
 func (s *jetStream) build(t *testing.T, clientID string, opts []jetstream.Option, more ...client.Option) (*client.Client, error) {
 	t.Helper()
-	return client.Build(shortly(t), s.name, clientID, s.url, append([]client.Option{quiet(), client.JetStream(opts...)}, more...)...)
+	return client.Build(deadline(t), s.name, clientID, s.url, append([]client.Option{quiet(), client.JetStream(opts...)}, more...)...)
 }
 
 // connect connects to the stream, which it makes with that subject alone: streams

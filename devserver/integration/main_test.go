@@ -3,6 +3,7 @@
 package integration_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -31,6 +32,7 @@ type target struct {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	if config := os.Getenv(asRedrive); config != "" {
 		os.Exit(redriveAsChild(config))
 	}
@@ -38,6 +40,12 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	// The tests wait most of the time, also on a machine of two processors. More of them
+	// would make one another late, since they share a server in this process.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if url := os.Getenv("NATS_URL"); url != "" {
 		server = target{clusterID: os.Getenv("NATS_CLUSTER_ID"), url: url, monitor: os.Getenv("NATS_MONITOR_URL")}
 		if server.clusterID == "" {

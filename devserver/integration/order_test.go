@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -34,10 +33,7 @@ func TestOrderUnderFailures(t *testing.T) {
 func underFailures[Tag any](t *testing.T, c *client.Client) {
 	t.Helper()
 	const keys, failing = 1000, 0.05
-	n := 10_000
-	if asked, err := strconv.Atoi(os.Getenv("EVENTS")); err == nil {
-		n = asked
-	}
+	n := numberOfEvents(10_000)
 	var mu sync.Mutex
 	last, handled, wrong, failed := make([]int, keys), 0, 0, 0
 	all := make(chan struct{})

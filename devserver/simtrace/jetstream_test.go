@@ -2,7 +2,6 @@ package simtrace_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -239,7 +238,7 @@ func (p *jetStreamPlay) take(t *testing.T, s *jetStreamStep) {
 	case "info":
 		consumer, err := stream().Consumer(t.Context(), "c")
 		require.NoError(t, err)
-		info, err := consumer.Info(context.WithoutCancel(t.Context()))
+		info, err := consumer.Info(t.Context())
 		require.NoError(t, err)
 		p.mu.Lock()
 		p.got[""] = []string{fmt.Sprintf("floor %d, delivered %d, deliveries %d", info.AckFloor.Stream, info.Delivered.Stream, info.Delivered.Consumer)}

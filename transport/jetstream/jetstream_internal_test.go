@@ -79,7 +79,7 @@ func TestCovered(t *testing.T) {
 func TestOptionsThatCantBe(t *testing.T) {
 	t.Parallel()
 	for text, opts := range map[string][]Option{
-		"option 1: nil": {nil},
+		"option: nil (number 1 of 1)":                             {nil},
 		"AddSubjects: it would have no effect beside BindOnly":    {BindOnly(), AddSubjects()},
 		"UpdateStream: it would have no effect beside BindOnly":   {UpdateStream(), BindOnly()},
 		"UpdateConsumer: it would have no effect beside BindOnly": {UpdateConsumer(), BindOnly()},

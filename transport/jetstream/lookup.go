@@ -14,7 +14,7 @@ import (
 // askServer asks the server what the machine wants to know or have done, and tells the
 // machine the answer.
 func (s *subscription) askServer(question consuming.Effect) {
-	switch question.Do { //nolint:exhaustive // the others are no questions
+	switch question.Do {
 	case consuming.FindStream:
 		s.findStream(question.Call)
 	case consuming.CreateConsumer:

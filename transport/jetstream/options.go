@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -42,13 +44,10 @@ type options struct {
 
 func newOptions(opts []Option) (options, error) {
 	var o options
-	for i, opt := range opts {
-		if opt == nil {
-			return o, fmt.Errorf("%w JetStream option %d: nil; leave it out", transport.ErrInvalid, i+1)
-		}
-		if err := opt(&o); err != nil {
-			return o, fmt.Errorf("%w JetStream option %w", transport.ErrInvalid, err)
-		}
+	if err := option.Apply(transport.ErrInvalid, &o, opts); errors.Is(err, transport.ErrInvalid) {
+		return o, fmt.Errorf("JetStream: %w", err) // a nil one
+	} else if err != nil {
+		return o, fmt.Errorf("%w JetStream option %w", transport.ErrInvalid, err)
 	}
 	if err := o.contradiction(); err != nil {
 		return o, fmt.Errorf("%w JetStream option %w", transport.ErrInvalid, err)

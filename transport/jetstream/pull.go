@@ -70,10 +70,10 @@ func (s *subscription) receive(m *nats.Msg, round uint64) {
 	}
 	s.intake.Lock()
 	defer s.intake.Unlock()
-	settler := &settler{sub: s, message: consuming.Message{Sequence: o.sequence, ConsumerSequence: o.ofConsumer, Stored: o.stored, Reply: m.Reply}}
 	s.mu.Lock()
-	var handUp bool
-	settler.epoch, handUp = s.machine.Delivered(time.Now(), round, settler.message)
+	epoch, handUp := s.machine.Delivered(time.Now(), round, consuming.Message{
+		Sequence: o.sequence, ConsumerSequence: o.ofConsumer, Stored: o.stored, Reply: m.Reply,
+	})
 	s.perform()
 	s.mu.Unlock()
 	if !handUp {
@@ -87,7 +87,7 @@ func (s *subscription) receive(m *nats.Msg, round uint64) {
 		Deliveries:  int(o.deliveries), //nolint:gosec // G115: nothing is delivered that often
 		Header:      transport.Header(m.Header),
 		Data:        m.Data,
-		Settler:     settler,
+		Settler:     &settler{sub: s, reply: m.Reply, sequence: o.sequence, epoch: epoch},
 	})
 }
 

@@ -20,9 +20,10 @@ var (
 
 // settler implements [transport.Settler]. Settling again does no harm.
 type settler struct {
-	sub     *subscription
-	message consuming.Message
-	epoch   uint64 // the machine's, from the delivery
+	sub      *subscription
+	reply    string
+	sequence uint64
+	epoch    uint64 // the machine's, from the delivery
 }
 
 func (s *settler) Ack() error { return s.settle(consuming.Done, ack) }
@@ -57,7 +58,7 @@ func (s *settler) settle(outcome consuming.Outcome, answer []byte, more ...byte)
 // settled tells the machine what became of the message.
 func (s *settler) settled(outcome consuming.Outcome) {
 	s.sub.mu.Lock()
-	s.sub.machine.Settled(time.Now(), s.epoch, s.message, outcome)
+	s.sub.machine.Settled(time.Now(), s.epoch, s.sequence, s.reply, outcome)
 	s.sub.perform()
 	s.sub.mu.Unlock()
 }
@@ -72,7 +73,7 @@ func (s *settler) send(answer []byte) error {
 	if !current {
 		return nil // the message is gone with its stream, and another has its sequence
 	}
-	if err := s.sub.conn.nc.Publish(s.message.Reply, answer); err != nil {
+	if err := s.sub.conn.nc.Publish(s.reply, answer); err != nil {
 		return fmt.Errorf("acknowledgement not sent: %w", err)
 	}
 	return nil

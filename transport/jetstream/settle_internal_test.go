@@ -19,11 +19,11 @@ func TestAckNotSent(t *testing.T) {
 	machine.Begin(time.Now(), consuming.Info{}, time.Now())
 	machine.Effects(nil)
 	sub := &subscription{Ending: lifecycle.NewEnding(), conn: &conn{}, machine: machine}
-	one := consuming.Message{Sequence: 1, ConsumerSequence: 1}
-	epoch, handUp := machine.Delivered(time.Now(), 1, one)
+	epoch, handUp := machine.Delivered(time.Now(), 1, consuming.Message{Sequence: 1, ConsumerSequence: 1, Reply: "reply"})
 	require.True(t, handUp)
-	s := &settler{sub: sub, message: one, epoch: epoch}
+	s := &settler{sub: sub, sequence: 1, reply: "reply", epoch: epoch}
 	require.ErrorContains(t, s.Ack(), "acknowledgement not sent", "there is no connection")
+	sub.alarm.Stop()
 	_, handUp = machine.Delivered(time.Now(), 1, consuming.Message{Sequence: 2, ConsumerSequence: 2})
 	require.True(t, handUp)
 	sub.Finish(transport.ErrClosed)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/outbox"
 )
@@ -12,6 +13,7 @@ import (
 // Broker is a broker in process. Make it with [New]. It is safe for concurrent use.
 type Broker struct {
 	options options
+	wrong   error // with an option; nil: nothing
 
 	mu       sync.Mutex
 	channels map[string]*channel
@@ -26,11 +28,10 @@ type Broker struct {
 // otherwise.
 func New(opts ...Option) *Broker {
 	o := options{features: natsStreaming, maxPayload: 1 << 20, exclusiveClientIDs: true}
-	for _, opt := range opts {
-		opt(&o)
-	}
+	wrong := option.Apply(transport.ErrInvalid, &o, opts)
 	return &Broker{
 		options:  o,
+		wrong:    wrong,
 		channels: make(map[string]*channel),
 		conns:    make(map[*conn]struct{}),
 	}
@@ -40,6 +41,9 @@ func New(opts ...Option) *Broker {
 // any cluster ID that is not empty, and any URL.
 func (b *Broker) Dialer() transport.Dialer {
 	return func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
+		if b.wrong != nil {
+			return nil, b.wrong
+		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

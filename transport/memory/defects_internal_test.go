@@ -75,7 +75,7 @@ func TestWithDefect(t *testing.T) {
 	if err != nil {
 		t.Skip("run by TestTheSuiteHasTeeth, with a defect")
 	}
-	h := harness(jetStream, JetStream(), func(o *options) { o.defect = defect(number) })
+	h := harness(jetStream, JetStream(), func(o *options) error { o.defect = defect(number); return nil })
 	h.Around = synctest.Test
 	transporttest.Run(t, h)
 }

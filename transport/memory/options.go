@@ -1,13 +1,15 @@
 package memory
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/sgtickets/common/transport"
 )
 
-// Option is an option of [New].
-type Option func(*options)
+// Option is an option of [New]. What is wrong with one is the error of each attempt to
+// connect, and matches transport.ErrInvalid.
+type Option func(*options) error
 
 type options struct {
 	features           transport.Features
@@ -23,7 +25,10 @@ var (
 
 // NATSStreaming makes the broker behave like NATS Streaming. This is the default.
 func NATSStreaming() Option {
-	return func(o *options) { o.features, o.exclusiveClientIDs = natsStreaming, true }
+	return func(o *options) error {
+		o.features, o.exclusiveClientIDs = natsStreaming, true
+		return nil
+	}
 }
 
 // JetStream makes the broker behave like JetStream. It has headers, negative
@@ -31,10 +36,20 @@ func NATSStreaming() Option {
 // two minutes, subscriptions to patterns of subjects, and client IDs that need not be
 // unique.
 func JetStream() Option {
-	return func(o *options) { o.features, o.exclusiveClientIDs = jetStream, false }
+	return func(o *options) error {
+		o.features, o.exclusiveClientIDs = jetStream, false
+		return nil
+	}
 }
 
-// MaxPayload is the largest payload that the broker takes, in bytes. Default 1 MiB.
+// MaxPayload is the largest payload that the broker takes, in bytes. Default 1 MiB; at
+// least 1.
 func MaxPayload(n int) Option {
-	return func(o *options) { o.maxPayload = n }
+	return func(o *options) error {
+		if n < 1 {
+			return fmt.Errorf("%w option MaxPayload: %d; must be at least 1", transport.ErrInvalid, n)
+		}
+		o.maxPayload = n
+		return nil
+	}
 }

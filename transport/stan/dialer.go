@@ -8,12 +8,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
-// Option sets an option of a [Dialer].
-type Option func(*options)
+// Option sets an option of a [Dialer]. What is wrong with one is the error of each attempt
+// to connect, and matches transport.ErrInvalid.
+type Option func(*options) error
 
 type options struct {
 	nats []nats.Option
@@ -23,7 +25,10 @@ type options struct {
 // credentials, a dialer, pings and so on. Callbacks are called as well as
 // those of this package. Not every option is possible; see [Dialer].
 func NATS(opts ...nats.Option) Option {
-	return func(o *options) { o.nats = append(o.nats, opts...) }
+	return func(o *options) error {
+		o.nats = append(o.nats, opts...)
+		return nil
+	}
 }
 
 // Dialer returns the dialer of this transport. Connecting fails with
@@ -32,10 +37,11 @@ func NATS(opts ...nats.Option) Option {
 // buffer, and retrying the first connect.
 func Dialer(opts ...Option) transport.Dialer {
 	var o options
-	for _, opt := range opts {
-		opt(&o)
-	}
+	wrong := option.Apply(transport.ErrInvalid, &o, opts)
 	return func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
+		if wrong != nil {
+			return nil, wrong
+		}
 		if err := validate(cfg); err != nil {
 			return nil, err
 		}

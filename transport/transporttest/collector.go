@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/sgtickets/common/transport"
@@ -13,14 +14,16 @@ type collector struct {
 	c       *caseRun
 	arrived chan transport.Delivery
 	ackWait time.Duration
-	first   map[uint64]time.Time // when each sequence was first delivered
+
+	mu    sync.Mutex
+	first map[uint64]time.Time // when each sequence was first delivered
 }
 
 // subscribe makes a subscription that is closed at the end of the case.
 func (c *caseRun) subscribe(conn transport.Conn, s transport.SubscribeConfig) *collector {
 	c.Helper()
 	in := &collector{c: c, arrived: make(chan transport.Delivery, 100_000), ackWait: s.AckWait, first: make(map[uint64]time.Time)}
-	sub, err := conn.Subscribe(c.context(), s, func(d transport.Delivery) { in.arrived <- d })
+	sub, err := conn.Subscribe(c.context(), s, in.collect)
 	if err != nil {
 		c.Fatalf("subscribe: %v", err)
 	}
@@ -50,27 +53,31 @@ func (in *collector) next() transport.Delivery {
 }
 
 // receive returns the next delivery if one comes within that time.
-//
-// A message that is stored while a member joins its group may be sent twice in a row by
-// a broker without negative acknowledgement: NATS Streaming's performDurableRedelivery
-// does so. receive skips the second of the two.
 func (in *collector) receive(within time.Duration) (transport.Delivery, bool) {
-	timeout := time.After(within)
-	for {
-		select {
-		case d := <-in.arrived:
-			if in.isJoinDuplicate(d) {
-				continue
-			}
-			return d, true
-		case <-timeout:
-			return transport.Delivery{}, false
-		}
+	select {
+	case d := <-in.arrived:
+		return d, true
+	case <-time.After(within):
+		return transport.Delivery{}, false
 	}
 }
 
-// isJoinDuplicate reports whether d is that second delivery.
+// collect keeps a delivery for the case.
+//
+// A message that is stored while a member joins its group may be sent twice in a row by
+// a broker without negative acknowledgement: NATS Streaming's performDurableRedelivery
+// does so. collect skips the second of the two. It can tell when the delivery arrives: the
+// case may take it much later.
+func (in *collector) collect(d transport.Delivery) {
+	if !in.isJoinDuplicate(d) {
+		in.arrived <- d
+	}
+}
+
+// isJoinDuplicate reports whether d, which has just arrived, is that second delivery.
 func (in *collector) isJoinDuplicate(d transport.Delivery) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	first, had := in.first[d.Sequence]
 	if !had {
 		in.first[d.Sequence] = time.Now()

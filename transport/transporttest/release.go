@@ -67,4 +67,21 @@ var releaseCases = []testCase{
 		}
 		d.Settler.Release()
 	}},
+	{"a released message comes again, and takes no room meanwhile", func(c *caseRun) {
+		conn, subject := c.connect(), c.subject("a")
+		s := c.config(subject, "g")
+		s.AckWait, s.MaxInFlight = c.h.AckWait, 1
+		in := c.subscribe(conn, s)
+		c.store(conn, subject, numbers(1, 2)...)
+		first := in.next()
+		first.Settler.Release()
+		first.Settler.Release() // again
+		seen := make(map[string]bool)
+		for !seen["1"] || !seen["2"] {
+			d := in.next()
+			seen[string(d.Data)] = true
+			c.ack(d)
+		}
+		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
+	}},
 }

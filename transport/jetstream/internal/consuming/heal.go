@@ -34,7 +34,11 @@ const (
 // ask asks for the consumer's state, and begins a new round once the answer is there,
 // if restart. While a question is out, there is no second one.
 func (m *Machine) ask(restart bool) {
-	if m.asking != 0 || m.healing.phase != notHealing {
+	if m.asking != 0 {
+		m.restarts = m.restarts || restart
+		return
+	}
+	if m.healing.phase != notHealing {
 		return
 	}
 	m.asking, m.restarts, m.abandoned = m.number(), restart, false

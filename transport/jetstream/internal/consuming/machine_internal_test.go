@@ -42,7 +42,7 @@ func begun(t *testing.T, config Config) *bench {
 func (b *bench) effects() []string {
 	var all []string
 	for _, e := range b.m.Effects(nil) {
-		switch e.Do { //nolint:exhaustive // the others are told by their names
+		switch e.Do {
 		case Log:
 			if e.Level >= slog.LevelWarn {
 				all = append(all, strings.ToLower(e.Level.String()))
@@ -84,6 +84,11 @@ func (b *bench) take(sequence uint64) Message {
 	return msg
 }
 
+// settle settles a message of the first stream.
+func (b *bench) settle(msg Message, outcome Outcome) {
+	b.m.Settled(b.now, 1, msg.Sequence, msg.Reply, outcome)
+}
+
 // gone has the machine find out that the consumer is gone, and find the stream.
 func (b *bench) gone(stream Stream) {
 	b.Helper()
@@ -102,7 +107,7 @@ func TestResume(t *testing.T) {
 	stream := Stream{Created: simBegin, LastSequence: 100}
 	acked := func(b *bench, sequences ...uint64) {
 		for _, sequence := range sequences {
-			b.m.Settled(b.now, b.m.epoch, b.take(sequence), Done)
+			b.settle(b.take(sequence), Done)
 		}
 	}
 	for name, tc := range map[string]struct {
@@ -113,9 +118,9 @@ func TestResume(t *testing.T) {
 		"nothing was delivered":   {false, func(*bench) {}, 1},
 		"all was acknowledged":    {false, func(b *bench) { acked(b, 1, 2, 4) }, 5},
 		"one is here":             {false, func(b *bench) { acked(b, 1); b.take(2); acked(b, 3) }, 2},
-		"one was given back":      {false, func(b *bench) { acked(b, 1); b.m.Settled(b.now, 1, b.take(2), GivenBack); acked(b, 3) }, 2},
-		"one was released":        {false, func(b *bench) { acked(b, 1); b.m.Settled(b.now, 1, b.take(2), Released); acked(b, 3) }, 2},
-		"late acknowledgement":    {false, func(b *bench) { m := b.take(1); b.m.Settled(b.now, 1, m, Released); b.m.Settled(b.now, 1, m, Done) }, 2},
+		"one was given back":      {false, func(b *bench) { acked(b, 1); b.settle(b.take(2), GivenBack); acked(b, 3) }, 2},
+		"one was released":        {false, func(b *bench) { acked(b, 1); b.settle(b.take(2), Released); acked(b, 3) }, 2},
+		"late acknowledgement":    {false, func(b *bench) { m := b.take(1); b.settle(m, Released); b.settle(m, Done) }, 2},
 		"a delivery did not come": {false, func(b *bench) { acked(b, 1); b.number++; acked(b, 3) }, 1},
 		"the first did not come":  {false, func(b *bench) { b.number += 2; acked(b, 3, 4) }, 1},
 		"members of a group":      {true, func(b *bench) { acked(b, 1, 2, 4) }, 1},
@@ -136,7 +141,7 @@ func TestResumeWhereTheServerIs(t *testing.T) {
 	t.Parallel()
 	b := begun(t, Config{MaxInFlight: 8})
 	b.number++ // message 1 went elsewhere
-	b.m.Settled(b.now, 1, b.take(2), Done)
+	b.settle(b.take(2), Done)
 	learn := func(floor uint64) {
 		b.effects()
 		b.now = b.now.Add(Heartbeat)
@@ -148,9 +153,32 @@ func TestResumeWhereTheServerIs(t *testing.T) {
 	}
 	learn(0)
 	require.Equal(t, uint64(1), b.m.resumeAt())
-	b.m.Settled(b.now, 1, b.take(3), Done)
+	b.settle(b.take(3), Done)
 	learn(2)
 	require.Equal(t, uint64(4), b.m.resumeAt())
+}
+
+// TestResumeTwice: of a consumer that was created again, what the one before has delivered
+// says nothing.
+func TestResumeTwice(t *testing.T) {
+	t.Parallel()
+	stream := Stream{Created: simBegin, LastSequence: 100}
+	b := begun(t, Config{MaxInFlight: 8})
+	b.number++ // message 1 went elsewhere
+	for sequence := uint64(2); sequence < 8; sequence++ {
+		b.settle(b.take(sequence), Done)
+	}
+	b.gone(stream)
+	b.expect("error", "create consumer from 1")
+	b.m.ConsumerCreated(b.now, b.m.calls, theInfo, nil)
+	first := b.m.round - 1
+	b.number = 0
+	b.settle(b.take(1), Done)
+	_, handUp := b.m.Delivered(b.now, first, Message{Sequence: 9, ConsumerSequence: 9, Stored: simBegin, Reply: "late"})
+	require.True(t, handUp)
+	b.m.Settled(b.now, 1, 9, "late", Done)
+	b.gone(stream)
+	b.expect("error", "create consumer from 2")
 }
 
 // TestAnotherStream: of a stream that was made anew the consumer begins with all, and what is
@@ -166,7 +194,7 @@ func TestAnotherStream(t *testing.T) {
 	b.expect("open inbox", "pull 8")
 	b.number = 0
 	b.take(5)
-	b.m.Settled(b.now, 1, old, Done)
+	b.settle(old, Done)
 	require.Equal(t, 1, b.m.held(), "message 5 is another one")
 }
 
@@ -186,7 +214,7 @@ func TestAnotherMessage(t *testing.T) {
 func TestStreamHoldsLess(t *testing.T) {
 	t.Parallel()
 	b := begun(t, Config{MaxInFlight: 8})
-	b.m.Settled(b.now, 1, b.take(50), Done)
+	b.settle(b.take(50), Done)
 	b.gone(Stream{Created: simBegin, LastSequence: 20})
 	b.expect("store lost", "create consumer from 0")
 }
@@ -232,19 +260,19 @@ func TestRoom(t *testing.T) {
 	b := begun(t, Config{MaxInFlight: 2, Shared: true})
 	one, two := b.take(1), b.take(2)
 	b.expect()
-	b.m.Settled(b.now, 1, one, Released)
+	b.settle(one, Released)
 	b.expect("pull 1")
-	b.m.Settled(b.now, 1, one, Released)
+	b.settle(one, Released)
 	b.expect()
-	b.m.Settled(b.now, 1, two, GivenBack)
+	b.settle(two, GivenBack)
 	b.expect("pull 1")
 
 	again := b.take(1)
-	b.m.Settled(b.now, 1, one, Released)
+	b.settle(one, Released)
 	require.Equal(t, 1, b.m.held(), "a later delivery is here")
-	b.m.Settled(b.now, 1, one, Done)
+	b.settle(one, Done)
 	require.Zero(t, b.m.held(), "an earlier delivery was acknowledged: the message does not come again")
-	b.m.Settled(b.now, 1, again, Done)
+	b.settle(again, Done)
 	require.Zero(t, b.m.held())
 }
 
@@ -273,8 +301,8 @@ func TestStopAndClose(t *testing.T) {
 	late, handUp := b.deliver(4)
 	require.False(t, handUp)
 	b.expect("give back " + late.Reply)
-	b.m.Settled(b.now, 1, acked, Done)
-	b.m.Settled(b.now, 1, released, Released)
+	b.settle(acked, Done)
+	b.settle(released, Released)
 	b.m.InboxClosed()
 	b.expect("drained")
 	b.m.Close()
@@ -307,19 +335,21 @@ func TestSilence(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	b := begun(t, Config{MaxInFlight: 4})
+	b.m.ask(false) // the answer to which is waited for
+	b.expect("find consumer")
 	b.m.Status(b.now, 1, "409", "Exceeded MaxRequestBatch of 2", Unknown)
 	b.expect("warn")
 	b.m.Status(b.now, 1, "409", "Exceeded MaxRequestBatch of 2", Unknown)
 	b.expect()
 	b.now = b.m.Due()
 	b.m.Wake(b.now)
-	b.expect("find consumer")
+	b.expect()
 	info := theInfo
 	info.MaxBatch = 2
 	b.m.ConsumerFound(b.now, b.m.calls, info, false, nil)
-	b.expect("open inbox", "pull 2")
+	b.expect("open inbox", "pull 2", "pull 2")
 	b.m.Status(b.now, 2, "409", "Leadership Change", Unknown)
 	b.now = b.m.Due()
 	b.m.Wake(b.now)
-	b.expect("open inbox", "pull 2")
+	b.expect("open inbox", "pull 2", "pull 2")
 }

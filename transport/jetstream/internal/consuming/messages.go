@@ -41,7 +41,7 @@ func (m *Machine) Delivered(now time.Time, round uint64, msg Message) (epoch uin
 		return m.epoch, false
 	case (!known || before.awaiting) && m.held() >= m.config.MaxInFlight:
 		m.resume.delivered(round, msg)
-		m.await(msg)
+		m.await(msg.Sequence, msg.Stored)
 		m.emit(Effect{Do: GiveBack, Reply: msg.Reply})
 		return m.epoch, false
 	}
@@ -76,9 +76,10 @@ const (
 	Released
 )
 
-// Settled makes room for another message. msg and epoch are those of the delivery.
-func (m *Machine) Settled(now time.Time, epoch uint64, msg Message, outcome Outcome) {
-	u, known := m.unacked[msg.Sequence]
+// Settled makes room for another message. epoch, sequence and reply are those of the
+// delivery.
+func (m *Machine) Settled(now time.Time, epoch, sequence uint64, reply string, outcome Outcome) {
+	u, known := m.unacked[sequence]
 	if !known || epoch != m.epoch {
 		return
 	}
@@ -87,28 +88,28 @@ func (m *Machine) Settled(now time.Time, epoch uint64, msg Message, outcome Outc
 		if u.awaiting {
 			m.awaiting--
 		}
-		delete(m.unacked, msg.Sequence)
+		delete(m.unacked, sequence)
 		m.resume.outdated = true
 	case Released:
-		if u.reply != msg.Reply || m.stopped {
+		if u.reply != reply || m.stopped {
 			return // a later delivery of it is here; or Close gives it back, so that it comes again at once
 		}
-		m.await(msg)
+		m.await(sequence, u.stored)
 	case GivenBack:
-		m.await(msg)
+		m.await(sequence, u.stored)
 	}
 	m.pull(now)
 }
 
 // await makes room of a message that nobody here has and that comes again. The member
 // of a group forgets it, since another member may get it.
-func (m *Machine) await(msg Message) {
-	u, known := m.unacked[msg.Sequence]
+func (m *Machine) await(sequence uint64, stored time.Time) {
+	u, known := m.unacked[sequence]
 	switch {
 	case m.config.Shared:
-		delete(m.unacked, msg.Sequence)
+		delete(m.unacked, sequence)
 	case !known || !u.awaiting:
-		m.unacked[msg.Sequence] = unacked{reply: u.reply, stored: msg.Stored, awaiting: true}
+		m.unacked[sequence] = unacked{reply: u.reply, stored: stored, awaiting: true}
 		m.awaiting++
 	}
 }

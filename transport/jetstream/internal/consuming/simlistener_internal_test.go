@@ -42,7 +42,7 @@ func (m *simMember) extend(id simIdentity, takes time.Duration) {
 	for at := m.sim.ackWait / 2; at < takes; at += m.sim.ackWait / 2 {
 		m.sim.after(at, func() {
 			if d := m.held[id]; d != nil && !m.dead && m.machine.Current(d.epoch) {
-				m.send(d.msg.Reply, "+WPI", 0)
+				m.send(d.msg.Reply, "+WPI")
 			}
 		})
 	}
@@ -102,14 +102,14 @@ func (m *simMember) acknowledge(d *simDelivery, outcome Outcome, answer string, 
 		}
 		m.sendFor(d, answer, delay)
 	}
-	m.step(func() { m.machine.Settled(s.now, d.epoch, d.msg, outcome) })
+	m.step(func() { m.machine.Settled(s.now, d.epoch, d.msg.Sequence, d.msg.Reply, outcome) })
 }
 
 // release lets a message go.
 func (m *simMember) release(id simIdentity, d *simDelivery) {
 	delete(m.held, id)
 	if m.sim.mistake != keepReleased {
-		m.step(func() { m.machine.Settled(m.sim.now, d.epoch, d.msg, Released) })
+		m.step(func() { m.machine.Settled(m.sim.now, d.epoch, d.msg.Sequence, d.msg.Reply, Released) })
 	}
 }
 
@@ -127,9 +127,9 @@ func (m *simMember) sendFor(d *simDelivery, answer string, delay time.Duration) 
 }
 
 // send sends an answer that no message of the listener belongs to.
-func (m *simMember) send(reply, answer string, delay time.Duration) {
+func (m *simMember) send(reply, answer string) {
 	if l := m.link; l != nil {
-		l.toServer(func() { m.sim.server.settle(reply, answer, delay) })
+		l.toServer(func() { m.sim.server.settle(reply, answer, 0) })
 	}
 }
 

@@ -157,7 +157,7 @@ func (m *simMember) perform(e *Effect) {
 		m.ask(*e)
 	case GiveBack:
 		if s.mistake != keepWhatIsHeld && (s.mistake != dropWhatArrives || !m.stopped) {
-			m.send(e.Reply, "-NAK", 0)
+			m.send(e.Reply, "-NAK")
 		}
 	case Tell:
 		m.tell(e.Event)
@@ -241,7 +241,7 @@ func (m *simMember) ask(e Effect) {
 func (m *simMember) answer(e Effect, info Info, stream Stream, number int, gone bool, err error) {
 	now := m.sim.now
 	m.sim.notef("%s: %v is answered: %v", m.name, e.Do, err)
-	switch e.Do { //nolint:exhaustive // the others are no questions
+	switch e.Do {
 	case FindStream:
 		current := m.machine.healing.call == e.Call && m.machine.healing.phase == findingStream && !m.stopped
 		m.machine.StreamFound(now, e.Call, stream, err)

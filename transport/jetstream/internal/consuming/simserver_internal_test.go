@@ -236,8 +236,10 @@ func (s *simServer) deliver() {
 			c.pending[sequence] = &simPending{due: s.now.Add(c.ackWait), first: c.delivered}
 		}
 		reply := fmt.Sprintf("%d.%d", sequence, c.delivered)
+		origin := s.stream.origin(sequence)
 		s.send(r.inbox, simAnswer{
-			msg: Message{Sequence: sequence, ConsumerSequence: c.delivered, Stored: simBegin.Add(time.Duration(s.stream.origin(sequence))), Reply: reply}, count: c.counts[sequence], origin: s.stream.origin(sequence),
+			msg:   Message{Sequence: sequence, ConsumerSequence: c.delivered, Stored: simBegin.Add(time.Duration(origin)), Reply: reply},
+			count: c.counts[sequence], origin: origin,
 		})
 	}
 }

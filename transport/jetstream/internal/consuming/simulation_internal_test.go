@@ -258,7 +258,7 @@ func simulate(seed uint64, mistake mistake, tell seeds.Tell) (broken string) {
 // TestSimulation runs many seeds: SEEDS of them, or SEED alone, and tells its story.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	seeds.Run(t, 1000, func(seed uint64, tell seeds.Tell) string { return simulate(seed, noMistake, tell) })
+	seeds.Run(t, 500, func(seed uint64, tell seeds.Tell) string { return simulate(seed, noMistake, tell) })
 }
 
 // TestSeedsReplay: a seed is a story that can be told again.

@@ -14,23 +14,6 @@ var releaseCases = []testCase{
 		c.ack(again)
 		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
 	}},
-	{"a released message comes again, and takes no room meanwhile", func(c *caseRun) {
-		conn, subject := c.connect(), c.subject("a")
-		s := c.config(subject, "g")
-		s.AckWait, s.MaxInFlight = c.h.AckWait, 1
-		in := c.subscribe(conn, s)
-		c.store(conn, subject, numbers(1, 2)...)
-		first := in.next()
-		first.Settler.Release()
-		first.Settler.Release() // a second call does nothing
-		seen := make(map[string]bool)
-		for !seen["1"] || !seen["2"] {
-			d := in.next()
-			seen[string(d.Data)] = true
-			c.ack(d)
-		}
-		in.expectNothing(c.h.AckWait*3/2, "although acknowledged")
-	}},
 	{"a released message can still be acknowledged", func(c *caseRun) {
 		in, d := c.deliverOne(c.h.AckWait)
 		d.Settler.Release()

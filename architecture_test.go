@@ -68,8 +68,8 @@ func TestHeavyDependenciesStayOut(t *testing.T) {
 	}
 }
 
-// TestArrows holds the imports among the packages against DESIGN.md's picture: those
-// inside of listener and transport, too.
+// TestArrows holds the imports among the packages against an exact list: those inside of
+// listener and transport, too. A new arrow is a decision.
 func TestArrows(t *testing.T) {
 	t.Parallel()
 	may := map[string][]string{
@@ -228,30 +228,73 @@ func TestFilesAreShort(t *testing.T) {
 // fileName is the name of a file as DESIGN.md has it.
 var fileName = regexp.MustCompile(`[\w./-]+\.(go|md)\b`)
 
+// drawn returns the first drawing in a section of DESIGN.md.
+func drawn(t *testing.T, design, section string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(design, "\n## "+section+"\n")
+	require.True(t, found, "DESIGN.md has no section %q", section)
+	text, _, _ := strings.Cut(rest, "\n## ")
+	_, drawing, found := strings.Cut(text, "\n```\n")
+	require.True(t, found, "section %q of DESIGN.md has no drawing", section)
+	drawing, _, found = strings.Cut(drawing, "\n```\n")
+	require.True(t, found)
+	return drawing
+}
+
+// TestPicture holds DESIGN.md's arrows against the tree: a package imports packages of
+// the lines below its own, or the one that an arrow in its own line points to.
+func TestPicture(t *testing.T) {
+	t.Parallel()
+	design, err := os.ReadFile("DESIGN.md")
+	require.NoError(t, err)
+	line, pointsTo := make(map[string]int), make(map[string]string)
+	for i, text := range strings.Split(drawn(t, string(design), "Arrows"), "\n") {
+		before, arrow := "", false
+		for name := range strings.FieldsSeq(text) {
+			if name == "->" {
+				arrow = true
+				continue
+			}
+			require.DirExists(t, name)
+			line[name] = i
+			if arrow {
+				pointsTo[before] = name
+			}
+			before, arrow = name, false
+		}
+	}
+	for _, p := range list(t) {
+		name, below := strings.CutPrefix(p.ImportPath, module+"/")
+		if !below {
+			continue // the root folder holds tests alone
+		}
+		require.Contains(t, line, name, "in the picture of DESIGN.md")
+		for _, imported := range p.Imports {
+			if inner, ours := strings.CutPrefix(imported, module+"/"); ours && pointsTo[name] != inner {
+				require.Greater(t, line[inner], line[name], "%s imports %s, which is not below it in the picture of DESIGN.md", name, inner)
+			}
+		}
+	}
+}
+
 // TestMap holds DESIGN.md's map against the tree: each package of this module has its
 // line, each file that is named is there, and each production file is named.
 func TestMap(t *testing.T) {
 	t.Parallel()
 	design, err := os.ReadFile("DESIGN.md")
 	require.NoError(t, err)
-	_, rest, found := strings.Cut(string(design), "\n## Map\n")
-	require.True(t, found)
-	section, _, _ := strings.Cut(rest, "\n## ")
-	_, drawn, found := strings.Cut(section, "\n```\n")
-	require.True(t, found)
-	drawn, _, found = strings.Cut(drawn, "\n```\n")
-	require.True(t, found)
+	drawing := drawn(t, string(design), "Map")
 
 	folders, files := make(map[string]bool), make(map[string]bool)
 	folder := ""
-	for line := range strings.Lines(drawn) {
+	for line := range strings.Lines(drawing) {
 		if name := strings.Fields(line); len(name) > 0 && !strings.HasPrefix(line, " ") {
 			folder = strings.TrimSuffix(name[0], "/")
 			require.DirExists(t, folder)
 			folders[folder] = true
 			continue
 		}
-		for _, name := range strings.Fields(line) {
+		for name := range strings.FieldsSeq(line) {
 			if fileName.FindString(name) != name {
 				break // what the files are for
 			}
@@ -270,7 +313,7 @@ func TestMap(t *testing.T) {
 			require.True(t, file == "doc.go" || files[path.Join(name, file)], "%s is not on the map of DESIGN.md", path.Join(name, file))
 		}
 	}
-	for _, name := range fileName.FindAllString(strings.Replace(string(design), drawn, "", 1), -1) {
+	for _, name := range fileName.FindAllString(strings.Replace(string(design), drawing, "", 1), -1) {
 		if room, _, in := strings.Cut(name, "/"); in && folders[room] || room == "devserver" || room == "internal" {
 			require.FileExists(t, name, "named in DESIGN.md")
 		}

@@ -39,7 +39,7 @@ server: ## NATS Streaming and JetStream on port 4222, cluster ID ticketing, moni
 
 test: race-mode ## unit and integration tests of all modules
 	@for m in . devserver; do (cd $$m && echo "== module $$m" && $(GOTEST) ./...) || exit 1; done
-	@echo "== what hot paths allocate, which the race detector would change" && GOWORK=off go test -run '^TestAllocations$$' ./codec ./publisher ./listener
+	@echo "== what hot paths allocate, which the race detector would change" && GOWORK=off go test -run '^TestAllocations$$' ./codec ./publisher ./listener ./transport/jetstream ./transport/internal/outbox
 	@cd bench && echo "== module bench, without what takes minutes (make bench-json)" && $(GOTEST) -short ./...
 
 race-mode:

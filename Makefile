@@ -63,8 +63,9 @@ test-docker: ## the same against a server in a container; needs a docker engine
 test-node: ## with real Node clients in the same queue groups; needs node and npm
 	@devserver/node/test.sh
 
-test-cluster: race-mode ## a NATS Streaming cluster loses its leader under load; takes elections, so it is not in make test
+test-cluster: race-mode ## clusters lose their leaders, under load and in a trace; takes elections, so it is not in make test
 	@cd devserver && $(GOTEST) -count=1 -v -tags cluster -run '^TestStreamingCluster' ./integration
+	@cd devserver && $(GOTEST) -count=1 -v -tags cluster -run '^TestJetStreamTracesAreTheRealServers$$/leader' ./simtrace
 
 test-faults: race-mode ## each fault at its real length, the library beside raw stan.go, as a table; a missed goal fails
 	@cd devserver && $(GOTEST) -count=1 -v -timeout 30m ./faults -full | grep -v '^=== '

@@ -45,10 +45,15 @@ type DeadLetter struct {
 	Group     string           `json:"group"`     // the queue group that could not handle it
 	Sequence  uint64           `json:"sequence"`  // of the event in its channel or stream
 	Timestamp time.Time        `json:"timestamp"` // when the broker stored the event; cut to milliseconds, see StoredAt
-	Attempts  int              `json:"attempts"`  // how often its handler was begun; 0 if the payload kept it from running
-	Error     string           `json:"error"`     // of the last attempt
-	FailedAt  time.Time        `json:"failedAt"`  // cut to milliseconds
-	Reason    DeadLetterReason `json:"reason"`
+	Attempts  int              `json:"attempts"`  // how often a handler of the process that gave it up ran on it; 0 if the payload kept it from running
+
+	// Deliveries is how often the broker says that it had sent the event, to whatever member
+	// of the group, also where no handler began. 0, and left out: it keeps no count, or the
+	// dead letter is of a version of this module that did not write it.
+	Deliveries int              `json:"deliveries,omitzero"`
+	Error      string           `json:"error"`    // of the last attempt
+	FailedAt   time.Time        `json:"failedAt"` // cut to milliseconds
+	Reason     DeadLetterReason `json:"reason"`
 
 	Header map[string][]string `json:"header,omitempty"` // the event's, where there was one
 	Data   []byte              `json:"data,omitzero"`    // the event's exact bytes, as base64; nil if Truncated
@@ -144,6 +149,7 @@ func (d DeadLetter) Validate() error {
 		validSequence(d.Sequence),
 		set("timestamp", d.Timestamp),
 		notNegative("attempts", d.Attempts),
+		notNegative("deliveries", d.Deliveries),
 		set("failedAt", d.FailedAt),
 		knownReason(d.Reason),
 		noDataIf(d.Truncated, d.Data),

@@ -98,7 +98,7 @@ func (r *runner) storeDeadLetter(e schedule.Effect) {
 	letter := events.NewDeadLetter(events.DeadLetter{
 		Original: subjects.Subject(e.Delivery.Subject), Group: r.core.deadLetterGroup(),
 		Sequence: e.Delivery.Sequence, Timestamp: e.Delivery.Timestamp,
-		Attempts: e.GiveUp.Attempts, Error: e.GiveUp.Err.Error(), FailedAt: e.GiveUp.At, Reason: e.GiveUp.Reason,
+		Attempts: e.GiveUp.Attempts, Deliveries: e.Delivery.Deliveries, Error: e.GiveUp.Err.Error(), FailedAt: e.GiveUp.At, Reason: e.GiveUp.Reason,
 		Header: e.Delivery.Header, Data: e.Delivery.Data,
 	})
 	known := []any{

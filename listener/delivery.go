@@ -19,8 +19,8 @@ type Delivery struct {
 	Sequence    uint64    // of the event in its channel; the first is 1
 	Timestamp   time.Time // when the server stored it
 	Redelivered bool      // the server says that it sent the event before
-	Attempt     int       // the number of times a handler ran on this event, this one included, as far as this process knows
-	Deliveries  int       // how often the server says it sent it, this time included; 0 where it keeps no count
+	Attempt     int       // the number of times a handler of this listener ran on this event, this run included, since Listen began
+	Deliveries  int       // how often the server says it sent it, this time included, to whatever member; 0 where it keeps no count
 	Header      Header    // nil where the broker has none; not to be changed
 
 	settlement settlement

@@ -34,7 +34,10 @@ func (s *Scheduler) Fail(t *Task, f Failure, now time.Time) {
 	case t.settled, t.state == removed: // acknowledged, or given up, meanwhile
 	case t.state == running:
 		t.Failed = &f
-	case f.Reason != "", t.Attempt >= s.rules.MaxAttempts:
+	case f.Unreadable():
+		t.Attempt-- // its handler did not run
+		s.giveUp(t, f, now)
+	case f.Reason != "", s.lastAttempt(t):
 		s.giveUp(t, f, now)
 	default:
 		delay := s.delay(t, f)
@@ -50,6 +53,10 @@ func (s *Scheduler) Fail(t *Task, f Failure, now time.Time) {
 		}
 	}
 }
+
+// lastAttempt reports whether the attempt that failed was the last one: the handler of this
+// listener has run on the event as often as it may. What the server counts is no matter.
+func (s *Scheduler) lastAttempt(t *Task) bool { return t.Attempt >= s.rules.MaxAttempts }
 
 // delay returns how long the event waits for its next attempt.
 func (s *Scheduler) delay(t *Task, f Failure) time.Duration {

@@ -30,9 +30,6 @@ func (s *Scheduler) giveUp(t *Task, f Failure, now time.Time) {
 		f.Reason = events.DeadLetterExhausted
 	}
 	history.giveUp = &GiveUp{Reason: f.Reason, Err: f.Err, Attempts: t.Attempt, At: now}
-	if f.Unreadable() {
-		history.giveUp.Attempts = 0 // its handler never began
-	}
 	s.attempts.set(t.Message, history)
 	t.GiveUp = history.giveUp
 	s.storeDeadLetter(t, false)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -25,11 +26,12 @@ type simMember struct {
 
 	runs    map[MessageKey]int // that go on now
 	handled map[MessageKey]bool
+	failed  map[MessageKey]int // runs of this process that failed
 }
 
 func (s *sim) join() {
 	s.joined++
-	m := &simMember{sim: s, name: string(rune('A' + s.joined - 1)), scheduler: New(s.rules, s.ackWait), runs: map[MessageKey]int{}, handled: map[MessageKey]bool{}}
+	m := &simMember{sim: s, name: string(rune('A' + s.joined - 1)), scheduler: New(s.rules, s.ackWait), runs: map[MessageKey]int{}, handled: map[MessageKey]bool{}, failed: map[MessageKey]int{}}
 	s.members = append(s.members, m)
 	m.sayf("joins")
 	s.server.joined()
@@ -103,6 +105,10 @@ func (m *simMember) carry(e *simEvent, deliveries int) {
 			w.Key, w.Keyed = e.key, s.rules.Concurrency > 1
 		}
 		m.sayf("arrive %d (%s), delivery %d", e.id.Sequence, e.key, deliveries)
+		if h := m.scheduler.attempts.of(w.Message); s.trap == countDeliveries && h.attempt < deliveries-1 {
+			h.attempt = deliveries - 1
+			m.scheduler.attempts.set(w.Message, h)
+		}
 		if p := s.server.pending[e]; p != nil && p.member == m && p.session == session {
 			p.arrived = true
 		}
@@ -209,6 +215,7 @@ func (m *simMember) begin(w *Task) {
 		}
 		m.scheduler.Returned(w, s.now)
 		if failure != nil {
+			m.failed[e.id]++
 			m.scheduler.Fail(w, *failure, s.now)
 		} else {
 			m.scheduler.Acknowledged(w, s.now)
@@ -234,6 +241,7 @@ func (m *simMember) settleByHand(w *Task, e *simEvent, took time.Duration, failu
 	fail := func(f Failure) {
 		if !released && !m.left {
 			released = true
+			m.failed[e.id]++
 			m.scheduler.Fail(w, f, s.now)
 			m.unlock()
 		}
@@ -279,6 +287,7 @@ func (m *simMember) perform(x Effect) {
 	case Nak:
 		_ = x.Delivery.Settler.Nak(x.Delay)
 	case StoreDeadLetter:
+		m.checkGiveUp(e, x.GiveUp)
 		m.storeDeadLetter(x.Task, e)
 	case Hold:
 		if s.trap == retryLetsOvertake && x.Task.state == backingOff && x.Task.Keyed {
@@ -325,6 +334,18 @@ func (m *simMember) storeDeadLetter(w *Task, e *simEvent) {
 		}
 		m.unlock()
 	})
+}
+
+// checkGiveUp: nothing is given up as exhausted that this process has not tried often enough,
+// however often the server has sent it.
+func (m *simMember) checkGiveUp(e *simEvent, g GiveUp) {
+	n := m.failed[e.id]
+	if g.Reason == events.DeadLetterExhausted && n < m.sim.rules.MaxAttempts {
+		m.sim.brokenf("event %d is given up as exhausted after %d of %d attempts", e.id.Sequence, n, m.sim.rules.MaxAttempts)
+	}
+	if g.Attempts > n {
+		m.sim.brokenf("event %d is given up, and %d attempts are told of %d", e.id.Sequence, g.Attempts, n)
+	}
 }
 
 // checkOrder: no event runs before one of its key that came before it. Of several

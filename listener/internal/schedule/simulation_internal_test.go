@@ -42,13 +42,14 @@ const (
 	retryLetsOvertake
 	forgetOnReconnect
 	dropWithoutRelease
+	countDeliveries
 	lastTrap
 )
 
 func (t trap) String() string {
 	return [...]string{
 		"none", "ack before the dead letter is stored", "identity by sequence alone", "a retry lets its key overtake",
-		"forget on reconnect", "drop without release",
+		"forget on reconnect", "drop without release", "count the server's deliveries as attempts",
 	}[t]
 }
 
@@ -177,6 +178,9 @@ func (s *sim) fault() {
 		s.members[s.IntN(len(s.members))].reconnect()
 	case n < 4 && !s.single && len(s.members) < 4:
 		s.join()
+	case n < 5 && len(s.members) > 0: // a process that is killed and started again remembers nothing
+		s.members[s.IntN(len(s.members))].leave(true)
+		s.after(s.between(0, 2*s.ackWait), s.join)
 	case n < 6 && !s.single && len(s.members) > 1:
 		s.members[s.IntN(len(s.members))].leave(s.maybe(50))
 	case n < 8 && !s.rules.CanNak:

@@ -22,12 +22,13 @@ const (
 	DeadLetterInvalid     DeadLetterReason = "invalid"     // it decodes, but the listener validates and it is not valid
 	DeadLetterRejected    DeadLetterReason = "rejected"    // the handler said that trying again can't help
 	DeadLetterExhausted   DeadLetterReason = "exhausted"   // every attempt failed
+	DeadLetterVersionGap  DeadLetterReason = "version-gap" // the version of its entity that comes before it did not come in time
 )
 
-// Valid tells whether r is one of the four reasons.
+// Valid tells whether r is one of the five reasons.
 func (r DeadLetterReason) Valid() bool {
 	switch r {
-	case DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted:
+	case DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted, DeadLetterVersionGap:
 		return true
 	default:
 		return false
@@ -195,8 +196,8 @@ func knownReason(r DeadLetterReason) error {
 	if r.Valid() {
 		return nil
 	}
-	return fmt.Errorf("reason: %q is none of %q, %q, %q, %q", clip(string(r), maxShortText),
-		DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted)
+	return fmt.Errorf("reason: %q is none of %q, %q, %q, %q, %q", clip(string(r), maxShortText),
+		DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted, DeadLetterVersionGap)
 }
 
 func noDataIf(truncated bool, data []byte) error {

@@ -49,8 +49,8 @@ type Outcome struct {
 	// ack wait, the event may come sooner than after its Backoff.)
 	RetryIn time.Duration
 
-	// Reason is set for an event that is DeadLettered: rejected, exhausted, undecodable or
-	// invalid.
+	// Reason is set for an event that is DeadLettered: rejected, exhausted, version-gap,
+	// undecodable or invalid.
 	Reason events.DeadLetterReason
 
 	// Err says why the event was not handled. It is the error that the handler returned or

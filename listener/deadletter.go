@@ -114,6 +114,9 @@ func (r *runner) storeDeadLetter(e schedule.Effect) {
 	r.tellDeadLettered(&e)
 	r.settleDeadLettered(&e)
 	r.log.Error("event given up, and stored as a dead letter", attributesOf(&e, known...)...)
+	if e.GiveUp.Reason != events.DeadLetterVersionGap { // what ends its wait does not make others wait longer
+		r.doneWith(e.Task)
+	}
 	r.mu.Lock()
 	r.scheduler.DeadLetterStored(e.Task, time.Now())
 	r.recoverDeadLetters()

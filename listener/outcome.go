@@ -69,7 +69,7 @@ func failureOf(err error) (f schedule.Failure) {
 		}
 	}()
 	_ = err.Error() // so that it panics here, if it does
-	f = schedule.Failure{Err: err, OutOfOrder: errors.Is(err, ErrVersionGap)}
+	f = schedule.Failure{Err: err, OutOfOrder: errors.Is(err, ErrVersionGap), Missing: missingBefore(err)}
 	var u *unreadError
 	var r *rejectedError
 	var a *retryError

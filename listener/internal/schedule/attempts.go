@@ -12,6 +12,8 @@ type attemptHistory struct {
 	attempt    int       // how many runs of its handler failed here
 	notBefore  time.Time // of RetryAfter: not to be run before
 	outOfOrder bool      // it does not hold up the queue of its key until then
+	waited     int       // how often in a row the event could not be handled yet, which is no failure
+	gapSince   time.Time // from when on its wait for the event before it counts; zero: it does not wait for one
 	giveUp     *GiveUp   // it is to become a dead letter
 }
 

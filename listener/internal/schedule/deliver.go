@@ -62,7 +62,7 @@ func (s *Scheduler) proceed(t *Task, now time.Time) {
 	case t.Failed != nil: // it can't be read
 		s.giveUp(t, *t.Failed, now)
 	case t.due.After(now):
-		s.retryAt(t, t.due, now, nil, observe.SkipEarly)
+		s.retryAt(t, t.due, now, Effect{Skip: observe.SkipEarly})
 	default:
 		s.setState(t, ready)
 		s.ready.Push(t)

@@ -43,6 +43,7 @@ const (
 	forgetOnReconnect
 	dropWithoutRelease
 	countDeliveries
+	countWaits
 	lastTrap
 )
 
@@ -50,6 +51,7 @@ func (t trap) String() string {
 	return [...]string{
 		"none", "ack before the dead letter is stored", "identity by sequence alone", "a retry lets its key overtake",
 		"forget on reconnect", "drop without release", "count the server's deliveries as attempts",
+		"count waits as attempts",
 	}[t]
 }
 
@@ -134,6 +136,8 @@ func newSim(seed uint64, t trap, tell func(string, ...any)) *sim {
 			return s.between(50*time.Millisecond, 100*time.Millisecond<<min(attempt, 6))
 		},
 	}
+	s.rules.GapBackoff = func(_ int64, waited int) time.Duration { return s.rules.Backoff(waited) }
+	s.rules.VersionGapTimeout = s.between(time.Second, 5*time.Second)
 	s.rules.DeadLetterBackoff = func(int) time.Duration { return s.between(time.Second, 4*time.Second) }
 	s.rules.MaxInFlight = s.rules.Concurrency * (1 + s.IntN(8))
 	if s.maybe(50) {

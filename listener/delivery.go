@@ -69,8 +69,8 @@ func (d Delivery) Ack() error {
 	return d.settlement.ack()
 }
 
-// Nak says that the attempt failed, because of err, which [RetryAfter] and [Reject]
-// may have made; nil: the event is given back without a failure, of which the log tells
+// Nak says that the attempt failed, because of err, which [RetryAfter], [Reject] and
+// [Defer] may have made; nil: the event is given back without a failure, of which the log tells
 // at debug level only. What becomes of the event is the same as if the handler of a
 // listener without ManualAck had returned it, once the handler has returned. Nak
 // returns [ErrNotManual], [ErrSettled] and [ErrNotDelivered] as Ack does, and

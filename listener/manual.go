@@ -61,9 +61,9 @@ func (m *manual) nak(err error) error {
 		return ErrSettled
 	}
 	if err == nil {
-		err = errGivenBack
+		return m.fail(errGivenBack)
 	}
-	return m.fail(err)
+	return m.fail(m.runner.classify(m.task, err))
 }
 
 // fail says that the attempt failed, unless it was concluded before.

@@ -39,6 +39,7 @@ type options struct {
 	maxAttempts       int
 	backoff           backoff.Policy
 	backoffSet        bool
+	classify          func(error) error // nil: errors say by themselves what becomes of the event
 	versionGapTimeout time.Duration
 	noDeadLetters     bool
 }

@@ -154,6 +154,9 @@ func (r *runner) invoke(t *schedule.Task, d *transport.Delivery, m *manual) (err
 			}
 		}
 		r.tellReturned(t, d, m, took, returned, err)
+		if returned && err != nil {
+			err = r.classify(t, err)
+		}
 	}()
 	err = r.core.eventType.handle(ctx, t.Event, describe(d, r.core.group, t.Attempt, s))
 	returned = true

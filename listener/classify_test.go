@@ -53,9 +53,13 @@ func TestClassify(t *testing.T) {
 		text     string // of the dead letter
 		logs     string
 	}{
-		"reject":             {err: fmt.Errorf("insert: %w", errUnique), attempts: []int{1}, reason: events.DeadLetterRejected, text: "insert: unique violation"},
-		"retry after":        {err: errBusy, attempts: []int{1, 2, 3}, reason: events.DeadLetterExhausted, text: "busy", logs: `handler failed: the event is tried again`},
-		"defer":              {err: errEarly, attempts: []int{1, 1, 1}, logs: `level=INFO msg="event can't be handled yet, which is no attempt: it is tried again" subject=expiration:complete group=expirations sequence=1 attempt=1 error="too early"`},
+		"reject":      {err: fmt.Errorf("insert: %w", errUnique), attempts: []int{1}, reason: events.DeadLetterRejected, text: "insert: unique violation"},
+		"retry after": {err: errBusy, attempts: []int{1, 2, 3}, reason: events.DeadLetterExhausted, text: "busy", logs: `handler failed: the event is tried again`},
+		"defer": {
+			err: errEarly, attempts: []int{1, 1, 1},
+			logs: `level=INFO msg="event can't be handled yet, which is no attempt: it is tried again" ` +
+				`subject=expiration:complete group=expirations sequence=1 attempt=1 error="too early"`,
+		},
 		"retry":              {err: errNotToday, attempts: []int{1}, logs: `level=WARN msg="handler failed: the event is tried again"`},
 		"it panics":          {err: errOdd, attempts: []int{1}, logs: "option Classify panicked: the event is tried again"},
 		"the handler itself": {err: listener.RetryAfter(time.Second, errUnique), attempts: []int{1, 2, 3}, reason: events.DeadLetterExhausted, text: "unique violation"},

@@ -35,10 +35,10 @@ func TestDefer(t *testing.T) {
 						runs++
 						attempts = append(attempts, d.Attempt)
 						err := listener.Defer(time.Second)
-						switch {
-						case runs == 4:
+						switch runs {
+						case 4:
 							err = fmt.Errorf("not today: %w", listener.RetryAfter(time.Second, errNotToday))
-						case runs == 8:
+						case 8:
 							err = errNotToday
 						}
 						if manual {

@@ -32,7 +32,10 @@ type simMember struct {
 
 func (s *sim) join() {
 	s.joined++
-	m := &simMember{sim: s, name: string(rune('A' + s.joined - 1)), scheduler: New(s.rules, s.ackWait), runs: map[MessageKey]int{}, handled: map[MessageKey]bool{}, failed: map[MessageKey]int{}, gaps: map[MessageKey]time.Time{}}
+	m := &simMember{
+		sim: s, name: string(rune('A' + s.joined - 1)), scheduler: New(s.rules, s.ackWait),
+		runs: map[MessageKey]int{}, handled: map[MessageKey]bool{}, failed: map[MessageKey]int{}, gaps: map[MessageKey]time.Time{},
+	}
 	s.members = append(s.members, m)
 	m.sayf("joins")
 	s.server.joined()

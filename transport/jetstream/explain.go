@@ -21,6 +21,10 @@ func (c *conn) explain(err error) error {
 	switch {
 	case is(transport.ErrInvalid):
 		return err
+	case is(transport.ErrConnectionLost):
+		return err
+	case isAway(err):
+		return fmt.Errorf("%w: there is no connection to the NATS server at %s: %w", transport.ErrConnectionLost, at, err)
 	case forbidden != nil && is(context.DeadlineExceeded):
 		return fmt.Errorf("%w for client %q: a JetStream client needs to publish to %s> and to subscribe to its inbox: %w",
 			transport.ErrForbidden, c.cfg.ClientID, c.prefix, forbidden)

@@ -24,10 +24,11 @@ const (
 // because another process of the program runs on the host, FromEnv appends a number. A
 // listener that is durable without a queue group refuses a client ID that was made like that.
 //
-// NATS_TRANSPORT is streaming, or jetstream, which stands for option [JetStream]; FromEnv
-// refuses anything else with [ErrInvalid]. It also refuses a value that would have no effect:
-// if opts hold [JetStream], the variable is jetstream or not set, and if they hold
-// [Transport], it is not set.
+// NATS_TRANSPORT is streaming or jetstream; FromEnv refuses anything else with
+// [ErrInvalid]. The variable decides, so that one program serves both brokers: with jetstream
+// the options of [JetStream] hold, if opts have some, and with streaming they are left for
+// the other broker. If the variable is not set, [JetStream] in opts decides. If opts hold
+// [Transport], a value would have no effect, and is refused.
 //
 // A variable that is set but empty counts as not set.
 func FromEnv(ctx context.Context, opts ...Option) (*Client, error) {
@@ -48,11 +49,10 @@ func transportFromEnv(name string) Option {
 			return nil
 		case name != "streaming" && name != "jetstream":
 			return fmt.Errorf("%w NATS_TRANSPORT %q: use streaming or jetstream", transport.ErrInvalid, name)
-		case o.transport != nil, name == "streaming" && o.jetStream:
-			return fmt.Errorf("%w NATS_TRANSPORT %q: it would have no effect, since the program's options name another transport; unset it", transport.ErrInvalid, name)
-		case name == "jetstream":
-			o.jetStream = true // the program may have asked for it, too, with options
+		case o.transport != nil:
+			return fmt.Errorf("%w NATS_TRANSPORT %q: it would have no effect, since option Transport names another transport; unset it", transport.ErrInvalid, name)
 		}
+		o.jetStream = name == "jetstream" // the options of JetStream stay for it
 		return nil
 	}
 }

@@ -115,11 +115,11 @@ func advice(err error) string {
 	var alert *net.OpError // the only sign in package tls that the server broke off the handshake
 	switch {
 	case errors.Is(err, nats.ErrSecureConnWanted):
-		return "that the server is set up for TLS, or connect without: no tls:// in the URL, no nats.Secure"
+		return "that the server is set up for TLS, or connect without: no tls:// in the URL, no nats.Secure, none of NATS_CA, NATS_CERT and NATS_KEY"
 	case errors.As(err, &untrusted):
-		return "that this host trusts the server's certificate (option NATS with nats.RootCAs), and that it is made out to the host in the URL"
+		return "that this host trusts the server's certificate (option NATS with nats.RootCAs, or NATS_CA), and that it is made out to the host in the URL"
 	case errors.As(err, &alert) && alert.Op == "remote error":
-		return "what the server demands of TLS, such as a client certificate (option NATS with nats.ClientCert)"
+		return "what the server demands of TLS, such as a client certificate (option NATS with nats.ClientCert, or NATS_CERT and NATS_KEY)"
 	case errors.Is(err, transport.ErrNoServer):
 		return "that a NATS server listens at the URL and the network lets this host reach it"
 	case errors.Is(err, transport.ErrNoCluster):

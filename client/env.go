@@ -30,15 +30,24 @@ const (
 // the other broker. If the variable is not set, [JetStream] in opts decides. If opts hold
 // [Transport], a value would have no effect, and is refused.
 //
+// One of these logs the client in: NATS_CREDS, the path of a credentials file (a JWT and its
+// seed); NATS_USER with NATS_PASSWORD; NATS_TOKEN; or NATS_NKEY_SEED_FILE, the path of an
+// nkey's seed. For TLS, NATS_CA is the path of the certificates of the authorities to trust
+// instead of the system's, and NATS_CERT with NATS_KEY are the paths of the client's own
+// certificate and key, all in PEM; each of them demands TLS of the server. The files are read
+// again at each connect. FromEnv refuses with [ErrInvalid], naming the variable, a file that
+// can't be read or used, two ways to log in, credentials in NATS_URL beside those, and what
+// option [NATS] sets, too. With [Transport] in opts these variables are not read.
+//
 // A variable that is set but empty counts as not set.
 func FromEnv(ctx context.Context, opts ...Option) (*Client, error) {
-	opts = append(slices.Clone(opts), transportFromEnv(os.Getenv("NATS_TRANSPORT")))
+	url := cmp.Or(os.Getenv("NATS_URL"), DefaultURL)
+	opts = append(slices.Clone(opts), transportFromEnv(os.Getenv("NATS_TRANSPORT")), credentialsFromEnv(os.Getenv, url))
 	ids := generatedID(program())
 	if id := os.Getenv("NATS_CLIENT_ID"); id != "" {
 		ids = fixedID(id)
 	}
-	return build(ctx, cmp.Or(os.Getenv("NATS_CLUSTER_ID"), DefaultClusterID), ids,
-		cmp.Or(os.Getenv("NATS_URL"), DefaultURL), opts)
+	return build(ctx, cmp.Or(os.Getenv("NATS_CLUSTER_ID"), DefaultClusterID), ids, url, opts)
 }
 
 // transportFromEnv returns the option for the value of NATS_TRANSPORT. It is given last.

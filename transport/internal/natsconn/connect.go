@@ -32,10 +32,15 @@ func Connect(ctx context.Context, cfg transport.Config, apply func(*nats.Options
 		o.Name = cfg.ClientID
 	}
 	nc, err := await.Do(ctx, o.Connect, (*nats.Conn).Close)
-	if err != nil {
-		return nil, explain(err, cfg.URL)
+	if err == nil {
+		return nc, nil
 	}
-	return nc, nil
+	if o.CustomDialer == nil && ctx.Err() == nil && saysNothing(err) {
+		if http := findHTTP(ctx, urls); http != nil {
+			err = fmt.Errorf("%w: %w", http, err)
+		}
+	}
+	return nil, explain(err, cfg.URL)
 }
 
 // unauthorized are the answers of a server that refuses the credentials.

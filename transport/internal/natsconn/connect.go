@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 
 	"github.com/nats-io/nats.go"
 
@@ -51,6 +52,9 @@ var unauthorized = []error{
 
 func explain(err error, url string) error {
 	meaning := transport.ErrNoServer
+	if errors.Is(err, nats.ErrNoServers) { // nats.go's words for a server that refuses connections
+		err = fmt.Errorf("%w (%w)", syscall.ECONNREFUSED, err)
+	}
 	if slices.ContainsFunc(unauthorized, func(target error) bool { return errors.Is(err, target) }) {
 		meaning = transport.ErrUnauthorized
 	}

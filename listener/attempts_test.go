@@ -63,7 +63,9 @@ func startProcess(t *testing.T, broker *memory.Broker, name string, h listener.H
 	<-l.Ready()
 	return func() {
 		_ = c.Close(context.Background())
-		<-ended
+		if err := <-ended; err != nil {
+			t.Log(err) // its handler hangs
+		}
 	}
 }
 
@@ -98,9 +100,9 @@ func TestAttemptsOfSlowMembers(t *testing.T) {
 			}
 		}
 		publishExpirations(t, broker, all)
-		for _, name := range []string{"a", "b"} {
-			defer startProcess(t, broker, name, handler(name), listener.MaxAttempts(most), listener.Backoff(10*time.Millisecond, 10*time.Millisecond))()
-		}
+		opts := []listener.Option{listener.MaxAttempts(most), listener.Backoff(10*time.Millisecond, 10*time.Millisecond)}
+		defer startProcess(t, broker, "a", handler("a"), opts...)()
+		defer startProcess(t, broker, "b", handler("b"), opts...)()
 		time.Sleep(30 * time.Minute)
 		require.Equal(t, all-1, r.handled())
 		letters := broker.Stored("dead.g.expiration:complete")

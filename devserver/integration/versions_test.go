@@ -168,10 +168,11 @@ func TestHistoryInVersionOrder(t *testing.T) {
 			}, opts...)
 			require.NoError(t, err)
 			dead := make(chan events.DeadLetter, updates)
-			letters, err := listener.NewDeadLetters(c, "alerts", "replica", events.TicketUpdated{}.Subject(), func(_ context.Context, d events.DeadLetter, _ listener.Delivery) error {
+			alert := func(_ context.Context, d events.DeadLetter, _ listener.Delivery) error {
 				dead <- d
 				return nil
-			})
+			}
+			letters, err := listener.NewDeadLetters(c, "alerts", "replica", events.TicketUpdated{}.Subject(), alert)
 			require.NoError(t, err)
 			ctx, end := context.WithCancel(t.Context())
 			defer end()

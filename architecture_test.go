@@ -79,8 +79,8 @@ func TestArrows(t *testing.T) {
 		"observe":  {"subjects"},
 		"client": {
 			"subjects", "observe", "transport", "transport/jetstream", "transport/stan", "internal/access",
-			"internal/await", "internal/backoff", "internal/eventlog", "internal/option", "internal/session",
-			"internal/together",
+			"internal/await", "internal/backoff", "internal/eventlog", "internal/observing", "internal/option",
+			"internal/session", "internal/together",
 		},
 		"publisher": {
 			"subjects", "events", "codec", "observe", "client", "transport", "internal/access", "internal/eventtype",
@@ -89,7 +89,7 @@ func TestArrows(t *testing.T) {
 		"listener": {
 			"subjects", "events", "codec", "observe", "client", "listener/internal/schedule",
 			"listener/internal/versions", "transport", "internal/access", "internal/await", "internal/backoff",
-			"internal/eventtype", "internal/session", "internal/together",
+			"internal/eventtype", "internal/observing", "internal/session", "internal/together",
 		},
 		"listener/internal/schedule": {"events", "observe", "transport", "internal/fifo"},
 		"listener/internal/versions": {"internal/await", "internal/backoff"},
@@ -123,8 +123,9 @@ func TestArrows(t *testing.T) {
 		"internal/eventtype":      {"subjects", "events", "codec", "transport"},
 		"internal/fakeconn":       {"transport"},
 		"internal/fifo":           {},
+		"internal/observing":      {"observe"},
 		"internal/option":         {},
-		"internal/publishing":     {"subjects", "observe", "transport", "internal/await"},
+		"internal/publishing":     {"subjects", "observe", "transport", "internal/await", "internal/observing"},
 		"internal/seeds":          {},
 		"internal/session":        {"observe", "transport", "internal/await", "internal/publishing"},
 		"internal/together":       {},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,8 +18,12 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// reconnect spaces out the attempts to connect.
-var reconnect = backoff.Policy{First: 100 * time.Millisecond, Max: time.Second}
+var (
+	// reconnect spaces out the attempts to connect.
+	reconnect = backoff.Policy{First: 100 * time.Millisecond, Max: time.Second}
+	// reminders spaces out the log lines about attempts that fail for the same reason.
+	reminders = backoff.Policy{First: time.Second, Max: 30 * time.Second}
+)
 
 // Build connects to the cluster as the client clientID and returns the client.
 //
@@ -28,7 +33,8 @@ var reconnect = backoff.Policy{First: 100 * time.Millisecond, Max: time.Second}
 // separated by commas, with the scheme nats, tls, ws or wss.
 //
 // Build tries until it is connected or ctx is done. It pauses for 0.1 s to 1 s between two
-// attempts, and logs each attempt that failed with what to check. When ctx is done, the
+// attempts. It logs the first attempt that failed, with the cause and what to check, and then
+// others at intervals that grow from 1 s to 30 s, or when there is another cause. When ctx is done, the
 // error matches both ctx's and the cause of the last attempt: [ErrNoServer], [ErrNoCluster],
 // [ErrClientIDTaken] or [ErrForbidden]. An error that waiting can't change is returned at
 // once: [ErrInvalid] for an option, a URL or an ID that is wrong in itself, and
@@ -49,7 +55,7 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 		return nil, fmt.Errorf("build client: %w", err)
 	}
 	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), Subjects: o.stored(), URL: url, Logger: o.logger}
-	conn, m, err := connect(ctx, o.dialer(), &cfg, ids)
+	conn, m, err := connect(ctx, o.dialer(), &cfg, ids, o.advice)
 	if err != nil {
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
 	}
@@ -63,11 +69,12 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 // connect makes attempts until one succeeds. If a generated client ID is taken, connect goes
 // on to the next one, and sets cfg.ClientID to it. Each attempt has a monitor of its own, so
 // that late events of a failed attempt don't change the status of a later one.
-func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, ids identity) (transport.Conn, *monitor, error) {
+func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, ids identity, advice func(error) string) (transport.Conn, *monitor, error) {
 	var last error
+	reminder, began := backoff.Reminder{Intervals: reminders}, time.Now()
 	for attempt := 1; ; attempt++ {
 		if ctx.Err() != nil {
-			return nil, nil, gaveUp(await.Cause(ctx), last, attempt-1)
+			return nil, nil, gaveUp(await.Cause(ctx), last, attempt-1, advice)
 		}
 		m := newMonitor(cfg.Logger, cfg.ClientID)
 		cfg.Notify = m.notify
@@ -90,8 +97,10 @@ func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, 
 			cfg.ClientID = ids.next()
 		}
 		delay := reconnect.Delay(attempt)
-		cfg.Logger.Warn("not connected yet", slog.Int("attempt", attempt), slog.Any("error", err),
-			slog.String("check", advice(err)), slog.Duration("retry_in", delay))
+		if check, now := advice(err), time.Now(); reminder.Due(now, check) {
+			cfg.Logger.Warn("not connected yet", slog.Int("attempt", attempt), slog.Any("error", err), slog.String("check", check),
+				slog.Duration("waited", now.Sub(began).Round(time.Millisecond)), slog.Duration("retry_in", delay.Round(time.Millisecond)))
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(delay):
@@ -99,33 +108,41 @@ func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, 
 	}
 }
 
-func gaveUp(ended, last error, attempts int) error {
+func gaveUp(ended, last error, attempts int, advice func(error) string) error {
+	tries := strconv.Itoa(attempts) + " attempts"
+	if attempts == 1 {
+		tries = "1 attempt"
+	}
 	switch {
 	case last == nil:
 		return ended
 	case errors.Is(last, ended): // ctx ended the only attempt
-		return fmt.Errorf("gave up after %d attempts: %w; check %s", attempts, last, advice(last))
+		return fmt.Errorf("gave up after %s: %w; check %s", tries, last, advice(last))
 	}
-	return fmt.Errorf("gave up after %d attempts (%w): %w; check %s", attempts, ended, last, advice(last))
+	return fmt.Errorf("gave up after %s (%w): %w; check %s", tries, ended, last, advice(last))
 }
 
 // advice says what to check when an attempt failed.
-func advice(err error) string {
+func (o options) advice(err error) string {
 	var untrusted *tls.CertificateVerificationError
 	var alert *net.OpError // the only sign in package tls that the server broke off the handshake
 	switch {
 	case errors.Is(err, nats.ErrSecureConnWanted):
-		return "that the server is set up for TLS, or connect without: no tls:// in the URL, no nats.Secure"
+		return "that the server is set up for TLS, or connect without: no tls:// in the URL, no nats.Secure, none of NATS_CA, NATS_CERT and NATS_KEY"
 	case errors.As(err, &untrusted):
-		return "that this host trusts the server's certificate (option NATS with nats.RootCAs), and that it is made out to the host in the URL"
-	case errors.As(err, &alert) && alert.Op == "remote error":
-		return "what the server demands of TLS, such as a client certificate (option NATS with nats.ClientCert)"
-	case errors.Is(err, transport.ErrNoServer):
+		return "that this host trusts the server's certificate (option NATS with nats.RootCAs, or NATS_CA), and that it is made out to the host in the URL"
+	case errors.As(err, &alert) && alert.Op == "remote error", errors.Is(err, nats.ErrTLS):
+		return "what the server demands of TLS, such as a client certificate (option NATS with nats.ClientCert, or NATS_CERT and NATS_KEY)"
+	case errors.Is(err, transport.ErrNoServer), errors.Is(err, transport.ErrConnectionLost):
 		return "that a NATS server listens at the URL and the network lets this host reach it"
+	case errors.Is(err, transport.ErrNoCluster) && o.jetStream:
+		return "that the server at the URL has JetStream, that the cluster ID is the stream's name, and that the stream has a leader"
 	case errors.Is(err, transport.ErrNoCluster):
 		return "that the cluster ID is the one the streaming server was started with (-cid), and that it is a streaming server"
 	case errors.Is(err, transport.ErrClientIDTaken):
 		return "that no other process uses this client ID, and give each its own (NATS_CLIENT_ID)"
+	case errors.Is(err, transport.ErrForbidden) && o.jetStream:
+		return "that the server grants this user the permissions that a JetStream client needs"
 	case errors.Is(err, transport.ErrForbidden):
 		return "that the server grants this user the permissions that a streaming client needs"
 	default:

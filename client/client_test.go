@@ -3,6 +3,7 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,13 +24,13 @@ import (
 
 func quiet() client.Option { return client.Logger(slog.New(slog.DiscardHandler)) }
 
-// TestBuildKeepsTrying: until it is connected, with pauses of 0.1 s to 1 s, each
-// attempt logged with what to check.
+// TestBuildKeepsTrying: until it is connected, with pauses of 0.1 s to 1 s. What to check is
+// logged when it is another thing than before.
 func TestBuildKeepsTrying(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		failures := []error{
-			transport.ErrNoServer, transport.ErrNoServer, transport.ErrNoCluster, transport.ErrClientIDTaken,
+			transport.ErrNoServer, transport.ErrNoCluster, transport.ErrClientIDTaken,
 			transport.ErrForbidden, errors.New("something else"),
 		}
 		var log bytes.Buffer
@@ -51,12 +52,43 @@ func TestBuildKeepsTrying(t *testing.T) {
 		require.Equal(t, len(failures)+1, attempts)
 		lines := strings.Split(log.String(), "\n")
 		for i, check := range []string{
-			"listens at the URL", "listens at the URL", "cluster ID", "no other process uses this client ID", "permissions", "the server's log",
+			"listens at the URL", "cluster ID", "no other process uses this client ID", "permissions", "the server's log",
 		} {
 			require.Contains(t, lines[i], fmt.Sprintf("attempt=%d", i+1))
 			require.Contains(t, lines[i], check)
 		}
 		require.NoError(t, c.Close(t.Context()))
+	})
+}
+
+// TestBuildLogsThatItWaits at once, then at intervals that grow up to 30 s, in words that can
+// be read in JSON, too.
+func TestBuildLogsThatItWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		var log bytes.Buffer
+		_, err := client.Build(ctx, "ticketing", "orders-1", "nats://nowhere", client.Logger(slog.New(slog.NewJSONHandler(&log, nil))),
+			client.Transport(func(context.Context, transport.Config) (transport.Conn, error) { return nil, transport.ErrNoServer }))
+		require.ErrorIs(t, err, client.ErrNoServer)
+		var waited []float64
+		for line := range strings.Lines(log.String()) {
+			var entry struct {
+				Waited  string `json:"waited"`
+				RetryIn string `json:"retry_in"`
+			}
+			require.NoError(t, json.Unmarshal([]byte(line), &entry))
+			at, err := time.ParseDuration(entry.Waited)
+			require.NoError(t, err)
+			_, err = time.ParseDuration(entry.RetryIn)
+			require.NoError(t, err)
+			waited = append(waited, at.Seconds())
+		}
+		require.Len(t, waited, 10)
+		for i, at := range []float64{0, 1, 3, 7, 15, 31, 61, 91, 121, 151} { // and up to a pause more each
+			require.InDelta(t, at+float64(i)/2, waited[i], float64(i)/2+0.1)
+		}
 	})
 }
 
@@ -86,7 +118,7 @@ func TestBuildGivesUpWithItsContext(t *testing.T) {
 				<-ctx.Done()
 				return nil, fmt.Errorf("%w: %w", transport.ErrNoServer, ctx.Err())
 			}))
-		require.EqualError(t, err, `build client "orders-1": gave up after 1 attempts: no server: context deadline exceeded; `+
+		require.EqualError(t, err, `build client "orders-1": gave up after 1 attempt: no server: context deadline exceeded; `+
 			"check that a NATS server listens at the URL and the network lets this host reach it")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 

@@ -7,10 +7,11 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/internal/fakeconn"
+	"github.com/sgtickets/common/transport/jetstream"
 )
 
-// TestTransportFromEnv: the environment chooses, unless the program has chosen
-// something else.
+// TestTransportFromEnv: the environment chooses between the two brokers, and options for
+// one of them are no error where it chooses the other.
 func TestTransportFromEnv(t *testing.T) {
 	dial := client.Transport((&fakeconn.Conn{}).Dialer())
 	for _, tc := range []struct {
@@ -19,15 +20,18 @@ func TestTransportFromEnv(t *testing.T) {
 		text  string
 	}{
 		{"Jetstream", nil, `NATS_TRANSPORT "Jetstream": use streaming or jetstream`},
-		{"streaming", []client.Option{client.JetStream()}, "it would have no effect"},
 		{"streaming", []client.Option{dial}, "it would have no effect"},
 		{"jetstream", []client.Option{dial}, "it would have no effect"},
 		// Those that are possible fail for the URL alone, as the transport that was chosen.
 		{"", nil, "unknown scheme"},
 		{"streaming", nil, "unknown scheme"},
+		{"streaming", []client.Option{client.JetStream(jetstream.Replicas(3))}, "unknown scheme"},
 		{"jetstream", nil, "names the stream"},
 		{"jetstream", []client.Option{client.JetStream()}, "names the stream"},
 		{"", []client.Option{client.JetStream()}, "names the stream"},
+		// Option JetStream adds up.
+		{"jetstream", []client.Option{client.JetStream(jetstream.Replicas(9)), client.JetStream()}, "Replicas: 9"},
+		{"", []client.Option{client.JetStream(), client.JetStream(jetstream.Replicas(9))}, "Replicas: 9"},
 	} {
 		t.Setenv("NATS_TRANSPORT", tc.value)
 		t.Setenv("NATS_URL", "ftp://nowhere")

@@ -17,19 +17,19 @@ type JetStreamOption = jetstream.Option
 // letters, and with those of jetstream.Subjects. It makes the consumers that are missing,
 // too. It changes nothing that exists unless an option says so.
 //
+// May be given several times, and adds up. Where NATS_TRANSPORT is streaming, [FromEnv] uses
+// NATS Streaming all the same: the options are for when it is jetstream.
+//
 // Publishers, listeners and events stay as they are. The page docs/jetstream.md says what
 // else changes.
 func JetStream(opts ...JetStreamOption) Option {
 	return func(o *options) error {
-		if o.jetStream {
-			return fmt.Errorf("%w option JetStream: given twice", transport.ErrInvalid)
-		}
 		for i, opt := range opts {
 			if opt == nil {
 				return fmt.Errorf("%w option JetStream: its option %d is nil; leave it out", transport.ErrInvalid, i+1)
 			}
 		}
-		o.jetStream, o.jetStreamOptions = true, opts
+		o.jetStream, o.jetStreamOptions = true, append(o.jetStreamOptions, opts...)
 		return nil
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sgtickets/common/internal/eventlog"
 	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/observe"
@@ -48,6 +49,7 @@ func newOptions(opts []Option) (options, error) {
 	if o.logger == nil {
 		o.logger = slog.Default()
 	}
+	o.logger = eventlog.Readable(o.logger)
 	if o.transport != nil && o.nats != nil {
 		return o, fmt.Errorf("%w option NATS: it would have no effect, since option Transport names another transport", transport.ErrInvalid)
 	}
@@ -69,7 +71,7 @@ func (o options) dialer() transport.Dialer {
 }
 
 // Logger makes the client, its publishers and its listeners log to l. Default:
-// slog.Default(). Payloads are not logged, unless [LogPayloads] asks for them.
+// slog.Default(). Durations are logged as texts such as "1.5s", also in JSON. Payloads are not logged, unless [LogPayloads] asks for them.
 func Logger(l *slog.Logger) Option {
 	return func(o *options) error {
 		if l == nil {

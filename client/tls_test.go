@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -54,6 +55,14 @@ func firstAttempt(t *testing.T, url string, opts ...nats.Option) error {
 	_, err := client.Build(ctx, "ticketing", "orders-1", url, given...)
 	require.ErrorIs(t, err, client.ErrNoServer)
 	return err
+}
+
+// TestTheCauseIsNamed when nothing listens: nats.go says only that no server is available.
+func TestTheCauseIsNamed(t *testing.T) {
+	t.Parallel()
+	err := firstAttempt(t, "nats://127.0.0.1:1")
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	require.ErrorContains(t, err, "no server at nats://127.0.0.1:1: connection refused")
 }
 
 // onWrite is called when something is logged.

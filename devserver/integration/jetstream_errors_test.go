@@ -29,6 +29,7 @@ func TestJetStreamBuildRefuses(t *testing.T) {
 		_, err := client.Build(shortly(t), "ticketing", "orders", s.URL(), quiet(), client.JetStream())
 		require.ErrorIs(t, err, client.ErrNoCluster)
 		require.ErrorContains(t, err, "has no JetStream: start it with -js")
+		require.NotContains(t, err.Error(), "-cid")
 	})
 	t.Run("a missing permission", func(t *testing.T) {
 		t.Parallel()
@@ -40,6 +41,7 @@ func TestJetStreamBuildRefuses(t *testing.T) {
 		require.ErrorIs(t, err, client.ErrForbidden)
 		require.ErrorContains(t, err, "$JS.API.STREAM.INFO.ticketing")
 		require.ErrorContains(t, err, "needs to publish to $JS.API.>")
+		require.ErrorContains(t, err, "the permissions that a JetStream client needs")
 		require.Less(t, time.Since(began), patience)
 	})
 	t.Run("a stream that is missing, where none may be made", func(t *testing.T) {

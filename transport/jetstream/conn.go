@@ -18,9 +18,6 @@ import (
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
-// requestWait bounds each request to JetStream's API. It is the default of nats.go.
-const requestWait = 5 * time.Second
-
 // conn implements [transport.Conn] on one NATS connection, which it owns.
 type conn struct {
 	*lifecycle.Life
@@ -30,6 +27,7 @@ type conn struct {
 	options options
 	log     *slog.Logger
 	watch   natsconn.Watch
+	link    link
 	nc      *nats.Conn
 	js      js.JetStream
 	prefix  string // of the subjects of JetStream's API
@@ -98,27 +96,17 @@ func (c *conn) begin(ctx context.Context) (err error) {
 	return c.listenForAnswers()
 }
 
-// request calls JetStream's API, for at most requestWait.
-func request[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
-	bounded, cancel := context.WithTimeout(ctx, requestWait)
-	defer cancel()
-	v, err := call(bounded)
-	if err != nil && ctx.Err() != nil {
-		return v, await.Cause(ctx)
-	}
-	return v, err
-}
-
 func (c *conn) Features() transport.Features {
 	return transport.Features{Headers: true, Nak: true, InProgress: true, Term: true, Deduplicate: true, Wildcards: true}
 }
 
-// Ping implements [transport.Conn]. It asks the server for the stream.
+// Ping implements [transport.Conn]. It asks the server for the stream, and does not wait for a
+// connection that is away: who asks whether all is well wants to know.
 func (c *conn) Ping(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
-	if _, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) }); err != nil {
+	if _, err := requestOnce(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) }); err != nil {
 		if errors.Is(err, js.ErrStreamNotFound) {
 			c.mindStream()
 		}
@@ -128,10 +116,14 @@ func (c *conn) Ping(ctx context.Context) error {
 }
 
 // onDisconnect, onReconnect and onClosed are called on a goroutine of nats.go.
-func (c *conn) onDisconnect(error) { c.sender.onDisconnect() }
+func (c *conn) onDisconnect(error) {
+	c.link.onDisconnect()
+	c.sender.onDisconnect()
+}
 
 // onReconnect has the sender send again what is pending, also while Close waits for it.
 func (c *conn) onReconnect() {
+	c.link.onReconnect()
 	c.sender.onReconnect()
 	if !c.Up() {
 		return

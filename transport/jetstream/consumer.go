@@ -90,11 +90,11 @@ func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.
 	if err := c.ensureSubject(ctx, s.Subject); err != nil {
 		return nil, err
 	}
-	get := func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, ref.name) }
-	consumer, err := request(ctx, get)
+	get := c.consumerNamed(ref.name)
+	consumer, err := request(ctx, c, get)
 	if errors.Is(err, js.ErrStreamNotFound) && !c.options.bindOnly { // it is gone since
 		if _, err = c.findStream(ctx); err == nil {
-			consumer, err = request(ctx, get)
+			consumer, err = request(ctx, c, get)
 		}
 	}
 	if errors.Is(err, js.ErrConsumerNotFound) {
@@ -121,11 +121,11 @@ func (c *conn) createConsumer(ctx context.Context, asked js.ConsumerConfig) (js.
 		asked.Replicas = c.stream.Replicas
 		c.mu.Unlock()
 	}
-	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) {
+	consumer, err := request(ctx, c, func(ctx context.Context) (js.Consumer, error) {
 		return c.js.CreateConsumer(ctx, c.cfg.ClusterID, asked)
 	})
 	if errors.Is(err, js.ErrConsumerExists) { // another member made it meanwhile
-		return request(ctx, func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, asked.Name) })
+		return request(ctx, c, c.consumerNamed(asked.Name))
 	}
 	return consumer, err
 }
@@ -178,7 +178,7 @@ func (c *conn) adjustConsumer(ctx context.Context, info *js.ConsumerInfo, asked 
 	tuned := is
 	tuned.AckWait, tuned.MaxDeliver, tuned.BackOff = asked.AckWait, asked.MaxDeliver, nil
 	set(&tuned.MaxAckPending, c.options.maxAckPending)
-	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) {
+	consumer, err := request(ctx, c, func(ctx context.Context) (js.Consumer, error) {
 		return c.js.UpdateConsumer(ctx, c.cfg.ClusterID, tuned)
 	})
 	if err != nil {

@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
 // Dialer returns the dialer of this transport. Connecting fails with
 // transport.ErrInvalid if an option, the cluster ID, the client ID or a URL is not valid, or if
 // an existing stream differs from what was asked for in a setting that can't be changed.
 func Dialer(opts ...Option) transport.Dialer {
+	var first sync.Once // of the attempts
 	return func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
 		o, err := newOptions(opts)
 		if err != nil {
@@ -30,6 +33,7 @@ func Dialer(opts ...Option) transport.Dialer {
 		if cfg.Logger == nil {
 			cfg.Logger = slog.New(slog.DiscardHandler)
 		}
+		first.Do(func() { natsconn.LogHTTP(cfg.Logger, cfg.URL) })
 		return connect(ctx, cfg, o)
 	}
 }

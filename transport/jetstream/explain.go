@@ -21,23 +21,32 @@ func (c *conn) explain(err error) error {
 	switch {
 	case is(transport.ErrInvalid):
 		return err
+	case is(transport.ErrConnectionLost):
+		return err
+	case isAway(err):
+		return fmt.Errorf("%w: there is no connection to the NATS server at %s: %w", transport.ErrConnectionLost, at, err)
 	case forbidden != nil && is(context.DeadlineExceeded):
 		return fmt.Errorf("%w for client %q: a JetStream client needs to publish to %s> and to subscribe to its inbox: %w",
 			transport.ErrForbidden, c.cfg.ClientID, c.prefix, forbidden)
 	case is(js.ErrJetStreamNotEnabled), is(js.ErrJetStreamNotEnabledForAccount), is(nats.ErrNoResponders):
-		return fmt.Errorf("%w: the server at %s answers, but has no JetStream: start it with -js, or enable it for the account: %w",
-			transport.ErrNoCluster, at, err)
+		return noStream{fmt.Errorf("the server at %s answers, but has no JetStream: start it with -js, or enable it for the account: %w", at, err)}
 	case is(js.ErrStreamNotFound) && !c.options.bindOnly:
-		return fmt.Errorf("%w: stream %q is gone at %s: it is made again: %w", transport.ErrNoCluster, name, at, err)
+		return noStream{fmt.Errorf("stream %q is gone at %s: it is made again: %w", name, at, err)}
 	case is(js.ErrStreamNotFound):
-		return fmt.Errorf("%w: there is no stream %q at %s, and with option BindOnly it is not made: make it, check its name, or leave the option out: %w",
-			transport.ErrNoCluster, name, at, err)
+		return noStream{fmt.Errorf("there is no stream %q at %s, and with option BindOnly it is not made: make it, check its name, or leave the option out: %w",
+			name, at, err)}
 	case is(context.Canceled), is(context.DeadlineExceeded):
-		return fmt.Errorf("%w: JetStream at %s did not answer for stream %q: check that the server grants permission for %s>, and that the stream has a leader: %w",
-			transport.ErrNoCluster, at, name, c.prefix, err)
+		return noStream{fmt.Errorf("JetStream at %s did not answer for stream %q: check that the server grants permission for %s>, and that the stream has a leader: %w",
+			at, name, c.prefix, err)}
 	case is(nats.ErrConnectionClosed):
 		return fmt.Errorf("%w: %w", transport.ErrConnectionLost, err)
 	default:
 		return fmt.Errorf("%w: stream %q at %s: %w", transport.ErrRefused, name, at, err)
 	}
 }
+
+// noStream is an error that matches transport.ErrNoCluster, without the words of that, which
+// are about NATS Streaming.
+type noStream struct{ error }
+
+func (e noStream) Unwrap() []error { return []error{transport.ErrNoCluster, e.error} }

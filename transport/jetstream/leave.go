@@ -17,11 +17,11 @@ func (s *subscription) leave(ctx context.Context) error {
 	c := s.conn
 	if !s.consumer.durable && !s.needed(ctx) {
 		// If it can't be deleted, the server does so itself after a while.
-		_, _ = request(ctx, func(ctx context.Context) (struct{}, error) {
+		_, _ = requestOnce(ctx, c, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, c.js.DeleteConsumer(ctx, c.cfg.ClusterID, s.consumer.name)
 		})
 	}
-	_, err := request(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.nc.FlushWithContext(ctx) })
+	_, err := requestOnce(ctx, c, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.nc.FlushWithContext(ctx) })
 	return err
 }
 
@@ -32,11 +32,12 @@ func (s *subscription) needed(ctx context.Context) bool {
 		return false
 	}
 	for range 10 {
-		waiting, pending, err := s.conn.members(ctx, s.consumer)
-		if err != nil || waiting > 0 {
+		// A connection that is away is not waited for: the end should not take that long.
+		consumer, err := requestOnce(ctx, s.conn, s.conn.consumerNamed(s.consumer.name))
+		if err != nil || consumer.CachedInfo().NumWaiting > 0 {
 			return true
 		}
-		if pending == 0 {
+		if consumer.CachedInfo().NumAckPending == 0 {
 			return false
 		}
 		select { // the server may answer before it has processed the acknowledgements sent before
@@ -48,15 +49,11 @@ func (s *subscription) needed(ctx context.Context) bool {
 	return true
 }
 
-// members returns how many requests for events of a consumer wait at the server,
-// those of the members that listen, and how many events are not acknowledged.
-func (c *conn) members(ctx context.Context, ref consumerRef) (waiting, pending int, err error) {
-	consumer, err := request(ctx, func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, ref.name) })
-	if err != nil {
-		return 0, 0, err
-	}
-	info := consumer.CachedInfo()
-	return info.NumWaiting, info.NumAckPending, nil
+// consumerNamed returns the call that asks for a consumer. Of its state two numbers tell of
+// the members: how many requests for events wait at the server, those of the members that
+// listen, and how many events are not acknowledged.
+func (c *conn) consumerNamed(name string) func(context.Context) (js.Consumer, error) {
+	return func(ctx context.Context) (js.Consumer, error) { return c.js.Consumer(ctx, c.cfg.ClusterID, name) }
 }
 
 // DeleteDurable implements [transport.Conn]. A consumer that members wait on for
@@ -72,15 +69,15 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 		return err
 	}
 	ref := c.consumerOf(s)
-	waiting, _, err := c.members(ctx, ref)
+	consumer, err := request(ctx, c, c.consumerNamed(ref.name))
 	if errors.Is(err, js.ErrConsumerNotFound) {
 		return nil
 	}
-	if err == nil && waiting > 0 {
+	if err == nil && consumer.CachedInfo().NumWaiting > 0 {
 		return fmt.Errorf("%w: members of the group are listening on consumer %q: end those first", transport.ErrRefused, ref.name)
 	}
 	if err == nil || errors.Is(err, js.ErrNotPullConsumer) {
-		_, err = request(ctx, func(ctx context.Context) (struct{}, error) {
+		_, err = request(ctx, c, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, c.js.DeleteConsumer(ctx, c.cfg.ClusterID, ref.name)
 		})
 	}

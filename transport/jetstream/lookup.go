@@ -59,7 +59,7 @@ func (s *subscription) findConsumer(call uint64, check bool) {
 }
 
 func (s *subscription) lookUpConsumer() (*js.ConsumerInfo, error) {
-	return request(s.stopping, func(ctx context.Context) (*js.ConsumerInfo, error) {
+	return request(s.stopping, s.conn, func(ctx context.Context) (*js.ConsumerInfo, error) {
 		consumer, err := s.conn.js.Consumer(ctx, s.conn.cfg.ClusterID, s.consumer.name)
 		if err != nil {
 			return nil, err

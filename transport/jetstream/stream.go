@@ -24,7 +24,7 @@ func (o options) wanted() []string {
 
 // ensureStream makes the stream, or finds out whether the one that is there will do.
 func (c *conn) ensureStream(ctx context.Context) error {
-	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
+	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
 	if errors.Is(err, js.ErrStreamNotFound) && !c.options.bindOnly {
 		stream, err = c.createStream(ctx)
 	}
@@ -84,11 +84,11 @@ func (c *conn) findStream(ctx context.Context) (*js.StreamInfo, error) {
 		return nil, await.Cause(ctx)
 	}
 	get := func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) }
-	stream, err := request(ctx, get)
+	stream, err := request(ctx, c, get)
 	if errors.Is(err, js.ErrStreamNotFound) && !c.options.bindOnly {
 		c.missed()
 		if err = c.ensureStream(ctx); err == nil {
-			stream, err = request(ctx, get)
+			stream, err = request(ctx, c, get)
 		}
 	}
 	if err != nil {
@@ -150,9 +150,9 @@ func (c *conn) createStream(ctx context.Context) (js.Stream, error) { //nolint:i
 	if len(config.Subjects) == 0 { // the server would take the stream's name for its subject
 		return nil, fmt.Errorf("%w: there is no stream %q, and it can't be made without subjects: name them with option Subjects", transport.ErrInvalid, config.Name)
 	}
-	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.CreateStream(ctx, config) })
+	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.CreateStream(ctx, config) })
 	if errors.Is(err, js.ErrStreamNameAlreadyInUse) { // another client made it meanwhile
-		return request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, config.Name) })
+		return request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, config.Name) })
 	}
 	if err == nil {
 		c.log.Info("stream made", slog.String("stream", config.Name), slog.Any("subjects", config.Subjects))
@@ -227,7 +227,7 @@ func (c *conn) adjustStream(ctx context.Context, config js.StreamConfig) (js.Str
 	if len(lacking) == 0 && (len(d) == 0 || !c.options.updateStream) {
 		return config, nil
 	}
-	stream, err := request(ctx, func(ctx context.Context) (js.Stream, error) { return c.js.UpdateStream(ctx, tuned) })
+	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.UpdateStream(ctx, tuned) })
 	if err != nil {
 		return config, fmt.Errorf("update stream %q: %w", config.Name, err)
 	}

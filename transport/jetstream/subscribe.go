@@ -39,7 +39,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	c.Enter(sub.Ending)
 	// The server has its request when Subscribe returns, so that it gets its share of
 	// what is stored from now on. If the link is cut just now, it is asked again.
-	_, _ = request(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.nc.FlushWithContext(ctx) })
+	_, _ = requestOnce(ctx, c, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.nc.FlushWithContext(ctx) })
 	return sub, nil
 }
 

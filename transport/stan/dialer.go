@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
 // Option sets an option of a [Dialer]. What is wrong with one is the error of each attempt
@@ -38,6 +40,7 @@ func NATS(opts ...nats.Option) Option {
 func Dialer(opts ...Option) transport.Dialer {
 	var o options
 	wrong := option.Apply(transport.ErrInvalid, &o, opts)
+	var first sync.Once // of the attempts
 	return func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
 		if wrong != nil {
 			return nil, wrong
@@ -48,6 +51,7 @@ func Dialer(opts ...Option) transport.Dialer {
 		if cfg.Logger == nil {
 			cfg.Logger = slog.New(slog.DiscardHandler)
 		}
+		first.Do(func() { natsconn.LogHTTP(cfg.Logger, cfg.URL) })
 		return connect(ctx, cfg, o)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 
 	"github.com/nats-io/nats.go"
 
@@ -32,10 +33,15 @@ func Connect(ctx context.Context, cfg transport.Config, apply func(*nats.Options
 		o.Name = cfg.ClientID
 	}
 	nc, err := await.Do(ctx, o.Connect, (*nats.Conn).Close)
-	if err != nil {
-		return nil, explain(err, cfg.URL)
+	if err == nil {
+		return nc, nil
 	}
-	return nc, nil
+	if o.CustomDialer == nil && ctx.Err() == nil && saysNothing(err) {
+		if http := findHTTP(ctx, urls); http != nil {
+			err = fmt.Errorf("%w: %w", http, err)
+		}
+	}
+	return nil, explain(err, cfg.URL)
 }
 
 // unauthorized are the answers of a server that refuses the credentials.
@@ -46,6 +52,9 @@ var unauthorized = []error{
 
 func explain(err error, url string) error {
 	meaning := transport.ErrNoServer
+	if errors.Is(err, nats.ErrNoServers) { // nats.go's words for a server that refuses connections
+		err = fmt.Errorf("%w (%w)", syscall.ECONNREFUSED, err)
+	}
 	if slices.ContainsFunc(unauthorized, func(target error) bool { return errors.Is(err, target) }) {
 		meaning = transport.ErrUnauthorized
 	}

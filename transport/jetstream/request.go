@@ -1,0 +1,94 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/transport"
+)
+
+const (
+	// requestWait bounds each request to JetStream's API. It is the default of nats.go.
+	requestWait = 5 * time.Second
+	// askAgain is after what time a request is sent again that found no connection, if
+	// nats.go has not said by then that the connection is back.
+	askAgain = 100 * time.Millisecond
+)
+
+// request calls JetStream's API, and waits at most requestWait for the answer. That there is
+// no connection to the server is no answer: request waits until the connection is back, or
+// ctx is done, and calls again; requestWait begins anew. So call must be one that may be
+// carried out twice. While the connection is set up, and once it is being closed, request
+// does not wait.
+func request[T any](ctx context.Context, c *conn, call func(context.Context) (T, error)) (T, error) {
+	for {
+		period, back := c.link.current()
+		v, err := requestOver(ctx, period, call)
+		if err == nil || !isAway(err) || ctx.Err() != nil || !c.Up() {
+			return v, err
+		}
+		select {
+		case <-back:
+		case <-time.After(askAgain):
+		case <-ctx.Done():
+			return v, awayUntil(ctx)
+		}
+	}
+}
+
+// requestOnce is request for a call that does not wait for the connection.
+func requestOnce[T any](ctx context.Context, c *conn, call func(context.Context) (T, error)) (T, error) {
+	period, _ := c.link.current()
+	return requestOver(ctx, period, call)
+}
+
+// requestOver makes one call. period is that of the link; when it ends, the answer can't
+// come any more. The error satisfies isAway if there was no connection.
+func requestOver[T any](ctx, period context.Context, call func(context.Context) (T, error)) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, requestWait)
+	defer cancel()
+	if period.Err() == nil {
+		detach := context.AfterFunc(period, cancel)
+		defer detach()
+	}
+	// nats.go holds its lock while it dials, and the call waits for that lock.
+	v, err := await.DoWithGrace(bounded, call, nil)
+	switch {
+	case err == nil:
+		return v, nil
+	case ctx.Err() != nil && (period.Err() != nil || isAway(err)):
+		return v, awayUntil(ctx)
+	case ctx.Err() != nil:
+		return v, await.Cause(ctx)
+	case period.Err() != nil && isSilence(err):
+		return v, errLinkLost
+	default:
+		return v, err
+	}
+}
+
+// awayUntil is the error of a request for which there was no connection until ctx was done.
+func awayUntil(ctx context.Context) error {
+	return fmt.Errorf("%w: there is no connection to the NATS server: %w", transport.ErrConnectionLost, await.Cause(ctx))
+}
+
+// isAway tells whether a request failed because the connection to the server is away, and is
+// being restored.
+func isAway(err error) bool {
+	return isAny(err, errLinkLost, nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrDisconnected)
+}
+
+// isSilence tells whether a request was not answered, for whatever reason.
+func isSilence(err error) bool {
+	return isAny(err, context.DeadlineExceeded, context.Canceled, nats.ErrTimeout, nats.ErrNoResponders)
+}
+
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
+}

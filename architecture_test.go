@@ -71,8 +71,8 @@ func TestArrows(t *testing.T) {
 		"observe":  {"subjects"},
 		"client": {
 			"subjects", "observe", "transport", "transport/jetstream", "transport/stan", "internal/access",
-			"internal/await", "internal/backoff", "internal/eventlog", "internal/option", "internal/session",
-			"internal/together",
+			"internal/await", "internal/backoff", "internal/eventlog", "internal/option", "internal/plural",
+			"internal/session", "internal/together",
 		},
 		"publisher": {
 			"subjects", "events", "codec", "observe", "client", "transport", "internal/access", "internal/eventtype",
@@ -81,7 +81,7 @@ func TestArrows(t *testing.T) {
 		"listener": {
 			"subjects", "events", "codec", "observe", "client", "listener/internal/schedule",
 			"listener/internal/versions", "transport", "internal/access", "internal/await", "internal/backoff",
-			"internal/eventtype", "internal/session", "internal/together",
+			"internal/eventtype", "internal/plural", "internal/session", "internal/together",
 		},
 		"listener/internal/schedule": {"events", "observe", "transport", "internal/fifo"},
 		"listener/internal/versions": {"internal/await", "internal/backoff"},
@@ -96,7 +96,7 @@ func TestArrows(t *testing.T) {
 		"transport":                    {},
 		"transport/internal/lifecycle": {},
 		"transport/internal/natsconn":  {"transport", "internal/await", "internal/backoff", "internal/eventlog"},
-		"transport/internal/outbox":    {"transport", "internal/await", "internal/fifo"},
+		"transport/internal/outbox":    {"transport", "internal/await", "internal/fifo", "internal/plural"},
 		"transport/jetstream": {
 			"transport", "transport/internal/lifecycle", "transport/internal/natsconn", "transport/internal/outbox",
 			"transport/jetstream/internal/consuming", "internal/await", "internal/option",
@@ -116,9 +116,10 @@ func TestArrows(t *testing.T) {
 		"internal/fakeconn":       {"transport"},
 		"internal/fifo":           {},
 		"internal/option":         {},
+		"internal/plural":         {},
 		"internal/publishing":     {"subjects", "observe", "transport", "internal/await"},
 		"internal/seeds":          {},
-		"internal/session":        {"observe", "transport", "internal/await", "internal/publishing"},
+		"internal/session":        {"observe", "transport", "internal/await", "internal/plural", "internal/publishing"},
 		"internal/together":       {},
 	}
 	for _, p := range list(t) {

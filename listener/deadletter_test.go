@@ -98,7 +98,7 @@ func TestDeadLetterAtTheEnd(t *testing.T) {
 		stop()
 		err = <-ended
 		require.ErrorIs(s, err, listener.ErrUnfinished)
-		require.ErrorContains(s, err, "1 dead letters not stored (sequence 1)")
+		require.ErrorContains(s, err, "1 dead letter not stored (sequence 1)")
 		synctest.Wait()
 		require.Equal(s, client.Connected, s.client.Status().State)
 		require.Equal(s, 1, s.open())

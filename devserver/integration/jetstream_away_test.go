@@ -45,7 +45,10 @@ func whileAway[Tag any](t *testing.T, c *client.Client, away, back func()) {
 	publish[Tag](t, c, 1)
 	letters := newInbox()
 	dead, err := listener.NewDeadLetters(c, "letters-"+failing, failing, subject,
-		func(context.Context, events.DeadLetter, listener.Delivery) error { letters.put(1, listener.Delivery{}); return nil })
+		func(context.Context, events.DeadLetter, listener.Delivery) error {
+			letters.put(1, listener.Delivery{})
+			return nil
+		})
 	require.NoError(t, err)
 	reading, stop := context.WithCancel(t.Context())
 	read := make(chan error, 1)

@@ -136,9 +136,11 @@ func explainAnswer(err error) (notStored bool, cause error) {
 var refusals = []struct{ text, remedy string }{
 	{invalidPublish, ""}, // (processClientPublish)
 	{"stan: channel is being deleted", "; it has been unused for as long as the server's limit says, and is made anew afterwards"}, // (lookupOrCreateChannel)
-	{"rejecting channel ", ""}, // (channelStore.checkCase): its name differs from another's in upper and lower case alone
-	{"too many channels", "; raise the server's limit of channels (-mc; 0 for none)"}, // (genericStore.canAddChannel)
+	{"rejecting channel ", ""},             // (channelStore.checkCase): its name differs from another's in upper and lower case alone
+	{errTooManyChannels, remedyOfChannels}, // (genericStore.canAddChannel)
 }
+
+const remedyOfChannels = "; raise the server's limit of channels (-mc; 0 for none)"
 
 // invalidPublish is also the answer to a client that the server has given up
 // (processClientPublish: the client is not known by that connection ID).

@@ -68,6 +68,9 @@ func (w *Watch) Apply(o *nats.Options) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			w.forbidden.Store(&err)
 		}
+		if errors.Is(err, nats.ErrMaxSubscriptionsExceeded) {
+			err = fmt.Errorf("%w: raise the NATS server's max_subscriptions, of the account or the server; each listener needs a few", err)
+		}
 		kind := transport.AsyncError
 		if errors.Is(err, nats.ErrSlowConsumer) {
 			kind = transport.SlowConsumer

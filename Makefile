@@ -39,7 +39,7 @@ server: ## NATS Streaming and JetStream on port 4222, cluster ID ticketing, moni
 
 test: race-mode ## unit and integration tests of all modules
 	@for m in . devserver; do (cd $$m && echo "== module $$m" && $(GOTEST) ./...) || exit 1; done
-	@echo "== what hot paths allocate, which the race detector would change" && GOWORK=off go test -run '^TestAllocations$$' ./codec ./publisher ./listener
+	@echo "== what hot paths allocate, which the race detector would change" && GOWORK=off go test -run '^TestAllocations$$' ./codec ./publisher ./listener ./transport/jetstream ./transport/internal/outbox
 	@cd bench && echo "== module bench, without what takes minutes (make bench-json)" && $(GOTEST) -short ./...
 
 race-mode:
@@ -63,8 +63,9 @@ test-docker: ## the same against a server in a container; needs a docker engine
 test-node: ## with real Node clients in the same queue groups; needs node and npm
 	@devserver/node/test.sh
 
-test-cluster: race-mode ## a NATS Streaming cluster loses its leader under load; takes elections, so it is not in make test
+test-cluster: race-mode ## clusters lose their leaders, under load and in a trace; takes elections, so it is not in make test
 	@cd devserver && $(GOTEST) -count=1 -v -tags cluster -run '^TestStreamingCluster' ./integration
+	@cd devserver && $(GOTEST) -count=1 -v -tags cluster -run '^TestJetStreamTracesAreTheRealServers$$/leader' ./simtrace
 
 test-faults: race-mode ## each fault at its real length, the library beside raw stan.go, as a table; a missed goal fails
 	@cd devserver && $(GOTEST) -count=1 -v -timeout 30m ./faults -full | grep -v '^=== '

@@ -1,6 +1,7 @@
 package deadletter_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -56,9 +57,10 @@ func onBoth(t *testing.T, run func(b *fixture)) {
 	}
 }
 
-func (b *fixture) connect(id string) *client.Client {
+func (b *fixture) connect(id string, opts ...client.Option) *client.Client {
 	b.Helper()
-	c, err := client.Build(b.Context(), "ticketing", id, "", client.Transport(b.broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
+	opts = append([]client.Option{client.Transport(b.broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler))}, opts...)
+	c, err := client.Build(b.Context(), "ticketing", id, "", opts...)
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, c.Close(context.Background())) })
 	return c
@@ -203,6 +205,25 @@ func TestKeptComesAtOnce(t *testing.T) {
 			b.expect(deadletter.Result{Kept: n}, deadletter.Where(func(events.DeadLetter) bool { return false }))
 			require.Less(b, time.Since(begun), 5500*time.Millisecond)
 		}
+	})
+}
+
+// TestKeptIsNoFault: dead letters that the filter leaves alone cause no warnings, and do not
+// degrade the client, however long the Redrive lasts.
+func TestKeptIsNoFault(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(b *fixture) {
+		var log bytes.Buffer
+		b.client = b.connect("logged", client.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+		b.storeDeadLetters(100)
+		b.broker.DelayNext(time.Minute)
+		b.expect(deadletter.Result{Redriven: 1, Kept: 99}, deadletter.Where(func(d events.DeadLetter) bool { return d.Sequence == 100 }))
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, "level=WARN") {
+				require.Contains(b, line, "sequence=100", "the one that was open for longer than an ack wait")
+			}
+		}
+		require.NotContains(b, log.String(), "degraded")
 	})
 }
 

@@ -22,12 +22,13 @@ const (
 	DeadLetterInvalid     DeadLetterReason = "invalid"     // it decodes, but the listener validates and it is not valid
 	DeadLetterRejected    DeadLetterReason = "rejected"    // the handler said that trying again can't help
 	DeadLetterExhausted   DeadLetterReason = "exhausted"   // every attempt failed
+	DeadLetterVersionGap  DeadLetterReason = "version-gap" // the version of its entity that comes before it did not come in time
 )
 
-// Valid tells whether r is one of the four reasons.
+// Valid tells whether r is one of the five reasons.
 func (r DeadLetterReason) Valid() bool {
 	switch r {
-	case DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted:
+	case DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted, DeadLetterVersionGap:
 		return true
 	default:
 		return false
@@ -45,10 +46,15 @@ type DeadLetter struct {
 	Group     string           `json:"group"`     // the queue group that could not handle it
 	Sequence  uint64           `json:"sequence"`  // of the event in its channel or stream
 	Timestamp time.Time        `json:"timestamp"` // when the broker stored the event; cut to milliseconds, see StoredAt
-	Attempts  int              `json:"attempts"`  // how often its handler was begun; 0 if the payload kept it from running
-	Error     string           `json:"error"`     // of the last attempt
-	FailedAt  time.Time        `json:"failedAt"`  // cut to milliseconds
-	Reason    DeadLetterReason `json:"reason"`
+	Attempts  int              `json:"attempts"`  // how often a handler of the process that gave it up ran on it; 0 if the payload kept it from running
+
+	// Deliveries is how often the broker says that it had sent the event, to whatever member
+	// of the group, also where no handler began. 0, and left out: it keeps no count, or the
+	// dead letter is of a version of this module that did not write it.
+	Deliveries int              `json:"deliveries,omitzero"`
+	Error      string           `json:"error"`    // of the last attempt
+	FailedAt   time.Time        `json:"failedAt"` // cut to milliseconds
+	Reason     DeadLetterReason `json:"reason"`
 
 	Header map[string][]string `json:"header,omitempty"` // the event's, where there was one
 	Data   []byte              `json:"data,omitzero"`    // the event's exact bytes, as base64; nil if Truncated
@@ -144,6 +150,7 @@ func (d DeadLetter) Validate() error {
 		validSequence(d.Sequence),
 		set("timestamp", d.Timestamp),
 		notNegative("attempts", d.Attempts),
+		notNegative("deliveries", d.Deliveries),
 		set("failedAt", d.FailedAt),
 		knownReason(d.Reason),
 		noDataIf(d.Truncated, d.Data),
@@ -189,8 +196,8 @@ func knownReason(r DeadLetterReason) error {
 	if r.Valid() {
 		return nil
 	}
-	return fmt.Errorf("reason: %q is none of %q, %q, %q, %q", clip(string(r), maxShortText),
-		DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted)
+	return fmt.Errorf("reason: %q is none of %q, %q, %q, %q, %q", clip(string(r), maxShortText),
+		DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted, DeadLetterVersionGap)
 }
 
 func noDataIf(truncated bool, data []byte) error {

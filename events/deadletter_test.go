@@ -17,7 +17,7 @@ func letter() events.DeadLetter {
 	return events.NewDeadLetter(events.DeadLetter{
 		Original: subjects.OrderCreated, Group: "payments", Sequence: 17,
 		Timestamp: time.Date(2026, 11, 21, 10, 0, 0, 123456789, time.FixedZone("", 3600)),
-		Attempts:  5, Error: "no <such> ticket", FailedAt: time.Date(2026, 11, 21, 9, 0, 9, 999999, time.UTC),
+		Attempts:  5, Deliveries: 7, Error: "no <such> ticket", FailedAt: time.Date(2026, 11, 21, 9, 0, 9, 999999, time.UTC),
 		Reason: events.DeadLetterExhausted,
 		Header: map[string][]string{"b": {"1", "2"}, "a": {""}},
 		Data:   []byte("\xff{\"id\""),
@@ -35,7 +35,7 @@ func encoded(t *testing.T, d events.DeadLetter) string {
 func TestDeadLetterOnTheWire(t *testing.T) {
 	t.Parallel()
 	const head = `{"id":"order:created/17/1795251600123456789/payments","subject":"order:created","group":"payments","sequence":17,` +
-		`"timestamp":"2026-11-21T09:00:00.123Z","attempts":5,"error":"no <such> ticket","failedAt":"2026-11-21T09:00:09.000Z","reason":"exhausted"`
+		`"timestamp":"2026-11-21T09:00:00.123Z","attempts":5,"deliveries":7,"error":"no <such> ticket","failedAt":"2026-11-21T09:00:09.000Z","reason":"exhausted"`
 	full := letter()
 	require.NoError(t, full.Validate())
 	require.Equal(t, subjects.Subject("dead.payments.order:created"), full.Subject())
@@ -58,6 +58,21 @@ func TestDeadLetterOnTheWire(t *testing.T) {
 	var read events.DeadLetter
 	require.NoError(t, codec.JSON{}.Decode([]byte(encoded(t, empty)), &read))
 	require.Equal(t, []byte{}, read.Data)
+}
+
+// TestDeadLetterWithoutDeliveries: one that an earlier version of this module wrote, and one of a
+// broker that keeps no count.
+func TestDeadLetterWithoutDeliveries(t *testing.T) {
+	t.Parallel()
+	uncounted := with(letter(), func(d *events.DeadLetter) { d.Deliveries = 0 })
+	text := encoded(t, uncounted)
+	require.Contains(t, text, `"attempts":5,"error":`)
+	var read events.DeadLetter
+	require.NoError(t, codec.JSON{}.Decode([]byte(text), &read))
+	require.NoError(t, read.Validate())
+	require.Zero(t, read.Deliveries)
+	require.Equal(t, 5, read.Attempts)
+	require.ErrorContains(t, with(read, func(d *events.DeadLetter) { d.Deliveries = -1 }).Validate(), "deliveries: -1 is negative")
 }
 
 // TestDeadLetterID: the same event given up twice is recognised, another is not.

@@ -11,7 +11,7 @@ import (
 )
 
 // RequireIdempotent delivers the event to the listener twice. The second delivery is a
-// redelivery (same sequence, Redelivered, Attempt 2), such as another member of the group
+// redelivery (same sequence, Redelivered, Deliveries 2, Attempt 1), such as another member of the group
 // would get. Both must be acknowledged, and the state after the second must be the same as
 // after the first. Otherwise the test fails at once and prints both states as JSON.
 //

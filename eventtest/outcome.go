@@ -44,13 +44,13 @@ type Outcome struct {
 
 	// RetryIn is set for an event that is Retried: the time until it comes again. That is
 	// the longest time that the listener's Backoff allows, or the time that
-	// listener.RetryAfter asked for, or, for an event that ManualAck left open, the
+	// listener.RetryAfter or listener.Defer asked for, or, for an event that ManualAck left open, the
 	// AckWait. (Over NATS Streaming, where a listener can't hold an event longer than its
 	// ack wait, the event may come sooner than after its Backoff.)
 	RetryIn time.Duration
 
-	// Reason is set for an event that is DeadLettered: rejected, exhausted, undecodable or
-	// invalid.
+	// Reason is set for an event that is DeadLettered: rejected, exhausted, version-gap,
+	// undecodable or invalid.
 	Reason events.DeadLetterReason
 
 	// Err says why the event was not handled. It is the error that the handler returned or

@@ -98,7 +98,7 @@ func (r *runner) storeDeadLetter(e schedule.Effect) {
 	letter := events.NewDeadLetter(events.DeadLetter{
 		Original: subjects.Subject(e.Delivery.Subject), Group: r.core.deadLetterGroup(),
 		Sequence: e.Delivery.Sequence, Timestamp: e.Delivery.Timestamp,
-		Attempts: e.GiveUp.Attempts, Error: e.GiveUp.Err.Error(), FailedAt: e.GiveUp.At, Reason: e.GiveUp.Reason,
+		Attempts: e.GiveUp.Attempts, Deliveries: e.Delivery.Deliveries, Error: e.GiveUp.Err.Error(), FailedAt: e.GiveUp.At, Reason: e.GiveUp.Reason,
 		Header: e.Delivery.Header, Data: e.Delivery.Data,
 	})
 	known := []any{
@@ -114,6 +114,9 @@ func (r *runner) storeDeadLetter(e schedule.Effect) {
 	r.tellDeadLettered(&e)
 	r.settleDeadLettered(&e)
 	r.log.Error("event given up, and stored as a dead letter", attributesOf(&e, known...)...)
+	if e.GiveUp.Reason != events.DeadLetterVersionGap { // what ends its wait does not make others wait longer
+		r.doneWith(e.Task)
+	}
 	r.mu.Lock()
 	r.scheduler.DeadLetterStored(e.Task, time.Now())
 	r.recoverDeadLetters()

@@ -13,10 +13,9 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
-	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"
 )
 
@@ -38,9 +37,9 @@ func publishDeadLetter(t *testing.T, c *client.Client, group string, subject sub
 	})
 	data, err := codec.JSON{}.Encode(&d)
 	require.NoError(t, err)
-	outcome := make(chan error, 1)
-	access.Session(c).Conn.Publish(transport.Message{Subject: string(d.Subject()), Data: data}, transport.ReceiptFunc(func(err error) { outcome <- err }))
-	require.NoError(t, <-outcome)
+	raw, err := publisher.NewRaw(c)
+	require.NoError(t, err)
+	require.NoError(t, raw.Publish(t.Context(), publisher.Message{Subject: d.Subject(), Data: data}))
 	return d
 }
 

@@ -15,7 +15,8 @@ type degraded struct{ deadLetters, stuck bool }
 const (
 	remedyNoDeadLetters = "leave out option NoDeadLetters, so that they become dead letters, mend the handler"
 	remedyOfDeadLetters = "dead letters make no dead letters, so mend the handler"
-	remedyOfAttempts    = "they become dead letters when their attempts are used up; mend the handler, have it Reject what can't succeed, set MaxAttempts to fewer"
+	remedyOfAttempts    = "they become dead letters when their attempts are used up; mend the handler, have it Reject what can't succeed, set MaxAttempts to fewer, " +
+		"or VersionGapTimeout to less where events wait for a version"
 )
 
 func (c *core) deadLettersReason() string {

@@ -19,8 +19,8 @@ type Delivery struct {
 	Sequence    uint64    // of the event in its channel; the first is 1
 	Timestamp   time.Time // when the server stored it
 	Redelivered bool      // the server says that it sent the event before
-	Attempt     int       // the number of times a handler ran on this event, this one included, as far as this process knows
-	Deliveries  int       // how often the server says it sent it, this time included; 0 where it keeps no count
+	Attempt     int       // the number of times a handler of this listener ran on this event, this run included, since Listen began
+	Deliveries  int       // how often the server says it sent it, this time included, to whatever member; 0 where it keeps no count
 	Header      Header    // nil where the broker has none; not to be changed
 
 	settlement settlement
@@ -69,8 +69,8 @@ func (d Delivery) Ack() error {
 	return d.settlement.ack()
 }
 
-// Nak says that the attempt failed, because of err, which [RetryAfter] and [Reject]
-// may have made; nil: the event is given back without a failure, of which the log tells
+// Nak says that the attempt failed, because of err, which [RetryAfter], [Reject] and
+// [Defer] may have made; nil: the event is given back without a failure, of which the log tells
 // at debug level only. What becomes of the event is the same as if the handler of a
 // listener without ManualAck had returned it, once the handler has returned. Nak
 // returns [ErrNotManual], [ErrSettled] and [ErrNotDelivered] as Ack does, and

@@ -15,7 +15,8 @@
 // [HandlerTimeout] the event is tried again, each time later than before ([Backoff]);
 // the others go on meanwhile. After [MaxAttempts], at once when the handler returns
 // [Reject], and when the payload can't be decoded, the event is stored as a dead
-// letter, and only then acknowledged. [RetryAfter] says when to try again.
+// letter, and only then acknowledged. [RetryAfter] says when to try again, [Defer] that
+// it is too early, and [Classify] tells the kinds of errors apart for all handlers.
 //
 // Within one listener an event that was handled is not handled again, though the
 // server may deliver it many times: the last 16,384, or twice [MaxInFlight] if that

@@ -123,9 +123,14 @@ func (r *runner) tellRetry(e *schedule.Effect) {
 		again = "when its ack wait has passed, by whichever member gets it"
 	}
 	about := attributesOf(e, slog.Any("error", e.Err), slog.Duration("after", e.Delay), slog.String("again", again), r.payload(&e.Delivery))
-	if withoutCause(e.Err) {
+	switch {
+	case withoutCause(e.Err):
 		r.log.Debug("handler gave the event back: it is tried again", about...)
-	} else {
+	case e.Waited == 1:
+		r.log.Info("event can't be handled yet, which is no attempt: it is tried again", about...)
+	case e.Waited > 1:
+		r.log.Debug("event can't be handled yet, which is no attempt: it is tried again", append(about, slog.Int("waited", e.Waited))...)
+	default:
 		r.log.Warn("handler failed: the event is tried again", about...)
 	}
 	r.tellFailed(e)

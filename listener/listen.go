@@ -56,6 +56,8 @@ func (c *core) listen(ctx context.Context) (err error) {
 
 	r := newRunner(ctx, c)
 	defer r.endHandlers()
+	r.beginReading()
+	defer r.endReading()
 	sub, err := c.subscribe(ctx, r)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -12,7 +12,7 @@ import (
 
 // Handler handles one event. What it returns decides what becomes of it: after
 // nil it is acknowledged; after an error or a panic it is tried again, as [Backoff],
-// [MaxAttempts], [RetryAfter] and [Reject] say, and at last stored as a dead letter.
+// [MaxAttempts], [RetryAfter], [Defer], [Reject] and [Classify] say, and at last stored as a dead letter.
 //
 // ctx carries the values of Listen's context, but does not end with it: it ends
 // at [HandlerTimeout], and with the drain, so that a running handler may finish.

@@ -61,15 +61,16 @@ func (m *manual) nak(err error) error {
 		return ErrSettled
 	}
 	if err == nil {
-		err = errGivenBack
+		return m.fail(errGivenBack)
 	}
-	return m.fail(err)
+	return m.fail(m.runner.classify(m.task, err))
 }
 
 // fail says that the attempt failed, unless it was concluded before.
 func (m *manual) fail(err error) error {
-	first := m.conclude()
 	r := m.runner
+	f := r.failure(m.task, err)
+	first := m.conclude()
 	r.mu.Lock()
 	defer r.unlock()
 	if first {
@@ -79,7 +80,7 @@ func (m *manual) fail(err error) error {
 	case r.ended && r.scheduler.Rules().CanNak: // else there is nothing that could be sent too late
 		return ErrSubscriptionClosed
 	case first && !r.ended:
-		r.scheduler.Fail(m.task, failureOf(err), time.Now())
+		r.scheduler.Fail(m.task, f, time.Now())
 	}
 	return nil
 }

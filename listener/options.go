@@ -36,10 +36,12 @@ type options struct {
 	noDefaults   bool
 	giveBack     bool // at the end of Listen, what waits for its delay at the broker
 
-	maxAttempts   int
-	backoff       backoff.Policy
-	backoffSet    bool
-	noDeadLetters bool
+	maxAttempts       int
+	backoff           backoff.Policy
+	backoffSet        bool
+	classify          func(error) error // nil: errors say by themselves what becomes of the event
+	versionGapTimeout time.Duration
+	noDeadLetters     bool
 }
 
 const (
@@ -241,6 +243,7 @@ func newOptions(defaults, own []Option, raw bool) (options, error) {
 		ackWait: defaultAckWait, concurrency: 1,
 		drainTimeout: defaultDrainTimeout, start: All,
 		maxAttempts: defaultMaxAttempts, backoff: backoff.Policy{First: defaultFirstBackoff, Max: defaultMaxBackoff},
+		versionGapTimeout: defaultVersionGapTimeout,
 	}
 	if !given.noDefaults {
 		if err := apply(defaults, &o); err != nil {

@@ -17,7 +17,18 @@ import (
 // it. A d of zero or less is at once. The error matches err. err may be nil, where the
 // handler has no failure to tell of: the log then tells of it at debug level only.
 func RetryAfter(d time.Duration, err error) error {
-	return &retryError{max(d, 0), err}
+	return &retryError{delay: max(d, 0), err: err}
+}
+
+// Defer returns an error with which a handler, or [Delivery.Nak], says "not yet": nothing
+// has failed, and the event is to be tried again after d, as with [RetryAfter]. It uses no
+// attempt, so that [Delivery.Attempt] is the same next time, and never becomes a dead letter by
+// being deferred, however often. Meanwhile the event takes room: when as many as [MaxInFlight]
+// are deferred, no other comes over NATS Streaming. A d of zero or less is at once, which only
+// a handler should ask for that waits by itself. The log tells of it at debug level only. Where
+// an error matches both this and [Reject], it is rejected.
+func Defer(d time.Duration) error {
+	return &retryError{delay: max(d, 0), deferred: true}
 }
 
 // Reject returns an error with which a handler, or [Delivery.Nak], says that trying
@@ -26,15 +37,20 @@ func RetryAfter(d time.Duration, err error) error {
 func Reject(err error) error { return &rejectedError{err} }
 
 type retryError struct {
-	delay time.Duration
-	err   error
+	delay    time.Duration
+	err      error
+	deferred bool // it uses no attempt
 }
 
 func (e *retryError) Error() string {
-	if e.err == nil {
+	switch {
+	case e.err != nil:
+		return e.err.Error()
+	case e.deferred:
+		return fmt.Sprintf("deferred for %v", e.delay)
+	default:
 		return fmt.Sprintf("try again after %v", e.delay)
 	}
-	return e.err.Error()
 }
 
 func (e *retryError) Unwrap() error { return e.err }
@@ -69,7 +85,7 @@ func failureOf(err error) (f schedule.Failure) {
 		}
 	}()
 	_ = err.Error() // so that it panics here, if it does
-	f = schedule.Failure{Err: err, OutOfOrder: errors.Is(err, ErrVersionGap)}
+	f = schedule.Failure{Err: err, OutOfOrder: errors.Is(err, ErrVersionGap), Missing: missingBefore(err)}
 	var u *unreadError
 	var r *rejectedError
 	var a *retryError
@@ -79,7 +95,7 @@ func failureOf(err error) (f schedule.Failure) {
 	case errors.As(err, &r):
 		f.Reason = events.DeadLetterRejected
 	case errors.As(err, &a):
-		f.After, f.Timed = a.delay, true
+		f.After, f.Timed, f.Waits = a.delay, true, a.deferred
 	}
 	return f
 }

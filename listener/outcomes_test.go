@@ -18,7 +18,6 @@ import (
 	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"
 )
 
@@ -287,10 +286,10 @@ func TestStoredTwice(t *testing.T) {
 		s.publish("o1")
 		synctest.Wait()
 		stored := s.broker.Stored("expiration:complete")[0]
-		outcome := make(chan error, 1)
-		stored.ID = "" // as after the window of deduplication
-		access.Session(s.client).Conn.Publish(stored, transport.ReceiptFunc(func(err error) { outcome <- err }))
-		require.NoError(t, <-outcome)
+		raw, err := publisher.NewRaw(s.client)
+		require.NoError(t, err)
+		// Another message ID, as after the window of deduplication.
+		require.NoError(t, raw.Publish(t.Context(), publisher.Message{Subject: events.ExpirationComplete{}.Subject(), Header: stored.Header, Data: stored.Data}))
 		time.Sleep(time.Minute)
 		require.Equal(t, 1, runs)
 		stop()

@@ -15,8 +15,11 @@ const (
 )
 
 // MaxAttempts is how often an event is tried before it becomes a dead letter, as
-// [Delivery.Attempt] counts. Default 20; at least 1, with which the first failure is the
-// last. With [NoDeadLetters] an event is tried without end, once an ack wait when its
+// [Delivery.Attempt] counts: an attempt is a run of this listener's handler that failed.
+// What the server counts is no attempt, since it also counts deliveries that no handler saw. So
+// of a queue group's M members each may try an event that often, M times MaxAttempts in all,
+// and the next Listen, as after a restart, begins at 1. Default 20; at least 1, with which the
+// first failure is the last. With [NoDeadLetters] an event is tried without end, once an ack wait when its
 // attempts are used up.
 func MaxAttempts(n int) Option {
 	return func(o *options) error {

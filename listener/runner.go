@@ -9,6 +9,7 @@ import (
 
 	"github.com/sgtickets/common/internal/backoff"
 	"github.com/sgtickets/common/listener/internal/schedule"
+	"github.com/sgtickets/common/listener/internal/versions"
 	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/transport"
 )
@@ -41,8 +42,9 @@ type runner struct {
 	watch       watch       // for handlers that take too long
 	pace        pace
 	delayed     delayed
-	degraded    degraded     // what the client is told
-	resting     atomic.Int64 // events that are here and that no worker could begin
+	degraded    degraded         // what the client is told
+	reader      *versions.Reader // tells others how far this one has read; nil without InVersionOrder
+	resting     atomic.Int64     // events that are here and that no worker could begin
 }
 
 func newRunner(ctx context.Context, c *core) *runner {
@@ -57,6 +59,7 @@ func (c *core) rules() schedule.Rules {
 	return schedule.Rules{
 		Concurrency: o.concurrency, MaxInFlight: o.maxInFlight, HandlerTimeout: o.timeout,
 		MaxAttempts: o.maxAttempts, Backoff: o.backoff.Delay, LongestBackoff: o.backoff.Full, DeadLetterBackoff: deadLetterBackoff.Delay,
+		GapBackoff: versions.RetryAfter, VersionGapTimeout: o.versionGapTimeout,
 		CanExtend: features.InProgress, CanNak: features.Nak,
 		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters,
 	}

@@ -51,14 +51,13 @@ type VersionStore interface {
 //   - An event is handled when the version before its own was applied last, and one
 //     that begins its entity ([events.Beginner]) also when none was.
 //   - An event whose version, or a later one, was applied is acknowledged and not handled.
-//   - An event before which versions are missing fails with [ErrVersionGap]. It is tried
-//     again until the missing event has come, or its attempts are used up: after 0.1 s, then
-//     twice as long each time, up to 5 s, whatever [Backoff] says, so that the 20 attempts by
-//     default ([MaxAttempts]) take a bit over a minute. Other entities go on meanwhile.
+//   - An event before which versions are missing waits for them ([ErrVersionGap]): it is
+//     tried again after 0.1 s, then twice as long each time, up to 5 s, whatever [Backoff]
+//     says. That is no failure and uses no attempt. How long it waits says
+//     [VersionGapTimeout]; after that it becomes a dead letter. Other entities go on meanwhile.
 //
-// Over NATS Streaming an event that waits takes room meanwhile: when as many events as
-// [MaxInFlight] wait for one on their own subject, that one comes no sooner than they are
-// given up. A listener that begins later than the entities ([StartAt]) would wait for
+// An event that waits takes room meanwhile: when as many events as [MaxInFlight] wait for
+// one on their own subject, that one comes no sooner than they are given up. A listener that begins later than the entities ([StartAt]) would wait for
 // events that it never gets; put their versions into the store first.
 //
 // Two events of one entity are never handled at the same time in a process: with
@@ -117,7 +116,7 @@ func ordered[T events.Event](h Handler[T], store VersionStore, log *slog.Logger)
 				slog.Uint64("sequence", d.Sequence), slog.String("entity", id), slog.Int64("version", version), slog.Int64("applied", last))
 			return nil
 		case versions.Wait:
-			return RetryAfter(versions.RetryAfter(missing, d.Attempt), gap(id, version, last))
+			return &gapError{gap(id, version, last), missing}
 		case versions.Apply:
 		}
 		if err := h(ctx, event, d); err != nil {
@@ -129,6 +128,15 @@ func ordered[T events.Event](h Handler[T], store VersionStore, log *slog.Logger)
 		return nil
 	}
 }
+
+// gapError is why an event waits, with how many versions are missing before it.
+type gapError struct {
+	error
+
+	missing int64
+}
+
+func (e *gapError) Unwrap() error { return e.error }
 
 // gap says which version is missing.
 func gap(id string, version, last int64) error {
@@ -147,6 +155,9 @@ func begins(e events.Versioned) bool {
 // with InVersionOrder: of whatever subject and client, since they have the store in
 // common.
 var entities versions.Locks
+
+// readers are the listeners with InVersionOrder that listen in this process.
+var readers versions.Readers
 
 // entityOf returns the key by which several workers do not overtake one another with the
 // events of an entity that come in order.

@@ -102,10 +102,11 @@ func (r *runner) process(t *schedule.Task, d *transport.Delivery) (next *schedul
 
 // failed says that the handler has returned an error.
 func (r *runner) failed(t *schedule.Task, err error) {
+	f := r.failure(t, err)
 	r.mu.Lock()
 	now := time.Now()
 	r.scheduler.Returned(t, now)
-	r.scheduler.Fail(t, failureOf(err), now)
+	r.scheduler.Fail(t, f, now)
 	r.unlock()
 }
 
@@ -114,6 +115,7 @@ func (r *runner) handled(t *schedule.Task, d *transport.Delivery) (next *schedul
 	// The event is done with, even if the server does not get to know: it sends the event
 	// again, and is told then.
 	r.ackOrRelease(t)
+	r.doneWith(t)
 	r.mu.Lock()
 	now := time.Now()
 	r.scheduler.Returned(t, now)
@@ -152,6 +154,9 @@ func (r *runner) invoke(t *schedule.Task, d *transport.Delivery, m *manual) (err
 			}
 		}
 		r.tellReturned(t, d, m, took, returned, err)
+		if returned && err != nil {
+			err = r.classify(t, err)
+		}
 	}()
 	err = r.core.eventType.handle(ctx, t.Event, describe(d, r.core.group, t.Attempt, s))
 	returned = true

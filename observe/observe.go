@@ -111,8 +111,8 @@ type Observation struct {
 	Sequence    uint64
 	Timestamp   time.Time // when the broker stored it
 	Redelivered bool
-	Attempt     int // runs of a handler, this one included; 0: none has run
-	Deliveries  int // the broker's count; 0: it keeps none
+	Attempt     int // runs of this listener's handler, this one included; 0: none has run
+	Deliveries  int // the broker's count, to whatever member; 0: it keeps none
 	Bytes       int // of the payload, of a publish, too
 
 	// Of a publish.

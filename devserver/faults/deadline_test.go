@@ -28,6 +28,9 @@ import (
 // end at most.
 const drain = 500 * time.Millisecond
 
+// closing is the CloseTimeout of the client that Run closes: what that takes after the drain.
+const closing = 200 * time.Millisecond
+
 // hole is what the calls are made on while nothing comes through the link. Those
 // that would be in one another's way have clients of their own.
 type hole struct {
@@ -44,6 +47,10 @@ type hole struct {
 	begun      func(context.Context) error // the end of a Listen that began before the hole
 	hanging    func(context.Context) error // the same, with a handler that hangs
 	idle       []*listener.Listener[beat]
+	raw        *publisher.Raw
+	rawNarrow  *publisher.Raw // of the client whose window is full
+	rawIdle    []*listener.Raw
+	running    *client.Client // that Run closes
 }
 
 // bounded is a public call that takes a context, and how much longer it may take.
@@ -63,6 +70,17 @@ var calls = []bounded{
 	{"client.Client.Watch", 0, func(ctx context.Context, h *hole) {
 		h.client.Watch(ctx)(func(client.Event) bool { return true })
 	}},
+	{"client.Client.NATSConn", 0, func(ctx context.Context, h *hole) { _, _ = h.client.NATSConn(ctx) }},
+	{"client.RunnerFunc.Listen", 0, func(ctx context.Context, h *hole) { _ = client.RunnerFunc(h.client.Healthy).Listen(ctx) }},
+	{"client.Run", drain + closing, func(ctx context.Context, h *hole) { _ = client.Run(ctx, h.running, h.idle[3]) }},
+	{"publisher.Raw.Publish", 0, func(ctx context.Context, h *hole) {
+		_ = h.raw.Publish(ctx, publisher.Message{Subject: subject, Data: []byte(`{}`)})
+	}},
+	{"publisher.Raw.PublishAsync", 0, func(ctx context.Context, h *hole) {
+		_, _ = h.rawNarrow.PublishAsync(ctx, publisher.Message{Subject: subject, Data: []byte(`{}`)})
+	}},
+	{"listener.Raw.DeleteDurable", 0, func(ctx context.Context, h *hole) { _ = h.rawIdle[0].DeleteDurable(ctx) }},
+	{"listener.Raw.Listen", drain, func(ctx context.Context, h *hole) { _ = h.rawIdle[1].Listen(ctx) }},
 	{"publisher.Publisher.Publish", 0, func(ctx context.Context, h *hole) { _ = h.wide.Publish(ctx, beat{N: 1}) }},
 	{"publisher.Publisher.PublishAsync", 0, func(ctx context.Context, h *hole) { _, _ = h.narrow.PublishAsync(ctx, beat{N: 1}) }},
 	{"publisher.Publisher.PublishAll", 0, func(ctx context.Context, h *hole) {
@@ -185,9 +203,21 @@ func newHole(t *testing.T, c *scene) *hole {
 		}
 	}
 	h.client, h.closing, h.busy = connect("client"), connect("closing"), connect("busy")
-	h.wide, h.unfinished, h.narrow = publish(h.client), publish(h.closing), publish(connect("narrow", client.PublishWindow(1)))
+	h.running = connect("running", client.CloseTimeout(closing))
+	narrow := connect("narrow", client.PublishWindow(1))
+	h.wide, h.unfinished, h.narrow = publish(h.client), publish(h.closing), publish(narrow)
+	var err error
+	h.raw, err = publisher.NewRaw(h.client)
+	require.NoError(t, err)
+	h.rawNarrow, err = publisher.NewRaw(narrow)
+	require.NoError(t, err)
+	for _, group := range []string{"raw-deleted", "raw-listening"} {
+		l, err := listener.NewRaw(h.client, subject, group, func(context.Context, []byte, listener.Delivery) error { return nil }, listener.DrainTimeout(drain))
+		require.NoError(t, err)
+		h.rawIdle = append(h.rawIdle, l)
+	}
 	nothing := func() {}
-	h.idle = []*listener.Listener[beat]{listen(h.client, "deleted", nothing), listen(h.client, "listening", nothing), listen(h.client, "running", nothing)}
+	h.idle = []*listener.Listener[beat]{listen(h.client, "deleted", nothing), listen(h.client, "listening", nothing), listen(h.client, "running", nothing), listen(h.running, "run", nothing)}
 	h.begun = begin(listen(h.client, "begun", nothing))
 
 	over, hangs := make(chan struct{}), make(chan struct{}, 2)

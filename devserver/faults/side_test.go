@@ -136,6 +136,7 @@ func chosen(from ...side) []side {
 type ours struct {
 	client    *client.Client
 	publisher *publisher.Publisher[beat]
+	raw       *publisher.Raw
 }
 
 func connectOurs(ctx context.Context, s side, url, clientID string, log *slog.Logger) (member, error) {
@@ -143,8 +144,12 @@ func connectOurs(ctx context.Context, s side, url, clientID string, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
+	raw, err := publisher.NewRaw(c, publisher.Timeout(publishTimeout))
+	if err != nil {
+		return nil, err
+	}
 	p, err := publisher.New[beat](c)
-	return ours{c, p}, err
+	return ours{c, p, raw}, err
 }
 
 func (o ours) publish(e beat) error {
@@ -154,13 +159,7 @@ func (o ours) publish(e beat) error {
 }
 
 func (o ours) send(data []byte) error {
-	raw, err := publisher.NewRaw(o.client)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
-	defer cancel()
-	return raw.Publish(ctx, publisher.Message{Subject: subject, Data: data})
+	return o.raw.Publish(context.Background(), publisher.Message{Subject: subject, Data: data})
 }
 
 func (o ours) listen(ctx context.Context, s setup, ready func(), handle func(beat, message) error) error {

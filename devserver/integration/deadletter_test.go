@@ -20,11 +20,9 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
-	"github.com/sgtickets/common/internal/access"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream"
 )
 
@@ -94,10 +92,10 @@ func (m *deadLetterChannel) fill(t *testing.T, n int, truncated func(n int) bool
 	m.store(t, all)
 
 	letters := make([]events.DeadLetter, n)
-	for i, d := range m.read(t, string(m.Subject)) {
+	for i, d := range m.read(t, m.Subject) {
 		letters[i] = events.NewDeadLetter(events.DeadLetter{
 			Original: m.Subject, Group: m.Group, Sequence: d.Sequence, Timestamp: d.Timestamp, Attempts: 1, Error: "test",
-			FailedAt: time.Now(), Reason: events.DeadLetterRejected, Header: d.Header, Data: d.Data,
+			FailedAt: time.Now(), Reason: events.DeadLetterRejected, Header: d.Header, Data: d.payload,
 		})
 		if truncated(i + 1) {
 			letters[i], _ = letters[i].Shorter()
@@ -124,50 +122,52 @@ func (m *deadLetterChannel) store(t *testing.T, messages []publisher.Message) {
 	require.NoError(t, err)
 	pending := make([]*publisher.Pending, len(messages))
 	for i, message := range messages {
-		pending[i], err = raw.PublishAsync(t.Context(), message)
+		pending[i], err = raw.PublishAsync(deadline(t), message)
 		require.NoError(t, err)
 	}
 	for _, p := range pending {
-		require.NoError(t, p.Wait(t.Context()))
+		require.NoError(t, p.Wait(deadline(t)))
 	}
 }
 
 // read returns the messages that a subject holds when it is called.
-func (m *deadLetterChannel) read(t *testing.T, subject string) []transport.Delivery {
+func (m *deadLetterChannel) read(t *testing.T, subject subjects.Subject) []stored {
 	t.Helper()
 	end := "end-" + rand.Text()
-	m.store(t, []publisher.Message{{Subject: subjects.Subject(subject), Data: []byte(end)}})
-	arrived := make(chan transport.Delivery, 100_000)
-	sub, err := access.Session(m.client).Conn.Subscribe(deadline(t), transport.SubscribeConfig{
-		Subject: subject, Start: transport.All, AckWait: 30 * time.Second, MaxInFlight: 100_000,
-	}, func(d transport.Delivery) {
-		_ = d.Settler.Ack()
-		arrived <- d
-	})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, sub.Close(deadline(t))) }()
-	var all []transport.Delivery
-	for {
-		select {
-		case d := <-arrived:
-			switch {
-			case string(d.Data) == end:
-				return all
-			case !strings.HasPrefix(string(d.Data), "end-"):
-				all = append(all, d)
-			}
-		case <-time.After(patience):
-			require.FailNow(t, "the last message did not come")
+	m.store(t, []publisher.Message{{Subject: subject, Data: []byte(end)}})
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	var all []stored
+	complete := false
+	l, err := listener.NewRaw(m.client, subject, "", func(_ context.Context, payload []byte, d listener.Delivery) error {
+		switch {
+		case string(payload) == end:
+			complete = true
+			stop()
+		case !strings.HasPrefix(string(payload), "end-"):
+			all = append(all, stored{d, payload})
 		}
-	}
+		return nil
+	}, listener.Ephemeral(), listener.NoDeadLetters(), listener.AckWait(30*time.Second), listener.MaxInFlight(100_000))
+	require.NoError(t, err)
+	require.NoError(t, l.Listen(ctx))
+	require.True(t, complete, "the last message did not come")
+	return all
+}
+
+// stored is a message that a subject holds.
+type stored struct {
+	listener.Delivery
+
+	payload []byte
 }
 
 // times returns how often each event is stored on its subject.
 func (m *deadLetterChannel) times(t *testing.T) map[string]int {
 	t.Helper()
 	times := make(map[string]int)
-	for _, d := range m.read(t, string(m.Subject)) {
-		times[string(d.Data)]++
+	for _, d := range m.read(t, m.Subject) {
+		times[string(d.payload)]++
 	}
 	return times
 }
@@ -200,7 +200,7 @@ func TestRedriveThousand(t *testing.T) {
 			require.Equal(t, 2, times, text)
 		}
 		if m.JetStream {
-			for _, d := range m.read(t, string(m.Subject))[n:] {
+			for _, d := range m.read(t, m.Subject)[n:] {
 				require.Equal(t, []string{m.Group}, d.Header[deadletter.RedrivenFor])
 				require.Len(t, d.Header["ce-id"], 1)
 			}

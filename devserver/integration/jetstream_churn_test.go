@@ -39,7 +39,7 @@ func withoutPings() client.Option { return client.NATS(nats.PingInterval(time.Ho
 // time gets what was not delivered before in order.
 //
 // It keeps the processors busy, and so does not run beside the other tests.
-func TestJetStreamMembersComeAndGo(t *testing.T) { //nolint:paralleltest // see above
+func TestJetStreamMembersComeAndGo(t *testing.T) {
 	const members = 50
 	events := numberOfEvents(5000)
 	type tag struct{}

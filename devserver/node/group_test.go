@@ -221,7 +221,7 @@ func TestRefusedEventGoesToTheOtherKind(t *testing.T) {
 			return []service{
 				listenFromNode(t, srv, "node-1", handledBy(t, "node-1", refused), append(nodeAckWait, "--refuse")...),
 				listenFromGo(t, srv, "go-1", group, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
-					assert.Equal(t, d.Redelivered, d.Attempt > 1, "%s: attempt %d", e.ID, d.Attempt)
+					assert.Equal(t, d.Redelivered, d.Deliveries > 1, "%s: delivery %d", e.ID, d.Deliveries)
 					got.add(handled{e, "go-1", d.Redelivered})
 					return nil
 				}, goAckWait),

@@ -189,7 +189,7 @@ func TestRefusedOnJetStreamGoesToTheOtherKind(t *testing.T) {
 				toGo, toNode, listen, answer = &refused, &got, []string{"listen"}, errors.New("not now")
 			}
 			inGo := listenWithClient(t, connect(t, srv, "go", client.JetStream()), group, func(_ context.Context, e events.TicketCreated, d listener.Delivery) error {
-				assert.Equal(t, d.Redelivered, d.Attempt > 1, "%s: attempt %d", e.ID, d.Attempt)
+				assert.Equal(t, d.Redelivered, d.Deliveries > 1, "%s: delivery %d", e.ID, d.Deliveries)
 				toGo.add(handled{e, "go", d.Redelivered})
 				return answer
 			}, listener.AckWait(2*time.Second))

@@ -48,8 +48,8 @@ type jetStreamStep struct {
 
 const shortestStep = 150 * time.Millisecond
 
-func TestJetStreamTracesAreTheRealServers(t *testing.T) {
-	t.Parallel()
+// TestJetStreamTracesAreTheRealServers does not run beside the other traces: both go by the clock.
+func TestJetStreamTracesAreTheRealServers(t *testing.T) { //nolint:tparallel // see above
 	data, err := os.ReadFile(jetStreamFile)
 	require.NoError(t, err)
 	var traces []*jetStreamTrace
@@ -71,16 +71,36 @@ func TestJetStreamTracesAreTheRealServers(t *testing.T) {
 		t.Run(trace.Name, func(t *testing.T) {
 			t.Parallel()
 			url, replicas := server.URL(), 1
+			if trace.Cluster && !elections {
+				t.Skip("it takes elections: make test-cluster")
+			}
 			if trace.Cluster {
 				cluster, err := devserver.StartJetStreamCluster()
 				require.NoError(t, err)
 				t.Cleanup(cluster.Shutdown)
 				url, replicas = cluster.URL(), 3
 			}
-			trace.play(t, url, fmt.Sprintf("trace-%d", i), replicas)
+			// Steps go by the clock. A play during which the machine was too busy to keep to it
+			// says nothing; one that kept to it has to be as recorded.
+			for again := range plays {
+				different, late := trace.play(t, url, fmt.Sprintf("trace-%d-%d", i, again), replicas)
+				if different == "" {
+					return
+				}
+				require.Greater(t, late, tolerated, different)
+				t.Logf("play %d was %v late: %s", again+1, late, different)
+			}
+			require.Failf(t, "the machine was too busy", "no play of %d kept to the clock within %v", plays, tolerated)
 		})
 	}
 }
+
+const (
+	// tolerated is how late a step may be taken before the play says nothing.
+	tolerated = 50 * time.Millisecond
+	// plays is how often a trace is played at most.
+	plays = 10
+)
 
 // jetStreamPlay is one trace being played.
 type jetStreamPlay struct {
@@ -96,7 +116,8 @@ type jetStreamPlay struct {
 	replies map[uint64][]string
 }
 
-func (trace *jetStreamTrace) play(t *testing.T, url, name string, replicas int) {
+// play takes the steps, and returns what was different, and how late it was at most.
+func (trace *jetStreamTrace) play(t *testing.T, url, name string, replicas int) (different string, late time.Duration) {
 	t.Helper()
 	nc, err := nats.Connect(url)
 	require.NoError(t, err)
@@ -113,6 +134,7 @@ func (trace *jetStreamTrace) play(t *testing.T, url, name string, replicas int) 
 		until := time.Now().Add(shortestStep + time.Duration(s.Wait)*time.Millisecond)
 		p.take(t, s)
 		time.Sleep(time.Until(until))
+		late = max(late, time.Since(until))
 		p.mu.Lock()
 		var all []string
 		for _, inbox := range slices.Sorted(maps.Keys(p.got)) {
@@ -123,8 +145,11 @@ func (trace *jetStreamTrace) play(t *testing.T, url, name string, replicas int) 
 		if os.Getenv("RECORD") != "" {
 			s.Got = all
 		}
-		require.Equal(t, s.Got, all, "step %d, %s %s", i, s.Do, s.Inbox)
+		if !slices.Equal(s.Got, all) {
+			return fmt.Sprintf("step %d, %s %s: %q, not %q", i, s.Do, s.Inbox, all, s.Got), late
+		}
 	}
+	return "", late
 }
 
 func (p *jetStreamPlay) createStream(t *testing.T) {
@@ -184,7 +209,9 @@ func (p *jetStreamPlay) settle(t *testing.T, s *jetStreamStep, answer string) {
 	p.mu.Lock()
 	replies := p.replies[s.Sequence]
 	p.mu.Unlock()
-	require.NotEmpty(t, replies)
+	if len(replies) == 0 {
+		return // that it did not come in time was seen
+	}
 	reply := replies[len(replies)-1]
 	if s.First {
 		reply = replies[0]

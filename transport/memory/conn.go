@@ -9,7 +9,7 @@ import (
 	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
-// conn implements transport.Conn. The broker's lock guards it.
+// conn implements [transport.Conn]. The broker's lock guards it.
 type conn struct {
 	broker   *Broker
 	clientID string
@@ -113,8 +113,8 @@ func (c *conn) Close(ctx context.Context) error {
 	return unfinished
 }
 
-// end ends the connection, its subscriptions and its publishes. It reports false if it
-// ended before.
+// end ends the connection, its subscriptions and its publishes. It reports whether the
+// connection had not ended before.
 func (c *conn) end(err error) bool {
 	b := c.broker
 	b.mu.Lock()

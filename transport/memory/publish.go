@@ -21,8 +21,8 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 	return ticket
 }
 
-// publish stores m, or does what the faults say. The ticket is 0 if the publish is decided
-// by err, and the connection's outbox has it otherwise.
+// publish stores m, or does what the next fault says. The ticket is 0 if err is the outcome.
+// Otherwise the publish is in the connection's outbox, and has no outcome yet.
 func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt) (ticket transport.Ticket, err error) {
 	switch {
 	case c.err != nil:
@@ -40,9 +40,9 @@ func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt) (tic
 		return 0, fmt.Errorf("%w: %w: on demand", transport.ErrNotStored, transport.ErrRefused)
 	case losePublishAck:
 		b.store(m)
-		return c.keep(m, r)
+		return c.hold(m, r)
 	case delayPublish:
-		return c.keepFor(fault.delay, m, r)
+		return c.holdFor(fault.delay, m, r)
 	case duplicatePublish:
 		b.store(m)
 		b.store(m)
@@ -53,8 +53,8 @@ func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt) (tic
 	return 0, nil
 }
 
-// keep enters a publish whose answer is held back.
-func (c *conn) keep(m transport.Message, r transport.Receipt) (transport.Ticket, error) {
+// hold adds a publish to the outbox whose outcome a fault holds back.
+func (c *conn) hold(m transport.Message, r transport.Receipt) (transport.Ticket, error) {
 	ticket, err := c.outbox.Add(m, r)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", transport.ErrNotStored, err)
@@ -63,9 +63,9 @@ func (c *conn) keep(m transport.Message, r transport.Receipt) (transport.Ticket,
 	return ticket, nil
 }
 
-// keepFor is keep for a publish that is stored and answered after that time.
-func (c *conn) keepFor(delay time.Duration, m transport.Message, r transport.Receipt) (transport.Ticket, error) {
-	ticket, err := c.keep(m, r)
+// holdFor is hold for a publish that is stored, and has its outcome, after the delay.
+func (c *conn) holdFor(delay time.Duration, m transport.Message, r transport.Receipt) (transport.Ticket, error) {
+	ticket, err := c.hold(m, r)
 	if err != nil {
 		return 0, err
 	}
@@ -83,7 +83,7 @@ func (c *conn) keepFor(delay time.Duration, m transport.Message, r transport.Rec
 	return ticket, nil
 }
 
-// send returns what the outbox sends next, nil for nothing.
+// send takes the next publish to send from the outbox, nil if there is none.
 func (c *conn) send() *outbox.PendingPublish {
 	p, _ := c.outbox.Next(time.Time{}) // a publish may always be sent again, so that Next decides none
 	return p

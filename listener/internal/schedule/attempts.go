@@ -2,23 +2,24 @@ package schedule
 
 import "time"
 
-// maxAttemptHistories bounds the memory for events that failed, or came without being
-// run, and are not done with. Beyond it the oldest is forgotten: its attempts are then
-// what the server counts, and it may be tried before its RetryAfter has passed, or once
-// more although it was given up.
+// maxAttemptHistories bounds the memory for events that failed and are not done with.
+// Beyond it the oldest is forgotten: its attempts are counted from 1 again, and it may be
+// tried before its RetryAfter has passed, or once more although it was given up.
 const maxAttemptHistories = 4096
 
 // attemptHistory is what is known of an event that is not done with.
 type attemptHistory struct {
-	attempt    int       // of its last run here
-	skipped    int       // deliveries that no handler saw
+	attempt    int       // how many runs of its handler failed here
 	notBefore  time.Time // of RetryAfter: not to be run before
 	outOfOrder bool      // it does not hold up the queue of its key until then
+	waited     int       // how often in a row the event could not be handled yet, which is no failure
+	gapSince   time.Time // from when on its wait for the event before it counts; zero: it does not wait for one
 	giveUp     *GiveUp   // it is to become a dead letter
 }
 
-// attemptHistories remembers the attempts of events: a server that was restarted counts
-// its deliveries from the start again. The zero value is ready.
+// attemptHistories remembers the attempts of events. An attempt is a run of a handler of
+// this listener. The server's count of deliveries is none: it also counts deliveries that no
+// handler saw, and those to other members. The zero value is ready.
 type attemptHistories struct {
 	known map[MessageKey]attemptHistory
 	order []MessageKey // as they first came in; those that were forgotten are still in it

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestCountsAttempts: an attempt is a run of a handler here, whatever the server counts.
 func TestCountsAttempts(t *testing.T) {
 	t.Parallel()
 	r := streaming(1)
@@ -21,9 +22,39 @@ func TestCountsAttempts(t *testing.T) {
 	}
 	arrive(s, again(arrived(1, 4), 9)) // it was at another member meanwhile
 	task := runs1(t, s, 1, 4)
-	require.Equal(t, 9, task.Attempt)
+	require.Equal(t, 4, task.Attempt)
 	handle(s, task, 4)
 	require.Empty(t, s.attempts.known)
+}
+
+// TestDeliveriesAreNoAttempts: an event that the server has sent more often than it may be
+// tried, and that no handler here began, is tried as often as any other.
+func TestDeliveriesAreNoAttempts(t *testing.T) {
+	t.Parallel()
+	r := streaming(1)
+	r.Backoff = func(int) time.Duration { return time.Hour } // each attempt is another delivery
+	s := New(r, ackWait)
+	for n := range 30 { // each comes too late for its handler
+		arrive(s, again(arrived(1, float64(10*n)), n+1))
+		require.Empty(t, runs(s, float64(10*n)+6))
+		require.Equal(t, []string{"late 1"}, decided(s))
+	}
+	for attempt := 1; attempt <= r.MaxAttempts; attempt++ {
+		now := float64(1000 + attempt)
+		arrive(s, again(arrived(1, now), 30+attempt))
+		task := runs1(t, s, 1, now)
+		require.Equal(t, attempt, task.Attempt)
+		require.Empty(t, decided(s), "it is not given up before")
+		fail(s, task, failed(errToday), now)
+		if attempt < r.MaxAttempts {
+			require.Equal(t, []string{"let go 1 for 1h0m0s"}, decided(s))
+		}
+	}
+	require.Equal(t, []string{"dead letter 1"}, decided(s))
+
+	next := New(r, ackWait) // another process, after a restart
+	arrive(next, again(arrived(1, 2000), 35))
+	require.Equal(t, 1, runs1(t, next, 1, 2000).Attempt)
 }
 
 func TestAttemptHistoriesAreBounded(t *testing.T) {

@@ -31,12 +31,8 @@ func (s *Scheduler) Deliver(t *Task, now time.Time) {
 
 // replace makes a task that is here settle through a later delivery of its event.
 func (s *Scheduler) replace(here, later *Task) {
-	if here.skipped() {
-		s.countSkipped(here.Message)
-	}
 	replaced := here.Delivery.Settler
 	here.Delivery, here.Received = later.Delivery, later.Received
-	here.redelivered = here.Attempt > 0
 	s.effects = append(s.effects, Effect{
 		Do: Replace, Task: here, Delivery: later.Delivery, Replaced: replaced, Attempt: here.Attempt, Skip: observe.SkipHere,
 	})
@@ -46,9 +42,7 @@ func (s *Scheduler) replace(here, later *Task) {
 func (s *Scheduler) accept(t *Task, now time.Time) {
 	s.active[t.Message] = t
 	history := s.attempts.of(t.Message)
-	if history.giveUp != nil {
-		t.GiveUp = history.giveUp
-	}
+	t.GiveUp, t.Attempt = history.giveUp, history.attempt
 	t.due = history.notBefore
 	if t.Keyed && history.outOfOrder && t.due.After(now) {
 		t.Keyed, t.outOfOrder = false, true
@@ -68,16 +62,9 @@ func (s *Scheduler) proceed(t *Task, now time.Time) {
 	case t.Failed != nil: // it can't be read
 		s.giveUp(t, *t.Failed, now)
 	case t.due.After(now):
-		s.retryAt(t, t.due, now, nil, observe.SkipEarly)
+		s.retryAt(t, t.due, now, Effect{Skip: observe.SkipEarly})
 	default:
 		s.setState(t, ready)
 		s.ready.Push(t)
 	}
-}
-
-// countSkipped counts a delivery that no handler saw.
-func (s *Scheduler) countSkipped(key MessageKey) {
-	history := s.attempts.of(key)
-	history.skipped++
-	s.attempts.set(key, history)
 }

@@ -15,6 +15,7 @@ type Effect struct {
 	Replaced transport.Settler  // of Replace: the delivery before
 	Delay    time.Duration      // until the next attempt
 	Err      error              // why the last attempt failed; nil: none did
+	Waited   int                // how often in a row the event has waited without a failure, this time included; 0: the last attempt failed
 	Attempt  int                // the last one; of StoreDeadLetter, how many runs there were
 	GiveUp   GiveUp             // of StoreDeadLetter: why the event is given up
 	Again    bool               // of StoreDeadLetter: it was decided before, and storing is tried again

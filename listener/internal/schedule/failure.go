@@ -10,15 +10,21 @@ import (
 type Failure struct {
 	Err        error
 	Reason     events.DeadLetterReason // trying again can't help; empty: it may
-	After      time.Duration           // until the next attempt, where Timed says so; else Rules.Backoff decides
+	After      time.Duration           // until the next attempt, where Timed says so; else Rules decides
 	Timed      bool
-	OutOfOrder bool // the event that has to come first may be behind this one in the queue of its key
+	Waits      bool      // the event can't be handled yet, which is no failure and uses no attempt
+	OutOfOrder bool      // it waits for an event that comes before it, which may be behind it in the queue of its key
+	Missing    int64     // of OutOfOrder: how many versions are missing before it, where that is known
+	Behind     time.Time // of OutOfOrder: when it was last seen that the missing event may be on its way; zero: never
 }
 
 // Unreadable reports whether the payload kept the handler from running.
 func (f *Failure) Unreadable() bool {
 	return f.Reason == events.DeadLetterUndecodable || f.Reason == events.DeadLetterInvalid
 }
+
+// waits reports whether the run of the handler was no attempt.
+func (f *Failure) waits() bool { return f.Waits || f.OutOfOrder }
 
 // fitMargin: when an event that was held is tried again, a tenth of its ack wait has to
 // be left beside the handler's timeout, so that it is not late by then.
@@ -34,28 +40,71 @@ func (s *Scheduler) Fail(t *Task, f Failure, now time.Time) {
 	case t.settled, t.state == removed: // acknowledged, or given up, meanwhile
 	case t.state == running:
 		t.Failed = &f
-	case f.Reason != "", t.Attempt >= s.rules.MaxAttempts:
+	case f.Unreadable():
+		t.Attempt-- // its handler did not run
+		s.giveUp(t, f, now)
+	case f.Reason != "", !f.waits() && s.lastAttempt(t):
+		s.giveUp(t, f, now)
+	case f.OutOfOrder && now.Sub(s.gapSince(t, &f, now)) >= s.rules.VersionGapTimeout:
+		f.Reason = events.DeadLetterVersionGap
+		t.Attempt-- // to wait was no attempt
 		s.giveUp(t, f, now)
 	default:
-		delay := s.delay(t, f)
-		history := s.attempts.of(t.Message)
-		history.attempt, history.notBefore, history.outOfOrder = t.Attempt, time.Time{}, f.OutOfOrder
-		if f.Timed {
-			history.notBefore = now.Add(delay)
-		}
-		s.attempts.set(t.Message, history)
-		s.retryAt(t, now.Add(delay), now, f.Err, "")
-		if t.state != backingOff && !s.rules.CanNak { // it keeps its place at the server until it comes again
-			s.noteStuck(t, now)
-		}
+		s.retry(t, &f, now)
 	}
 }
 
-// delay returns how long the event waits for its next attempt.
-func (s *Scheduler) delay(t *Task, f Failure) time.Duration {
+// retry lets an event be tried again after a while.
+func (s *Scheduler) retry(t *Task, f *Failure, now time.Time) {
+	history := s.attempts.of(t.Message)
+	if f.waits() {
+		history.waited++
+	} else {
+		history.attempt, history.waited = t.Attempt, 0
+	}
+	history.notBefore, history.outOfOrder, history.gapSince = time.Time{}, f.OutOfOrder, time.Time{}
+	if f.OutOfOrder {
+		history.gapSince = s.gapSince(t, f, now)
+	}
+	delay := s.delay(t, f, history.waited)
+	if f.Timed || f.OutOfOrder {
+		history.notBefore = now.Add(delay)
+	}
+	s.attempts.set(t.Message, history)
+	s.retryAt(t, now.Add(delay), now, Effect{Err: f.Err, Waited: history.waited})
+	if f.waits() {
+		t.Attempt--
+	}
+	if t.state != backingOff && !s.rules.CanNak { // it keeps its place at the server until it comes again
+		s.noteStuck(t, now)
+	}
+}
+
+// gapSince returns from when on it counts how long an event has waited for the one before
+// it: not as long as that may be on its way.
+func (s *Scheduler) gapSince(t *Task, f *Failure, now time.Time) time.Time {
+	since := s.attempts.of(t.Message).gapSince
+	if since.IsZero() {
+		since = now
+	}
+	if f.Behind.After(since) {
+		since = f.Behind
+	}
+	return since
+}
+
+// lastAttempt reports whether the attempt that failed was the last one: the handler of this
+// listener has run on the event as often as it may. What the server counts is no matter.
+func (s *Scheduler) lastAttempt(t *Task) bool { return t.Attempt >= s.rules.MaxAttempts }
+
+// delay returns how long the event waits for its next attempt. waited is how often in a row
+// it has waited, this time included.
+func (s *Scheduler) delay(t *Task, f *Failure, waited int) time.Duration {
 	switch {
 	case f.Timed:
 		return f.After
+	case f.OutOfOrder:
+		return s.rules.GapBackoff(f.Missing, waited)
 	case t.Delivery.Once:
 		return s.rules.LongestBackoff(t.Attempt)
 	default:
@@ -73,11 +122,12 @@ func (s *Scheduler) leaveKeyQueue(t *Task, now time.Time) {
 	t.Keyed, t.outOfOrder = false, true
 }
 
-// retryAt puts the next attempt off until due, because of err. The task is held here if
-// that is possible for so long; else its event comes again. skip says why the delivery
-// is not run, if none of its attempts was made.
-func (s *Scheduler) retryAt(t *Task, due, now time.Time, err error, skip string) {
-	e := Effect{Do: LetGo, Task: t, Delivery: t.Delivery, Delay: due.Sub(now), Err: err, Attempt: t.Attempt, Skip: skip}
+// retryAt puts the next attempt off until due. The task is held here if that is possible for
+// so long; else its event comes again. why holds the fields Err, Waited and Skip of the effect:
+// why the last attempt failed, or why the delivery is not run, if none of its attempts was made.
+func (s *Scheduler) retryAt(t *Task, due, now time.Time, why Effect) {
+	e := why
+	e.Do, e.Task, e.Delivery, e.Delay, e.Attempt = LetGo, t, t.Delivery, due.Sub(now), t.Attempt
 	holdsAsLongAsNeeded := s.rules.CanExtend && (t.Keyed || !s.rules.CanNak || t.GiveUp != nil)
 	switch {
 	case t.Delivery.Once, s.draining && !s.rules.CanNak:

@@ -19,20 +19,17 @@ type GiveUp struct {
 // it.
 func (s *Scheduler) giveUp(t *Task, f Failure, now time.Time) {
 	history := s.attempts.of(t.Message)
-	history.attempt, history.notBefore = t.Attempt, time.Time{}
+	history.attempt, history.notBefore, history.waited = t.Attempt, time.Time{}, 0
 	if !s.rules.DeadLetters {
 		s.attempts.set(t.Message, history)
 		s.noteStuck(t, now)
-		s.retryAt(t, now.Add(s.ackWait), now, f.Err, "")
+		s.retryAt(t, now.Add(s.ackWait), now, Effect{Err: f.Err})
 		return
 	}
 	if f.Reason == "" {
 		f.Reason = events.DeadLetterExhausted
 	}
 	history.giveUp = &GiveUp{Reason: f.Reason, Err: f.Err, Attempts: t.Attempt, At: now}
-	if f.Unreadable() {
-		history.giveUp.Attempts = 0 // its handler never began
-	}
 	s.attempts.set(t.Message, history)
 	t.GiveUp = history.giveUp
 	s.storeDeadLetter(t, false)
@@ -58,6 +55,6 @@ func (s *Scheduler) DeadLetterStored(t *Task, now time.Time) {
 func (s *Scheduler) DeadLetterNotStored(t *Task, now time.Time) time.Duration {
 	t.storeTries++
 	delay := s.rules.DeadLetterBackoff(t.storeTries)
-	s.retryAt(t, now.Add(delay), now, nil, "")
+	s.retryAt(t, now.Add(delay), now, Effect{})
 	return delay
 }

@@ -29,6 +29,8 @@ func streaming(concurrency int) Rules {
 		Concurrency: concurrency, MaxInFlight: 16, MaxAttempts: 4, DeadLetters: true,
 		Backoff:           func(attempt int) time.Duration { return time.Duration(attempt) * time.Second },
 		DeadLetterBackoff: func(int) time.Duration { return time.Second },
+		GapBackoff:        func(_ int64, waited int) time.Duration { return time.Duration(waited) * time.Second },
+		VersionGapTimeout: time.Minute,
 	}
 }
 

@@ -18,9 +18,6 @@ const (
 
 // awaitRedelivery lets an event go that comes again. Its key waits for it.
 func (s *Scheduler) awaitRedelivery(t *Task, now time.Time) {
-	if t.skipped() {
-		s.countSkipped(t.Message)
-	}
 	if !t.Keyed || s.draining || s.active[t.Message] != t {
 		s.remove(t, now)
 		return

@@ -50,13 +50,10 @@ func (s *Scheduler) runningWithID(id EventID) *Task {
 	return nil
 }
 
-// begin counts an attempt: the larger of the runs here and the deliveries that the
-// server counted, without those that it delivered and nobody here ran.
+// begin counts an attempt.
 func (s *Scheduler) begin(t *Task, now time.Time) {
-	history := s.attempts.of(t.Message)
-	t.Attempt = max(history.attempt, t.Attempt) + 1
-	t.Attempt = max(t.Attempt, t.Delivery.Deliveries-history.skipped)
-	t.Begun, t.redelivered, t.warned = now, false, 0
+	t.Attempt++
+	t.Begun, t.warned = now, 0
 	s.setState(t, running)
 	t.runIndex = len(s.running)
 	s.running = append(s.running, t)

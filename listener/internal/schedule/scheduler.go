@@ -16,10 +16,16 @@ type Rules struct {
 	Backoff           func(attempt int) time.Duration // how long an event waits for its next attempt
 	LongestBackoff    func(attempt int) time.Duration // the longest that Backoff may draw
 	DeadLetterBackoff func(attempt int) time.Duration // how long to wait after a dead letter was not stored
-	CanExtend         bool                            // the broker can begin the ack wait of a delivery anew
-	CanNak            bool                            // the broker takes a delivery back and sends it again after a delay
-	NoGroup           bool                            // no queue group: what is not acknowledged comes again to this listener
-	DeadLetters       bool                            // an event that is given up becomes a dead letter
+
+	// GapBackoff is how long an event waits that has waited so often for the versions that are
+	// missing before it; after VersionGapTimeout it is given up.
+	GapBackoff        func(missing int64, waited int) time.Duration
+	VersionGapTimeout time.Duration
+
+	CanExtend   bool // the broker can begin the ack wait of a delivery anew
+	CanNak      bool // the broker takes a delivery back and sends it again after a delay
+	NoGroup     bool // no queue group: what is not acknowledged comes again to this listener
+	DeadLetters bool // an event that is given up becomes a dead letter
 }
 
 // Scheduler decides which events run when, and what becomes of them. Its methods are

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -25,11 +26,16 @@ type simMember struct {
 
 	runs    map[MessageKey]int // that go on now
 	handled map[MessageKey]bool
+	failed  map[MessageKey]int       // runs of this process that failed
+	gaps    map[MessageKey]time.Time // when this process first saw an event wait for the one before it
 }
 
 func (s *sim) join() {
 	s.joined++
-	m := &simMember{sim: s, name: string(rune('A' + s.joined - 1)), scheduler: New(s.rules, s.ackWait), runs: map[MessageKey]int{}, handled: map[MessageKey]bool{}}
+	m := &simMember{
+		sim: s, name: string(rune('A' + s.joined - 1)), scheduler: New(s.rules, s.ackWait),
+		runs: map[MessageKey]int{}, handled: map[MessageKey]bool{}, failed: map[MessageKey]int{}, gaps: map[MessageKey]time.Time{},
+	}
 	s.members = append(s.members, m)
 	m.sayf("joins")
 	s.server.joined()
@@ -103,6 +109,10 @@ func (m *simMember) carry(e *simEvent, deliveries int) {
 			w.Key, w.Keyed = e.key, s.rules.Concurrency > 1
 		}
 		m.sayf("arrive %d (%s), delivery %d", e.id.Sequence, e.key, deliveries)
+		if h := m.scheduler.attempts.of(w.Message); s.trap == countDeliveries && h.attempt < deliveries-1 {
+			h.attempt = deliveries - 1
+			m.scheduler.attempts.set(w.Message, h)
+		}
 		if p := s.server.pending[e]; p != nil && p.member == m && p.session == session {
 			p.arrived = true
 		}
@@ -192,6 +202,11 @@ func (m *simMember) begin(w *Task) {
 			if s.rules.HandlerTimeout > 0 && s.maybe(80) {
 				took = s.rules.HandlerTimeout
 			}
+		case n < 40: // not yet
+			failure = &Failure{Err: errToday, After: s.between(0, s.ackWait), Timed: true, Waits: true}
+			if s.rules.Concurrency == 1 { // else it lets those of its key overtake it
+				failure.OutOfOrder, failure.Timed = s.maybe(80), s.maybe(20)
+			}
 		}
 	}
 	if s.manual {
@@ -209,7 +224,7 @@ func (m *simMember) begin(w *Task) {
 		}
 		m.scheduler.Returned(w, s.now)
 		if failure != nil {
-			m.scheduler.Fail(w, *failure, s.now)
+			m.fail(w, e, *failure)
 		} else {
 			m.scheduler.Acknowledged(w, s.now)
 		}
@@ -234,7 +249,7 @@ func (m *simMember) settleByHand(w *Task, e *simEvent, took time.Duration, failu
 	fail := func(f Failure) {
 		if !released && !m.left {
 			released = true
-			m.scheduler.Fail(w, f, s.now)
+			m.fail(w, e, f)
 			m.unlock()
 		}
 	}
@@ -279,6 +294,7 @@ func (m *simMember) perform(x Effect) {
 	case Nak:
 		_ = x.Delivery.Settler.Nak(x.Delay)
 	case StoreDeadLetter:
+		m.checkGiveUp(e, x.GiveUp)
 		m.storeDeadLetter(x.Task, e)
 	case Hold:
 		if s.trap == retryLetsOvertake && x.Task.state == backingOff && x.Task.Keyed {
@@ -325,6 +341,35 @@ func (m *simMember) storeDeadLetter(w *Task, e *simEvent) {
 		}
 		m.unlock()
 	})
+}
+
+// fail says that a run of the handler failed, or could not handle the event yet.
+func (m *simMember) fail(w *Task, e *simEvent, f Failure) {
+	switch {
+	case !f.waits():
+		m.failed[e.id]++
+	case m.sim.trap == countWaits:
+		f.Waits, f.OutOfOrder = false, false
+	case f.OutOfOrder && m.gaps[e.id].IsZero():
+		m.gaps[e.id] = m.sim.now
+	}
+	m.scheduler.Fail(w, f, m.sim.now)
+}
+
+// checkGiveUp: nothing is given up as exhausted that this process has not tried often enough,
+// however often the server has sent it and however often it had to wait, and nothing that waits
+// for another event before its time.
+func (m *simMember) checkGiveUp(e *simEvent, g GiveUp) {
+	n := m.failed[e.id]
+	if g.Reason == events.DeadLetterExhausted && n < m.sim.rules.MaxAttempts {
+		m.sim.brokenf("event %d is given up as exhausted after %d of %d attempts", e.id.Sequence, n, m.sim.rules.MaxAttempts)
+	}
+	if since := m.gaps[e.id]; g.Reason == events.DeadLetterVersionGap && (since.IsZero() || g.At.Sub(since) < m.sim.rules.VersionGapTimeout) {
+		m.sim.brokenf("event %d is given up, since it waits for another one since %v", e.id.Sequence, since.Sub(start))
+	}
+	if g.Attempts > n {
+		m.sim.brokenf("event %d is given up, and %d attempts are told of %d", e.id.Sequence, g.Attempts, n)
+	}
 }
 
 // checkOrder: no event runs before one of its key that came before it. Of several

@@ -42,13 +42,16 @@ const (
 	retryLetsOvertake
 	forgetOnReconnect
 	dropWithoutRelease
+	countDeliveries
+	countWaits
 	lastTrap
 )
 
 func (t trap) String() string {
 	return [...]string{
 		"none", "ack before the dead letter is stored", "identity by sequence alone", "a retry lets its key overtake",
-		"forget on reconnect", "drop without release",
+		"forget on reconnect", "drop without release", "count the server's deliveries as attempts",
+		"count waits as attempts",
 	}[t]
 }
 
@@ -133,6 +136,8 @@ func newSim(seed uint64, t trap, tell func(string, ...any)) *sim {
 			return s.between(50*time.Millisecond, 100*time.Millisecond<<min(attempt, 6))
 		},
 	}
+	s.rules.GapBackoff = func(_ int64, waited int) time.Duration { return s.rules.Backoff(waited) }
+	s.rules.VersionGapTimeout = s.between(time.Second, 5*time.Second)
 	s.rules.DeadLetterBackoff = func(int) time.Duration { return s.between(time.Second, 4*time.Second) }
 	s.rules.MaxInFlight = s.rules.Concurrency * (1 + s.IntN(8))
 	if s.maybe(50) {
@@ -177,6 +182,9 @@ func (s *sim) fault() {
 		s.members[s.IntN(len(s.members))].reconnect()
 	case n < 4 && !s.single && len(s.members) < 4:
 		s.join()
+	case n < 5 && len(s.members) > 0: // a process that is killed and started again remembers nothing
+		s.members[s.IntN(len(s.members))].leave(true)
+		s.after(s.between(0, 2*s.ackWait), s.join)
 	case n < 6 && !s.single && len(s.members) > 1:
 		s.members[s.IntN(len(s.members))].leave(s.maybe(50))
 	case n < 8 && !s.rules.CanNak:

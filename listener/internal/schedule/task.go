@@ -17,33 +17,29 @@ type Task struct {
 	Key      string             // the ordering key
 	Keyed    bool               // the event has an ordering key
 	Failed   *Failure           // why the task can't run, or, with ManualAck, what was decided while its handler runs
-	Attempt  int                // of the last run; 0: the task has not run
+	Attempt  int                // how often a handler of this listener ran on the event; that goes on counts, too
 	Begun    time.Time          // when the last run began
 	GiveUp   *GiveUp            // the event is to become a dead letter
 
 	// Told is the listener's: it is closed once observers were told of the failure before.
 	Told chan struct{}
 
-	id          EventID
-	state       state
-	outOfOrder  bool      // backs off outside the queue of its key, and joins that again when it is due
-	yields      bool      // it was out of order, and takes nobody's turn now that it is back in its queue
-	redelivered bool      // it was delivered once more since it began to run
-	settled     bool      // nothing is left to be decided, but its handler may still run
-	runIndex    int       // in Scheduler.running
-	due         time.Time // backing off: until then; awaiting redelivery: its key is held up until then
-	storeTries  int       // how often its dead letter could not be stored
-	sameID      []*Task   // tasks with the same event ID, which wait until this one has run
-	warned      warnings
+	id         EventID
+	state      state
+	outOfOrder bool      // backs off outside the queue of its key, and joins that again when it is due
+	yields     bool      // it was out of order, and takes nobody's turn now that it is back in its queue
+	settled    bool      // nothing is left to be decided, but its handler may still run
+	runIndex   int       // in Scheduler.running
+	due        time.Time // backing off: until then; awaiting redelivery: its key is held up until then
+	storeTries int       // how often its dead letter could not be stored
+	sameID     []*Task   // tasks with the same event ID, which wait until this one has run
+	warned     warnings
 }
 
 // NewTask returns a task for a delivery.
 func NewTask(d transport.Delivery, received time.Time) *Task {
 	return &Task{Message: KeyOf(d), id: eventIDOf(d.Header), Delivery: d, Received: received}
 }
-
-// skipped reports whether no handler saw the task's latest delivery.
-func (t *Task) skipped() bool { return t.Attempt == 0 || t.redelivered }
 
 // state is where a task stands.
 type state uint8

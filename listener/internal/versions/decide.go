@@ -40,7 +40,7 @@ func Decide(version, last int64, begins bool) (d Decision, missing int64) {
 	}
 }
 
-// gapBackoff is how long an event waits that is ahead, by its attempts; gapStep how much
+// gapBackoff is how long an event waits that is ahead, by how often it has waited; gapStep how much
 // longer for each version that is missing before it, up to gapSteps of them: so those
 // that wait are tried in the order of their versions.
 var gapBackoff = backoff.Policy{First: 100 * time.Millisecond, Max: 5 * time.Second}
@@ -51,7 +51,7 @@ const (
 )
 
 // RetryAfter returns after what time an event is tried again before which so many
-// versions are missing.
-func RetryAfter(missing int64, attempt int) time.Duration {
-	return gapBackoff.Full(attempt) + time.Duration(min(missing, gapSteps))*gapStep
+// versions are missing, and which has waited so often for them, this time included.
+func RetryAfter(missing int64, waited int) time.Duration {
+	return gapBackoff.Full(waited) + time.Duration(min(missing, gapSteps))*gapStep
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// TestAPublishCostsNoMemory in the long run. The race detector allocates, too.
-func TestAPublishCostsNoMemory(t *testing.T) {
+// TestAllocations: in the long run a publish costs no memory. The race detector allocates, too.
+func TestAllocations(t *testing.T) {
 	o := connected()
 	data := []byte("some data")
 	receipt := transport.Receipt(transport.ReceiptFunc(ignore))

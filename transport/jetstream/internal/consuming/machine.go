@@ -238,7 +238,7 @@ func (m *Machine) watch(now time.Time) {
 	}
 }
 
-// Reconnected: the link to the server was lost, and is back. Requests that were sent
+// Reconnected says that the link to the server was lost, and is back. Requests that were sent
 // before are lost, and the consumer or the stream may be another one by now.
 func (m *Machine) Reconnected(now time.Time) {
 	if !m.running() {
@@ -259,7 +259,7 @@ func (m *Machine) Stop() {
 	m.emit(Effect{Do: CloseInbox})
 }
 
-// InboxClosed: nothing more can arrive in the inbox of one round.
+// InboxClosed says that nothing more can arrive in the inbox of one round.
 func (m *Machine) InboxClosed() {
 	m.open--
 	if m.stopped && m.open == 0 {

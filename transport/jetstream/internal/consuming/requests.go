@@ -79,7 +79,7 @@ func (m *Machine) pull(now time.Time) {
 	}
 }
 
-// NotSent: n messages of that round could not be asked for, since there is no
+// NotSent says that n messages of that round could not be asked for, since there is no
 // connection. The machine asks again when the connection is back.
 func (m *Machine) NotSent(round uint64, n int) {
 	if round == m.round {

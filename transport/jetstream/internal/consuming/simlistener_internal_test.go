@@ -117,7 +117,8 @@ func (m *simMember) sendFor(d *simDelivery, answer string, delay time.Duration) 
 	s := m.sim
 	if l := m.link; l != nil {
 		l.toServer(func() {
-			if c := s.server.consumer(); c != nil && s.server.stream.origin(d.msg.Sequence) != d.origin && (answer == "+ACK" || answer == "+TERM") && c.pending[d.msg.Sequence] != nil {
+			if c := s.server.consumer(); c != nil && s.server.stream.origin(d.msg.Sequence) != d.origin &&
+				(answer == "+ACK" || answer == "+TERM") && c.pending[d.msg.Sequence] != nil {
 				// It is taken for the new stream's. Nobody who was not told of that can prevent it.
 				s.excused[simIdentity{s.server.stream.origin(d.msg.Sequence), d.msg.Sequence}] = true
 			}

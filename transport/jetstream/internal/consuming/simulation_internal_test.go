@@ -28,7 +28,6 @@ type sim struct {
 	now     time.Time
 	events  simQueue
 	server  *simServer
-	tickAt  time.Time // when the server's next tick is due
 	mistake mistake
 	log     func(format string, args ...any)
 

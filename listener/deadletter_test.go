@@ -106,6 +106,30 @@ func TestDeadLetterAtTheEnd(t *testing.T) {
 	})
 }
 
+// TestListenerThatEndsWhileDegraded: the client is degraded no longer, and the log does not say
+// that dead letters can be stored again.
+func TestListenerThatEndsWhileDegraded(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(s *bed) {
+		reject := func(context.Context, expiration, listener.Delivery) error { return listener.Reject(errNotToday) }
+		l, err := listener.New(s.client, "payments", reject, listener.AckWait(30*time.Second), listener.DrainTimeout(time.Second))
+		require.NoError(s, err)
+		ctx, stop := context.WithCancel(s.Context())
+		ended := make(chan error, 1)
+		s.publish("o1")
+		s.broker.LoseAckOfNext()
+		go func() { ended <- l.Listen(ctx) }()
+		time.Sleep(10100 * time.Millisecond)
+		require.Equal(s, client.Degraded, s.client.Status().State)
+		stop()
+		<-ended
+		require.Equal(s, client.Connected, s.client.Status().State)
+		require.Contains(s, s.log.String(), "no longer degraded")
+		require.NotContains(s, s.log.String(), "recovered")
+		s.close()
+	})
+}
+
 // TestDeadLetterWithoutAnAnswer: after 10 s nobody waits for it any more; the client is
 // degraded, the event stays, and its dead letter is stored once more.
 func TestDeadLetterWithoutAnAnswer(t *testing.T) {

@@ -26,6 +26,7 @@ func TestRequestWaitsForTheLink(t *testing.T) {
 	silent := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }
 	for name, play := range map[string]func(t *testing.T){
 		"it is away": func(t *testing.T) {
+			t.Helper()
 			c := up()
 			c.link.onDisconnect()
 			time.AfterFunc(time.Minute, c.link.onReconnect)
@@ -41,9 +42,11 @@ func TestRequestWaitsForTheLink(t *testing.T) {
 			require.Equal(t, time.Minute, time.Since(began))
 		},
 		"it is away, and nobody has said so yet": func(t *testing.T) {
+			t.Helper()
 			c, calls := up(), 0
 			_, err := request(t.Context(), c, func(context.Context) (int, error) {
-				if calls++; calls < 3 {
+				calls++
+				if calls < 3 {
 					return 0, nats.ErrReconnectBufExceeded
 				}
 				return 0, nil
@@ -51,6 +54,7 @@ func TestRequestWaitsForTheLink(t *testing.T) {
 			require.NoError(t, err)
 		},
 		"it is lost before the answer": func(t *testing.T) {
+			t.Helper()
 			c, calls := up(), 0
 			time.AfterFunc(4*time.Second, c.link.onDisconnect)
 			time.AfterFunc(6*time.Second, c.link.onReconnect)
@@ -75,6 +79,7 @@ func TestRequestWaitsForTheLink(t *testing.T) {
 			require.Equal(t, 10*time.Second, time.Since(began))
 		},
 		"it is there, and the server says nothing": func(t *testing.T) {
+			t.Helper()
 			began := time.Now()
 			_, err := request(t.Context(), up(), silent)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -82,6 +87,7 @@ func TestRequestWaitsForTheLink(t *testing.T) {
 			require.Equal(t, requestWait, time.Since(began))
 		},
 		"the context ends": func(t *testing.T) {
+			t.Helper()
 			c := up()
 			c.link.onDisconnect()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -93,11 +99,13 @@ func TestRequestWaitsForTheLink(t *testing.T) {
 			require.ErrorIs(t, err, transport.ErrConnectionLost)
 		},
 		"the server refuses": func(t *testing.T) {
+			t.Helper()
 			no := errors.New("no")
 			_, err := request(t.Context(), up(), func(context.Context) (int, error) { return 0, no })
 			require.Equal(t, no, err)
 		},
 		"the client is being closed": func(t *testing.T) {
+			t.Helper()
 			c := up()
 			c.Closing()
 			_, err := request(t.Context(), c, func(context.Context) (int, error) { return 0, nats.ErrReconnectBufExceeded })

@@ -95,7 +95,8 @@ func explainSubscribe(err error) error {
 	case err == nil:
 		return nil
 	case strings.Contains(err.Error(), errTooManySubscriptions):
-		return fmt.Errorf("%w: %w; raise the server's limit of subscriptions (-msu; 0 for none), or delete the durables that nobody uses any more (DeleteDurable), which count", transport.ErrRefused, err)
+		return fmt.Errorf("%w: %w; raise the server's limit of subscriptions (-msu; 0 for none), or delete the durables that nobody uses any more "+
+			"(DeleteDurable), which count", transport.ErrRefused, err)
 	case strings.Contains(err.Error(), errTooManyChannels):
 		return fmt.Errorf("%w: %w%s", transport.ErrRefused, err, remedyOfChannels)
 	case err.Error() == errDuplicateDurable:

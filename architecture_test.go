@@ -113,7 +113,7 @@ func TestArrows(t *testing.T) {
 		"transport/memory":                       {"transport", "transport/internal/outbox", "internal/option"},
 		"transport/stan": {
 			"subjects", "transport", "transport/internal/lifecycle", "transport/internal/natsconn",
-			"transport/internal/outbox", "internal/await", "internal/eventlog", "internal/option",
+			"transport/internal/outbox", "internal/await", "internal/backoff", "internal/eventlog", "internal/option",
 		},
 		"transport/transporttest": {"transport"},
 		"internal/access":         {"internal/session"},

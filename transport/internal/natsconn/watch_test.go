@@ -27,7 +27,9 @@ func TestWatchTellsOrLogs(t *testing.T) {
 		var o nats.Options
 		w.Apply(&o)
 		o.DisconnectedErrCB(nil, nil) // on purpose
-		o.DisconnectedErrCB(nil, io.EOF)
+		nc := &nats.Conn{}
+		o.DisconnectedErrCB(nc, io.EOF)
+		o.ClosedCB(nc)
 		o.AsyncErrorCB(nil, &nats.Subscription{Subject: "_INBOX.x"}, nats.ErrSlowConsumer)
 		o.AsyncErrorCB(nil, nil, nats.ErrPermissionViolation)
 		o.AsyncErrorCB(nil, nil, nats.ErrMaxSubscriptionsExceeded)

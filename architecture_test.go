@@ -79,7 +79,7 @@ func TestArrows(t *testing.T) {
 		"observe":  {"subjects"},
 		"client": {
 			"subjects", "observe", "transport", "transport/jetstream", "transport/stan", "internal/access",
-			"internal/await", "internal/backoff", "internal/eventlog", "internal/option", "internal/plural",
+			"internal/await", "internal/backoff", "internal/eventlog", "internal/observing", "internal/option", "internal/plural",
 			"internal/session", "internal/together",
 		},
 		"publisher": {
@@ -89,7 +89,7 @@ func TestArrows(t *testing.T) {
 		"listener": {
 			"subjects", "events", "codec", "observe", "client", "listener/internal/schedule",
 			"listener/internal/versions", "transport", "internal/access", "internal/await", "internal/backoff",
-			"internal/eventtype", "internal/plural", "internal/session", "internal/together",
+			"internal/eventtype", "internal/observing", "internal/plural", "internal/session", "internal/together",
 		},
 		"listener/internal/schedule": {"events", "observe", "transport", "internal/fifo"},
 		"listener/internal/versions": {"internal/await", "internal/backoff"},
@@ -123,9 +123,10 @@ func TestArrows(t *testing.T) {
 		"internal/eventtype":      {"subjects", "events", "codec", "transport"},
 		"internal/fakeconn":       {"transport"},
 		"internal/fifo":           {},
+		"internal/observing":      {"observe"},
 		"internal/option":         {},
 		"internal/plural":         {},
-		"internal/publishing":     {"subjects", "observe", "transport", "internal/await"},
+		"internal/publishing":     {"subjects", "observe", "transport", "internal/await", "internal/observing"},
 		"internal/seeds":          {},
 		"internal/session":        {"observe", "transport", "internal/await", "internal/plural", "internal/publishing"},
 		"internal/together":       {},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/internal/observing"
 	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/transport"
 )
@@ -129,9 +130,7 @@ func (p *Component) Observe(o observe.Observation) {
 	if !p.Observes() || p.isClosed() {
 		return
 	}
-	for _, observer := range p.client.session.Observers {
-		observer.Observe(o)
-	}
+	observing.Tell(p.client.monitor.log, p.client.session.Observers, o)
 }
 
 // Close takes back all that the component has reported: what Degrade said, and the check.

@@ -122,7 +122,7 @@ func TestListenerThatEndsWhileDegraded(t *testing.T) {
 		time.Sleep(10100 * time.Millisecond)
 		require.Equal(s, client.Degraded, s.client.Status().State)
 		stop()
-		<-ended
+		require.NoError(s, <-ended)
 		require.Equal(s, client.Connected, s.client.Status().State)
 		require.Contains(s, s.log.String(), "no longer degraded")
 		require.NotContains(s, s.log.String(), "recovered")

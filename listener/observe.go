@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sgtickets/common/internal/observing"
 	"github.com/sgtickets/common/listener/internal/schedule"
 	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/subjects"
@@ -35,9 +36,7 @@ var errLate = errors.New("skipped: its ack wait expired before a handler was fre
 func (r *runner) observed() bool { return len(r.core.observers) > 0 }
 
 func (r *runner) tell(o observe.Observation) {
-	for _, observer := range r.core.observers {
-		observer.Observe(o)
-	}
+	observing.Tell(r.log, r.core.observers, o)
 }
 
 // observation is what all observations of a delivery have.

@@ -1,10 +1,9 @@
 package publishing
 
 import (
-	"log/slog"
 	"maps"
-	"runtime/debug"
 
+	"github.com/sgtickets/common/internal/observing"
 	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
@@ -44,18 +43,5 @@ func (w *watch) tell(kind observe.Kind, err error) {
 	}
 	o := w.observation
 	o.Kind, o.Err = kind, err
-	for _, observer := range w.sender.Observers {
-		w.call(observer, o)
-	}
-}
-
-// call calls an observer. A panic of the observer is logged, and does not reach the publish.
-func (w *watch) call(observer observe.Observer, o observe.Observation) {
-	defer func() {
-		if p := recover(); p != nil {
-			w.sender.Log.Error("observer panicked", slog.String("kind", o.Kind.String()), slog.String("subject", string(o.Subject)),
-				slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	observer.Observe(o)
+	observing.Tell(w.sender.Log, w.sender.Observers, o)
 }

@@ -172,6 +172,7 @@ var errEmptied = errors.New("the store was emptied on demand")
 func (b *Broker) emptyStore() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.seen = recentIDs{} // the message IDs went with the messages
 	for _, ch := range b.channels {
 		ch.log = nil
 		for _, g := range ch.groups {

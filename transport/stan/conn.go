@@ -58,7 +58,8 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 func newConn(cfg transport.Config, user []nats.Option) *conn {
 	c := &conn{
 		Life: lifecycle.New(), Separate: natsconn.NewSeparate(cfg, user), cfg: cfg, user: user, log: cfg.Logger, supervisor: newSupervisor(),
-		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1), reminder: backoff.Reminder{Intervals: natsconn.Reminders}, linkIsBack: make(chan struct{}, 1),
+		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1),
+		reminder: backoff.Reminder{Intervals: natsconn.Reminders}, linkIsBack: make(chan struct{}, 1),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c

@@ -59,7 +59,7 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	if err != nil {
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
 	}
-	shared := session.New(conn, o.logger, o.window, ids.generated, m.notify)
+	shared := session.New(conn, o.logger, o.window, ids.generated, m.record)
 	shared.Defaults, shared.LoggedPayload, shared.Observers = o.defaults, o.loggedBytes, o.observers
 	return &Client{
 		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared, closeTimeout: o.closeTimeout,

@@ -19,6 +19,14 @@ const deadLetters = "dead.>"
 //
 //	client.Build(ctx, "seating", id, url, client.JetStream(), client.Subjects(SeatAssignedSubject))
 //
+// Dead letters have "dead.>", all of it. The streams of one account can't share a subject, so
+// that one stream of an account is made in that way, the platform's or the team's. Others are
+// refused, also with dead-letter subjects of their own, as long as one stream has "dead.>". A
+// second team has an account of its own; or uses the stream that is there, whose name is the
+// cluster ID, with Subjects and jetstream.AddSubjects; or each stream of the account is made
+// with jetstream.OnlySubjects, and with the dead letters of its own subjects alone, such as
+// "dead.*.seat:assigned".
+//
 // Without a name there are dead letters alone. Patterns such as "seating.>" are allowed. May
 // be given several times, and adds up. jetstream.Subjects adds to these subjects, and
 // jetstream.OnlySubjects replaces them, dead letters included. NATS Streaming stores

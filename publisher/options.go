@@ -63,8 +63,8 @@ func Codec(c codec.Codec) Option {
 // id). Consumers tell events apart by that and by ce-source, which names this client's ID:
 // the same ID published by two clients is two events to them. It is printable ASCII, and
 // neither begins nor ends with a space. By default, and where id returns "", each publish
-// gets a random ID. NATS Streaming has no message IDs: there the ID is checked, and told to
-// observers, and has no other effect.
+// gets a random ID. NATS Streaming has no message IDs: there the ID is checked and told to
+// observers, and not sent.
 //
 // id is called once for each publish, by as many goroutines as publish. [New] refuses a
 // MessageID that is not of its type of events; one of [Defaults] concerns the publishers

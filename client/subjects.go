@@ -12,10 +12,10 @@ import (
 // see events.DeadLetterSubject.
 const deadLetters = "dead.>"
 
-// Subjects names the subjects that the broker is to store beside dead letters, where it
-// has to be told: those of a JetStream stream that is made, and those that
-// jetstream.AddSubjects adds. Default: the platform's own, subjects.All(). Subjects replaces
-// them, so that a team with events and a stream of its own names its events alone:
+// Subjects names the subjects that a JetStream stream stores beside dead letters. They are
+// used when the client makes the stream, and by jetstream.AddSubjects. Default: the
+// platform's own, subjects.All(). Subjects replaces them, so that a team with events and a
+// stream of its own names its events alone:
 //
 //	client.Build(ctx, "seating", id, url, client.JetStream(), client.Subjects(SeatAssignedSubject))
 //

@@ -47,16 +47,17 @@ const (
 	// DeadLettered: the event's dead letter is stored. Reason is the dead letter's, and
 	// Err why the event was given up.
 	DeadLettered
-	// Skipped: this delivery is not run. Reason is one of the Skip constants.
+	// Skipped: this delivery is not run. Reason is one of the Skip constants. RetryIn is set
+	// for SkipEarly where it is known when the event is tried; Err for SkipLate.
 	Skipped
 	// Settled: the broker was told what became of the event. Reason is one of the
 	// Settle constants; Err is set if it could not be told.
 	Settled
 	// Interrupted: the connection was lost. Deliveries that no handler has begun are skipped
-	// and come again, and so do those that were on their way. It is of a listener, and of no
+	// and come again, and so do those that were on their way. It concerns a listener, not one
 	// delivery.
 	Interrupted
-	// Sent: a publish was handed to the connection.
+	// Sent: a publish is handed to the connection, which may still refuse it, as too large.
 	Sent
 	// Decided: the outcome of a publish is known. Err is nil when the event is stored.
 	Decided
@@ -77,7 +78,8 @@ func (k Kind) String() string {
 
 // Why a delivery is skipped: the Reason of [Skipped].
 const (
-	// SkipHandled: the event was handled before; it is acknowledged again.
+	// SkipHandled: the event was handled before, or was acknowledged while it waited for its
+	// next attempt. A delivery that comes after that is acknowledged again.
 	SkipHandled = "handled"
 	// SkipHere: the event is here already, and waits or runs.
 	SkipHere = "here"

@@ -252,9 +252,10 @@ func DuplicateWindow(d time.Duration) Option {
 	}
 }
 
-// MaxAckPending is how many unacknowledged events a consumer, that is all members
-// of a queue group together, may have. Default of a new consumer: without limit,
-// since each member is bounded by its MaxInFlight.
+// MaxAckPending is how many unacknowledged events a consumer, that is all members of a queue
+// group together, may have. Default of a new consumer: without limit, since each member is
+// bounded by its MaxInFlight. Events that wait for their next attempt count, too: when as
+// many as n wait, no other event comes until one is tried again, and nothing tells of it.
 func MaxAckPending(n int) Option {
 	return func(o *options) error {
 		if n < 1 {

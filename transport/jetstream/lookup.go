@@ -43,7 +43,9 @@ func (s *subscription) findConsumer(ctx context.Context, call uint64, check bool
 	c := s.conn
 	find := s.lookUpConsumer
 	if check {
-		find = func(ctx context.Context) (*js.ConsumerInfo, error) { return c.ensureConsumer(ctx, s.consumer, s.config) }
+		find = func(ctx context.Context) (*js.ConsumerInfo, error) {
+			return c.ensureConsumer(ctx, s.consumer, s.config)
+		}
 	}
 	info, err := find(ctx)
 	gone := errors.Is(err, js.ErrConsumerNotFound) || errors.Is(err, js.ErrStreamNotFound)

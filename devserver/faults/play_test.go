@@ -29,8 +29,8 @@ func shutDownServer(t *testing.T, c *scene) {
 	c.setup.MaxInFlight = 8
 	c.begin(t)
 	for range 3 {
-		for range 30 {
-			c.post(beat{Takes: 16}, false)
+		for range 40 {
+			c.post(beat{Takes: 8}, false)
 		}
 		c.ledger.strike(func() { c.server.terminate(t) })
 		time.Sleep(span(time.Second, 300*time.Millisecond))

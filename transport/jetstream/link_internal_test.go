@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
 )
 
@@ -56,22 +55,4 @@ func TestRequestOverALinkThatGoes(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestRequestWithoutALink ends with its context, and says that there is no connection.
-func TestRequestWithoutALink(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c := &conn{Life: lifecycle.New()}
-		c.Begin()
-		c.link.onDisconnect()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		_, err := request(ctx, c, func(ctx context.Context) (int, error) {
-			<-ctx.Done()
-			return 0, ctx.Err()
-		})
-		require.ErrorIs(t, err, transport.ErrConnectionLost)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-	})
 }

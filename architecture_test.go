@@ -79,7 +79,7 @@ func TestArrows(t *testing.T) {
 		"observe":  {"subjects"},
 		"client": {
 			"subjects", "observe", "transport", "transport/jetstream", "transport/stan", "internal/access",
-			"internal/await", "internal/backoff", "internal/eventlog", "internal/observing", "internal/option",
+			"internal/await", "internal/backoff", "internal/eventlog", "internal/observing", "internal/option", "internal/plural",
 			"internal/session", "internal/together",
 		},
 		"publisher": {
@@ -89,7 +89,7 @@ func TestArrows(t *testing.T) {
 		"listener": {
 			"subjects", "events", "codec", "observe", "client", "listener/internal/schedule",
 			"listener/internal/versions", "transport", "internal/access", "internal/await", "internal/backoff",
-			"internal/eventtype", "internal/observing", "internal/session", "internal/together",
+			"internal/eventtype", "internal/observing", "internal/plural", "internal/session", "internal/together",
 		},
 		"listener/internal/schedule": {"events", "observe", "transport", "internal/fifo"},
 		"listener/internal/versions": {"internal/await", "internal/backoff"},
@@ -104,7 +104,7 @@ func TestArrows(t *testing.T) {
 		"transport":                    {},
 		"transport/internal/lifecycle": {},
 		"transport/internal/natsconn":  {"transport", "internal/await", "internal/backoff", "internal/eventlog"},
-		"transport/internal/outbox":    {"transport", "internal/await", "internal/fifo"},
+		"transport/internal/outbox":    {"transport", "internal/await", "internal/fifo", "internal/plural"},
 		"transport/jetstream": {
 			"transport", "transport/internal/lifecycle", "transport/internal/natsconn", "transport/internal/outbox",
 			"transport/jetstream/internal/consuming", "internal/await", "internal/option",
@@ -113,7 +113,7 @@ func TestArrows(t *testing.T) {
 		"transport/memory":                       {"transport", "transport/internal/outbox", "internal/option"},
 		"transport/stan": {
 			"subjects", "transport", "transport/internal/lifecycle", "transport/internal/natsconn",
-			"transport/internal/outbox", "internal/await", "internal/eventlog", "internal/option",
+			"transport/internal/outbox", "internal/await", "internal/backoff", "internal/eventlog", "internal/option",
 		},
 		"transport/transporttest": {"transport"},
 		"internal/access":         {"internal/session"},
@@ -125,9 +125,10 @@ func TestArrows(t *testing.T) {
 		"internal/fifo":           {},
 		"internal/observing":      {"observe"},
 		"internal/option":         {},
+		"internal/plural":         {},
 		"internal/publishing":     {"subjects", "observe", "transport", "internal/await", "internal/observing"},
 		"internal/seeds":          {},
-		"internal/session":        {"observe", "transport", "internal/await", "internal/publishing"},
+		"internal/session":        {"observe", "transport", "internal/await", "internal/plural", "internal/publishing"},
 		"internal/together":       {},
 	}
 	for _, p := range list(t) {

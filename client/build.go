@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/internal/backoff"
+	"github.com/sgtickets/common/internal/plural"
 	"github.com/sgtickets/common/internal/session"
 	"github.com/sgtickets/common/transport"
 )
@@ -109,10 +109,7 @@ func connect(ctx context.Context, dial transport.Dialer, cfg *transport.Config, 
 }
 
 func gaveUp(ended, last error, attempts int, advice func(error) string) error {
-	tries := strconv.Itoa(attempts) + " attempts"
-	if attempts == 1 {
-		tries = "1 attempt"
-	}
+	tries := plural.Count(attempts, "attempt", "attempts")
 	switch {
 	case last == nil:
 		return ended

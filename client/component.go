@@ -141,7 +141,7 @@ func (p *Component) Close() {
 	defer p.mu.Unlock()
 	p.closed, p.check = true, nil
 	for text := range p.reasons {
-		p.client.session.Recover(p, text)
+		p.client.session.Withdraw(p, text)
 	}
 	clear(p.reasons)
 }

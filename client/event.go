@@ -33,7 +33,8 @@ const (
 	EventAsyncError = EventKind(transport.AsyncError)
 	// EventDegraded: something does not work while the rest does; Reason says what.
 	EventDegraded = EventKind(transport.Degraded)
-	// EventRecovered: what Reason says works again.
+	// EventRecovered: what Reason says works again, or, if Err is not nil, what reported it
+	// has ended.
 	EventRecovered = EventKind(transport.Recovered)
 	// EventClosed: the client is over. Err is nil after Close. It is the last event.
 	EventClosed = EventKind(transport.Closed)

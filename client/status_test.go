@@ -98,6 +98,24 @@ func TestStatusFollowsWhatHappens(t *testing.T) {
 	})
 }
 
+// TestWhatHasEndedDoesNotRecover: the status takes the reason back, and the log does not claim
+// that it is over.
+func TestWhatHasEndedDoesNotRecover(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	c := on(t, &fakeconn.Conn{}, client.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+	s := access.Session(c)
+	s.Degrade(1, "dead letters can't be stored", errors.New("no"))
+	s.Withdraw(1, "dead letters can't be stored")
+	require.Equal(t, client.Connected, c.Status().State)
+	require.Contains(t, log.String(), `msg="no longer degraded" client=orders-1 reason="dead letters can't be stored" error="what reported it has ended"`)
+	require.NotContains(t, log.String(), "recovered")
+	s.Degrade(1, "stuck", errors.New("no"))
+	s.Recover(1, "stuck")
+	require.Contains(t, log.String(), "msg=recovered client=orders-1 reason=stuck")
+	require.NoError(t, c.Close(t.Context()))
+}
+
 // TestReasonOfTwo: a reason that two listeners give holds until both have taken it back, with
 // the error of one whom it holds of.
 func TestReasonOfTwo(t *testing.T) {

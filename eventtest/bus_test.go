@@ -83,7 +83,7 @@ func TestHandlerThatOutlivesTheTestFailsIt(t *testing.T) {
 			publish(t, b, expiration{OrderID: "o1"})
 			<-began
 		})
-		require.Contains(t, failure, "1 handlers still running")
+		require.Contains(t, failure, "1 handler still running")
 		require.Contains(t, failure, "see to it that handlers return when their context ends")
 		close(release)
 		require.ErrorIs(t, <-ended, listener.ErrUnfinished)

@@ -81,7 +81,7 @@ func (b *Bus) endUse(l anyListener, sub *fakeSubscription) {
 	defer b.mu.Unlock()
 	sub.users--
 	sub.deliveries = slices.DeleteFunc(sub.deliveries, func(d *recordedDelivery) bool {
-		if d.open() {
+		if !d.isConcluded() || d.open() { // another Deliver waits for it, or its handler has left it open
 			return false
 		}
 		b.recorder.remove(d)

@@ -114,6 +114,16 @@ func (d *recordedDelivery) observe(o observe.Observation) {
 	}
 }
 
+// isConcluded reports whether the listener is done with the delivery, and has told all.
+func (d *recordedDelivery) isConcluded() bool {
+	select {
+	case <-d.concluded:
+		return true
+	default:
+		return false
+	}
+}
+
 // open reports whether a handler with ManualAck has the delivery and has not settled it.
 func (d *recordedDelivery) open() bool {
 	d.mu.Lock()

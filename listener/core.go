@@ -32,6 +32,7 @@ type core struct {
 	eventType   eventType
 	observers   []observe.Observer // nil: nobody observes
 	log         *slog.Logger
+	raw         bool   // it hands on whatever is stored, each message by itself
 	stuckRemedy string // what helps where events are stuck without dead letters
 
 	mu    sync.Mutex
@@ -41,7 +42,7 @@ type core struct {
 
 // newCore makes what all listeners have; its eventType is still to be set.
 func newCore(c *client.Client, subject subjects.Subject, queueGroup string, opts []Option, raw bool) (*core, error) {
-	core := &core{subject: subject, group: queueGroup, stuckRemedy: remedyNoDeadLetters, ready: make(chan struct{})}
+	core := &core{subject: subject, group: queueGroup, raw: raw, stuckRemedy: remedyNoDeadLetters, ready: make(chan struct{})}
 	if c == nil {
 		return nil, core.fail(fmt.Errorf("%w client: nil", client.ErrInvalid))
 	}

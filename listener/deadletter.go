@@ -78,7 +78,25 @@ func (c *core) validDeadLetterSubject() error {
 		return fmt.Errorf("%w subject of the dead letters, which is made of the queue group's name and the event's subject; "+
 			"shorten either, or use NoDeadLetters: %w", transport.ErrInvalid, err)
 	}
+	if own := events.DeadLetterSubject(c.deadLetterGroup(), c.subject); overlap(string(c.subject), string(own)) {
+		return fmt.Errorf("%w subject %s: it takes in the listener's own dead letters (%s), so that each would make another one without end; "+
+			"give the listener the option NoDeadLetters, or a narrower pattern", transport.ErrInvalid, c.subject, own)
+	}
 	return nil
+}
+
+// overlap reports whether a subject can match both patterns.
+func overlap(a, b string) bool {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(as), len(bs)) {
+		switch {
+		case as[i] == ">", bs[i] == ">":
+			return true
+		case as[i] != "*" && bs[i] != "*" && as[i] != bs[i]:
+			return false
+		}
+	}
+	return len(as) == len(bs)
 }
 
 // startStoringDeadLetter has a dead letter stored, which may take a while.
@@ -151,6 +169,11 @@ func (r *runner) tellDeadLettered(e *schedule.Effect) {
 
 // publishDeadLetter stores a dead letter, and what is left of it if it is too large.
 func (r *runner) publishDeadLetter(letter events.DeadLetter) error {
+	// With a pattern each event has a subject of its own.
+	if err := subjects.Valid(string(letter.Subject())); err != nil {
+		return fmt.Errorf("%w: %w subject of the dead letter: shorten the queue group's name or the event's subject, or use NoDeadLetters: %w",
+			transport.ErrNotStored, transport.ErrInvalid, err)
+	}
 	ctx, cancel := context.WithTimeout(r.handlers, storeTimeout)
 	defer cancel()
 	for {

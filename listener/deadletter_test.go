@@ -98,10 +98,34 @@ func TestDeadLetterAtTheEnd(t *testing.T) {
 		stop()
 		err = <-ended
 		require.ErrorIs(s, err, listener.ErrUnfinished)
-		require.ErrorContains(s, err, "1 dead letters not stored (sequence 1)")
+		require.ErrorContains(s, err, "1 dead letter not stored (sequence 1)")
 		synctest.Wait()
 		require.Equal(s, client.Connected, s.client.Status().State)
 		require.Equal(s, 1, s.open())
+		s.close()
+	})
+}
+
+// TestListenerThatEndsWhileDegraded: the client is degraded no longer, and the log does not say
+// that dead letters can be stored again.
+func TestListenerThatEndsWhileDegraded(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(s *bed) {
+		reject := func(context.Context, expiration, listener.Delivery) error { return listener.Reject(errNotToday) }
+		l, err := listener.New(s.client, "payments", reject, listener.AckWait(30*time.Second), listener.DrainTimeout(time.Second))
+		require.NoError(s, err)
+		ctx, stop := context.WithCancel(s.Context())
+		ended := make(chan error, 1)
+		s.publish("o1")
+		s.broker.LoseAckOfNext()
+		go func() { ended <- l.Listen(ctx) }()
+		time.Sleep(10100 * time.Millisecond)
+		require.Equal(s, client.Degraded, s.client.Status().State)
+		stop()
+		require.NoError(s, <-ended)
+		require.Equal(s, client.Connected, s.client.Status().State)
+		require.Contains(s, s.log.String(), "no longer degraded")
+		require.NotContains(s, s.log.String(), "recovered")
 		s.close()
 	})
 }

@@ -3,6 +3,8 @@ package listener
 import (
 	"fmt"
 	"time"
+
+	"github.com/sgtickets/common/internal/plural"
 )
 
 // degraded is why the client is degraded on behalf of a runner. The runner's lock guards
@@ -57,8 +59,8 @@ func (r *runner) checkStuck() {
 			remedy = r.core.stuckRemedy
 		}
 		r.core.session.Degrade(r, r.core.stuckReason(), fmt.Errorf(
-			"%d events can't be handled, or wait for one of their key that can't, and stay unacknowledged: %s, or raise MaxInFlight (%d) for the time being",
-			n, remedy, maxInFlight))
+			"%s can't be handled, or wait for one of their key that can't, and stay unacknowledged: %s, or raise MaxInFlight (%d) for the time being",
+			plural.Count(n, "event", "events"), remedy, maxInFlight))
 	case !is && r.degraded.stuck:
 		r.core.session.Recover(r, r.core.stuckReason())
 	default:
@@ -67,11 +69,13 @@ func (r *runner) checkStuck() {
 	r.degraded.stuck = !r.degraded.stuck
 }
 
-// recoverAll takes back what the client was told: the runner has ended.
-func (r *runner) recoverAll() {
-	r.recoverDeadLetters()
-	if r.degraded.stuck {
-		r.degraded.stuck = false
-		r.core.session.Recover(r, r.core.stuckReason())
+// withdrawAll takes back what the client was told: the runner has ended.
+func (r *runner) withdrawAll() {
+	if r.degraded.deadLetters {
+		r.core.session.Withdraw(r, r.core.deadLettersReason())
 	}
+	if r.degraded.stuck {
+		r.core.session.Withdraw(r, r.core.stuckReason())
+	}
+	r.degraded = degraded{}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/internal/plural"
 )
 
 // drain takes nothing more in and waits for the handlers, until ctx is done. It returns
@@ -29,7 +30,7 @@ func (r *runner) drain(ctx context.Context) error {
 	defer r.mu.Unlock()
 	r.ended = true
 	r.stopTimers()
-	r.recoverAll()
+	r.withdrawAll()
 	if r.isIdle() {
 		return nil
 	}
@@ -53,11 +54,11 @@ func (r *runner) unfinished() string {
 	running, open, notStored := r.scheduler.Unfinished()
 	var left []string
 	for _, l := range []struct {
-		what      string
-		sequences []uint64
-	}{{"handlers still running", running}, {"events not settled", open}, {"dead letters not stored", notStored}} {
+		one, many, what string
+		sequences       []uint64
+	}{{"handler", "handlers", "still running", running}, {"event", "events", "not settled", open}, {"dead letter", "dead letters", "not stored", notStored}} {
 		if len(l.sequences) > 0 {
-			left = append(left, fmt.Sprintf("%d %s (%s)", len(l.sequences), l.what, enumerate(l.sequences)))
+			left = append(left, fmt.Sprintf("%s %s (%s)", plural.Count(len(l.sequences), l.one, l.many), l.what, enumerate(l.sequences)))
 		}
 	}
 	if left == nil {

@@ -55,7 +55,7 @@ func TestDrainTimeout(t *testing.T) {
 		require.Equal(t, 10*time.Second, time.Since(started))
 		require.ErrorIs(t, err, listener.ErrUnfinished)
 		require.EqualError(t, err, "listen to expiration:complete as expirations: unfinished: "+
-			"1 handlers still running (sequence 1): what is not acknowledged comes again (context deadline exceeded)")
+			"1 handler still running (sequence 1): what is not acknowledged comes again (context deadline exceeded)")
 		require.ErrorIs(t, <-cut, context.Canceled)
 		require.Zero(t, one.Acks())
 	})
@@ -193,7 +193,7 @@ func TestUnfinished(t *testing.T) {
 		require.EqualError(t, <-b.ended, "listen to expiration:complete as expirations: unfinished: "+
 			"3 handlers still running (sequences 1, 2, 3), "+
 			"25 events not settled (sequences 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25 and 5 more), "+
-			"1 dead letters not stored (sequence 5): what is not acknowledged comes again (context deadline exceeded)")
+			"1 dead letter not stored (sequence 5): what is not acknowledged comes again (context deadline exceeded)")
 		letter.Done(transport.ErrOutcomeUnknown)
 	})
 }

@@ -16,7 +16,8 @@ import (
 type RawHandler func(ctx context.Context, payload []byte, d Delivery) error
 
 // Raw is a listener without a type of events: it hands payloads to its handler as they
-// were stored. It is for tools that work with whatever is on a subject. It is safe for
+// were stored. It is for tools that work with whatever is on a subject: an event that was
+// stored twice, or on two subjects of a pattern, is handed on twice. It is safe for
 // concurrent use.
 type Raw struct {
 	core *core
@@ -26,7 +27,8 @@ type Raw struct {
 //
 // Where the broker has wildcards, over JetStream, the subject may be a pattern: '*'
 // stands for one token between dots, and '>' at the end for one or more. Each
-// Delivery's Subject is the message's own, and so is that of its dead letter. Over NATS
+// Delivery's Subject is the message's own, and so is that of its dead letter. A pattern
+// that takes in the listener's own dead letters needs [NoDeadLetters]. Over NATS
 // Streaming a pattern is refused with client.ErrUnsupported: make a listener for each
 // subject there, and [Run] them together.
 //

@@ -79,6 +79,9 @@ func (r *runner) applyAckWait(d time.Duration) {
 // kept waiting.
 func (r *runner) deliver(d transport.Delivery) {
 	t := schedule.NewTask(d, time.Now())
+	if r.core.raw {
+		t.ForgetEventID()
+	}
 	r.tellDelivered(t)
 	r.readKey(t)
 	r.mu.Lock()

@@ -40,7 +40,9 @@ const (
 	Returned
 	// Failed: an attempt failed, or the payload could not be made an event. Err says
 	// why. If Retry is set, the event is tried again after RetryIn; if not, it is given up,
-	// and a further Failed with Retry says that its dead letter could not be stored.
+	// and a further Failed with Retry says that its dead letter could not be stored. If Waits
+	// is set, nothing has failed: the event can't be handled yet, and the run does not count
+	// as an attempt.
 	Failed
 	// DeadLettered: the event's dead letter is stored. Reason is the dead letter's, and
 	// Err why the event was given up.
@@ -124,5 +126,6 @@ type Observation struct {
 	Took    time.Duration
 	Retry   bool
 	RetryIn time.Duration
+	Waits   bool // of Failed: the event can't be handled yet, which is no failure
 	Open    bool // of Returned, with listener.ManualAck: the handler has not settled the event so far
 }

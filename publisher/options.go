@@ -62,8 +62,8 @@ func Codec(c codec.Codec) Option {
 // recognises an event that it has stored already: publishing it again with the same ID does
 // not store it again. It is also the event's ID in its headers (CloudEvents' id). It is
 // printable ASCII, and neither begins nor ends with a space. By default, and where id
-// returns "", each publish gets a random ID. NATS Streaming has no message IDs, and there
-// the option does nothing.
+// returns "", each publish gets a random ID. NATS Streaming has no message IDs: there
+// the ID is checked and told to observers, and not sent.
 //
 // id is called once for each publish, by as many goroutines as publish. [New] refuses a
 // MessageID that is not of its type of events; one of [Defaults] concerns the publishers

@@ -32,7 +32,7 @@ const (
 	// Degraded: the connection works, but not all of it; Reason says what does not.
 	// It may be told again as long as that is so.
 	Degraded
-	// Recovered: what Reason said is over.
+	// Recovered: what Reason said is over, or, if Err is not nil, nobody reports it any more.
 	Recovered
 	// Closed: the connection is over. Err is nil after Close.
 	Closed

@@ -24,6 +24,7 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/plural"
 	"github.com/sgtickets/common/subjects"
 )
 
@@ -98,6 +99,6 @@ func line(d events.DeadLetter) string {
 	if d.Truncated {
 		data = "(not in the dead letter)"
 	}
-	return fmt.Sprintf("%s %s after %d attempts at %s: %s\n\t%s",
-		d.ID, d.Reason, d.Attempts, d.FailedAt.UTC().Format(time.RFC3339), d.Error, data)
+	return fmt.Sprintf("%s %s after %s at %s: %s\n\t%s",
+		d.ID, d.Reason, plural.Count(d.Attempts, "attempt", "attempts"), d.FailedAt.UTC().Format(time.RFC3339), d.Error, data)
 }

@@ -131,9 +131,9 @@ func TestDeadlines(t *testing.T) {
 				wg.Wait()
 				c.link.Stall(false)
 				// Whether the connection could say so itself or not.
-				require.ErrorContains(t, h.left.publish, "1 publishes not confirmed")
-				require.ErrorContains(t, h.left.handler, "1 handlers still running (sequence 1)")
-				require.ErrorContains(t, h.left.hanging, "1 handlers still running (sequence 1)")
+				require.ErrorContains(t, h.left.publish, "1 publish not confirmed")
+				require.ErrorContains(t, h.left.handler, "1 handler still running (sequence 1)")
+				require.ErrorContains(t, h.left.hanging, "1 handler still running (sequence 1)")
 				t.Logf("left: %v; %v; %v", h.left.publish, h.left.handler, h.left.hanging)
 			})
 		}

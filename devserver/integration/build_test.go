@@ -412,7 +412,7 @@ func TestCloseCutsShort(t *testing.T) {
 	require.Less(t, time.Since(begun), 2*time.Second)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorIs(t, err, listener.ErrUnfinished)
-	require.ErrorContains(t, err, "1 handlers still running (sequence 1)")
+	require.ErrorContains(t, err, "1 handler still running (sequence 1)")
 	require.ErrorIs(t, <-running.ended, listener.ErrUnfinished)
 	<-ended // its context ended with the drain
 

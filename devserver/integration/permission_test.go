@@ -10,6 +10,7 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/devserver"
+	"github.com/sgtickets/common/listener"
 )
 
 // TestBuildWithoutPermission: the server takes the credentials, but not what a
@@ -27,4 +28,21 @@ func TestBuildWithoutPermission(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, `_STAN.discover.ticketing`)
 	require.ErrorContains(t, err, "check that the server grants this user the permissions")
+}
+
+// TestSubscriptionLimit: the error says what helps, and what helps does.
+func TestSubscriptionLimit(t *testing.T) {
+	t.Parallel()
+	type tag struct{}
+	fresh[tag](t)
+	c := startServer(t, devserver.MaxSubscriptions(1)).connect(t)
+	old, err := listener.New(c, group(), into[tag](newInbox()))
+	require.NoError(t, err)
+	require.NoError(t, begin(t, old).end(t)) // whose durable stays
+	more, err := listener.New(c, group(), into[tag](newInbox()))
+	require.NoError(t, err)
+	err = more.Listen(deadline(t))
+	require.ErrorContains(t, err, "too many subscriptions per channel; raise the server's limit of subscriptions (-msu; 0 for none), or delete the durables")
+	require.NoError(t, old.DeleteDurable(deadline(t)))
+	require.NoError(t, begin(t, more).end(t))
 }

@@ -13,6 +13,9 @@ import (
 // logged why.
 func Write(log *slog.Logger, e transport.Event) {
 	level, text := describe(e.Kind)
+	if e.Kind == transport.Recovered && e.Err != nil {
+		level, text = slog.LevelInfo, "no longer degraded"
+	}
 	if e.Kind == transport.Closed && e.Err != nil {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/internal/plural"
 	"github.com/sgtickets/common/internal/publishing"
 	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/transport"
@@ -81,7 +82,9 @@ func (s *Session) Degrade(by any, reason string, err error) {
 
 // Recover ends what Degrade began. The client stays degraded for that reason as long as
 // others have given it, too.
-func (s *Session) Recover(by any, reason string) {
+func (s *Session) Recover(by any, reason string) { s.recover(by, reason, nil) }
+
+func (s *Session) recover(by any, reason string, why error) {
 	s.degradedMu.Lock()
 	defer s.degradedMu.Unlock()
 	delete(s.degraded[reason], by)
@@ -90,8 +93,14 @@ func (s *Session) Recover(by any, reason string) {
 		return
 	}
 	delete(s.degraded, reason)
-	s.notify(transport.Event{Kind: transport.Recovered, Time: time.Now(), Reason: reason})
+	s.notify(transport.Event{Kind: transport.Recovered, Time: time.Now(), Reason: reason, Err: why})
 }
+
+// errEnded is what an event says that takes back what nobody reports any more.
+var errEnded = errors.New("what reported it has ended")
+
+// Withdraw is Recover for who has ended, so that it can't tell whether the reason is over.
+func (s *Session) Withdraw(by any, reason string) { s.recover(by, reason, errEnded) }
 
 // Drainer is something that has to end before the connection is closed, such as a listener
 // that listens.
@@ -161,7 +170,7 @@ func (s *Session) closeConn(ctx context.Context) error {
 	}
 	what := "the connection is not closed yet"
 	if n := unconfirmed.Load(); n > 0 {
-		what += fmt.Sprintf(", and %d publishes not confirmed", n)
+		what += ", and " + plural.Count(int(n), "publish", "publishes") + " not confirmed"
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -167,7 +168,7 @@ func (s *sender) finalError(m *nats.Msg, err error) error {
 		if told := tooLarge(m, s.nats.MaxPayload()); told != nil {
 			return told
 		}
-		return err
+		return fmt.Errorf("%w: %w", transport.ErrTooLarge, err) // the limit has become larger since
 	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrHeadersNotSupported):
 		return err
 	default:

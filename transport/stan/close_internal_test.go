@@ -32,7 +32,7 @@ func TestDrainEndsWithTheLastPublish(t *testing.T) {
 		defer cancel()
 		err := c.drain(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorContains(t, err, "1 publishes not confirmed (1 of a)")
+		require.ErrorContains(t, err, "1 publish not confirmed (1 of a)")
 
 		started := time.Now()
 		time.AfterFunc(time.Millisecond, func() { c.Abandon(ticket) })

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/internal/backoff"
 	"github.com/sgtickets/common/internal/eventlog"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
@@ -27,7 +28,8 @@ type conn struct {
 	user []nats.Option
 	log  *slog.Logger
 
-	maxPayload atomic.Int64 // of the server connected to last
+	reminder   backoff.Reminder // of the goroutine that dials
+	maxPayload atomic.Int64     // of the server connected to last
 	epoch      atomic.Uint64
 
 	mu         sync.Mutex // guards what follows
@@ -56,7 +58,8 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 func newConn(cfg transport.Config, user []nats.Option) *conn {
 	c := &conn{
 		Life: lifecycle.New(), Separate: natsconn.NewSeparate(cfg, user), cfg: cfg, user: user, log: cfg.Logger, supervisor: newSupervisor(),
-		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1), linkIsBack: make(chan struct{}, 1),
+		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1),
+		reminder: backoff.Reminder{Intervals: natsconn.Reminders}, linkIsBack: make(chan struct{}, 1),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
@@ -143,6 +146,7 @@ func (c *conn) perform(e effect) {
 			ctx, cancel := context.WithTimeout(c.ctx, attemptWait)
 			defer cancel()
 			session, err := c.dial(ctx, e.sessionNo)
+			c.remind(err)
 			c.step(func(sup *supervisor) { sup.onDialed(session, err) })
 			if err == nil {
 				c.checkLink(e.sessionNo, session)
@@ -183,6 +187,18 @@ func (c *conn) perform(e effect) {
 		c.wake()
 	case pausePublishing:
 		c.later(e.after, func() { c.step(func(sup *supervisor) { sup.onGraceOver(e.epoch) }) })
+	}
+}
+
+// remind logs at growing intervals that no session could be begun, and why. One attempt is
+// under way at a time.
+func (c *conn) remind(err error) {
+	if err == nil || c.ctx.Err() != nil {
+		c.reminder = backoff.Reminder{Intervals: natsconn.Reminders}
+		return
+	}
+	if c.reminder.Due(time.Now(), degradedReason(err)) {
+		c.log.Warn("no session with the streaming server yet", slog.Any("error", err))
 	}
 }
 

@@ -47,6 +47,7 @@ var errNoConnection = errors.New("there was no connection to the streaming serve
 // write sends what is due, until the connection is closed.
 func (c *conn) write() {
 	for range c.writer {
+		c.noteMaxPayload() // another server, or the same one after a restart, may have another
 		for c.writeOne() {
 		}
 	}
@@ -64,6 +65,12 @@ func (c *conn) writeOne() bool {
 	c.mu.Unlock()
 
 	err := session.publish(p.Message.Subject, p.Message.Data, ticket, attempt)
+	if errors.Is(err, nats.ErrMaxPayload) { // the limit was larger when the publish was taken in
+		c.maxPayload.Store(session.maxPayload())
+		if refused := c.refuse(p.Message); refused != nil {
+			err = fmt.Errorf("%w: %w", refused, err)
+		}
+	}
 
 	c.mu.Lock()
 	outcome, unconnected := c.supervisor.onWritten(p, epoch, err)
@@ -92,6 +99,16 @@ func (c *conn) answered(t transport.Ticket, attempt outbox.Attempt, err error) {
 func (c *conn) answeredWithError(t transport.Ticket, attempt outbox.Attempt, err error) (outcome outbox.Outcome) {
 	c.step(func(sup *supervisor) { outcome = sup.onAnswered(t, attempt, err) })
 	return outcome
+}
+
+// noteMaxPayload takes in the limit of the server connected to.
+func (c *conn) noteMaxPayload() {
+	c.mu.Lock()
+	session := c.supervisor.session
+	c.mu.Unlock()
+	if session != nil {
+		c.maxPayload.Store(session.maxPayload())
+	}
 }
 
 // refuse returns an error if m can't be sent at all.
@@ -136,9 +153,11 @@ func explainAnswer(err error) (notStored bool, cause error) {
 var refusals = []struct{ text, remedy string }{
 	{invalidPublish, ""}, // (processClientPublish)
 	{"stan: channel is being deleted", "; it has been unused for as long as the server's limit says, and is made anew afterwards"}, // (lookupOrCreateChannel)
-	{"rejecting channel ", ""}, // (channelStore.checkCase): its name differs from another's in upper and lower case alone
-	{"too many channels", "; raise the server's limit of channels (-mc; 0 for none)"}, // (genericStore.canAddChannel)
+	{"rejecting channel ", ""},             // (channelStore.checkCase): its name differs from another's in upper and lower case alone
+	{errTooManyChannels, remedyOfChannels}, // (genericStore.canAddChannel)
 }
+
+const remedyOfChannels = "; raise the server's limit of channels (-mc; 0 for none)"
 
 // invalidPublish is also the answer to a client that the server has given up
 // (processClientPublish: the client is not known by that connection ID).
@@ -156,6 +175,8 @@ func notSent(err error) (unsent bool, final error) {
 	switch {
 	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		return true, nil
+	case errors.Is(err, nats.ErrMaxPayload) && !errors.Is(err, transport.ErrTooLarge):
+		return false, fmt.Errorf("%w: %w", transport.ErrTooLarge, err)
 	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject):
 		return false, err
 	default:

@@ -245,4 +245,7 @@ const (
 	errInvalidClientID    = "stan: invalid clientID: only alphanumeric and `-` or `_` characters allowed"
 	errUnknownClientID    = "stan: unknown clientID"
 	errDuplicateDurable   = "stan: duplicate durable registration"
+	// Those of package stores.
+	errTooManySubscriptions = "too many subscriptions"
+	errTooManyChannels      = "too many channels"
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,8 +89,16 @@ func (c *conn) openSubscription(e effect) {
 	c.step(func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, inner, err) })
 }
 
+// explainSubscribe says what the server's error for a subscription means, and what helps.
 func explainSubscribe(err error) error {
 	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), errTooManySubscriptions):
+		return fmt.Errorf("%w: %w; raise the server's limit of subscriptions (-msu; 0 for none), or delete the durables that nobody uses any more "+
+			"(DeleteDurable), which count", transport.ErrRefused, err)
+	case strings.Contains(err.Error(), errTooManyChannels):
+		return fmt.Errorf("%w: %w%s", transport.ErrRefused, err, remedyOfChannels)
 	case err.Error() == errDuplicateDurable:
 		return fmt.Errorf("%w: another subscription of this client holds the durable; close that one, or give this one another durable name: %w", transport.ErrRefused, err)
 	default:

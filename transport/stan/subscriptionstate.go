@@ -116,7 +116,7 @@ func (s *supervisor) setSubscriptionDegraded(sub *subscriptionState, err error) 
 	if err == nil {
 		kind = transport.Recovered
 	}
-	s.emit(effect{do: notifyOwner, sub: sub, event: transport.Event{Kind: kind, Err: err}})
+	s.emit(effect{do: notifyOwner, sub: sub, event: transport.Event{Kind: kind, Err: explainSubscribe(err)}})
 }
 
 // onOpenPauseOver says that it is time for the next attempt to open a subscription.
@@ -139,7 +139,10 @@ func (s *supervisor) remove(sub *subscriptionState) stan.Subscription {
 	inner, opening := sub.inner, sub.phase == subscriptionOpening
 	delete(s.subscriptions, sub)
 	sub.phase, sub.inner = subscriptionRemoved, nil
-	s.setSubscriptionDegraded(sub, nil)
+	if sub.degraded { // nobody reports it any more
+		sub.degraded = false
+		s.emit(effect{do: notifyOwner, sub: sub, event: transport.Event{Kind: transport.Recovered, Err: transport.ErrClosed}})
+	}
 	if inner != nil && s.phase == phaseUp && sub.epoch == s.epoch && !opening {
 		return inner
 	}

@@ -41,6 +41,10 @@ func NewTask(d transport.Delivery, received time.Time) *Task {
 	return &Task{Message: KeyOf(d), id: eventIDOf(d.Header), Delivery: d, Received: received}
 }
 
+// ForgetEventID makes the task one whose event has no ID of its own: it is told from
+// others by its message alone, and runs though the same event was stored before.
+func (t *Task) ForgetEventID() { t.id = EventID{} }
+
 // state is where a task stands.
 type state uint8
 

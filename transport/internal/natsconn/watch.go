@@ -27,6 +27,7 @@ type Watch struct {
 	Closed       func(error)
 
 	forbidden atomic.Pointer[error]
+	away      away
 }
 
 // Forbidden returns the server's last error about a missing permission, or nil.
@@ -39,21 +40,24 @@ func (w *Watch) Forbidden() error {
 
 // Apply sets the callbacks of o.
 func (w *Watch) Apply(o *nats.Options) {
-	o.DisconnectedErrCB = func(_ *nats.Conn, err error) {
+	o.DisconnectedErrCB = func(nc *nats.Conn, err error) {
 		if err != nil { // nil when it was closed on purpose
 			w.Tell(transport.Event{Kind: transport.Disconnected, Err: err})
+			w.away.begin(nc, w.Log)
 		}
 		if w.Disconnected != nil {
 			w.Disconnected(err)
 		}
 	}
 	o.ReconnectedCB = func(nc *nats.Conn) {
+		w.away.end()
 		w.Tell(transport.Event{Kind: transport.Reconnected, Server: nc.ConnectedUrlRedacted()})
 		if w.Reconnected != nil {
 			w.Reconnected()
 		}
 	}
 	o.ClosedCB = func(nc *nats.Conn) {
+		w.away.end()
 		if w.Closed != nil {
 			w.Closed(nc.LastError())
 		}
@@ -67,6 +71,9 @@ func (w *Watch) Apply(o *nats.Options) {
 	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			w.forbidden.Store(&err)
+		}
+		if errors.Is(err, nats.ErrMaxSubscriptionsExceeded) {
+			err = fmt.Errorf("%w: raise the NATS server's max_subscriptions, of the account or the server; each listener needs a few", err)
 		}
 		kind := transport.AsyncError
 		if errors.Is(err, nats.ErrSlowConsumer) {

@@ -27,9 +27,12 @@ func TestWatchTellsOrLogs(t *testing.T) {
 		var o nats.Options
 		w.Apply(&o)
 		o.DisconnectedErrCB(nil, nil) // on purpose
-		o.DisconnectedErrCB(nil, io.EOF)
+		nc := &nats.Conn{}
+		o.DisconnectedErrCB(nc, io.EOF)
+		o.ClosedCB(nc)
 		o.AsyncErrorCB(nil, &nats.Subscription{Subject: "_INBOX.x"}, nats.ErrSlowConsumer)
 		o.AsyncErrorCB(nil, nil, nats.ErrPermissionViolation)
+		o.AsyncErrorCB(nil, nil, nats.ErrMaxSubscriptionsExceeded)
 		require.ErrorIs(t, w.Forbidden(), nats.ErrPermissionViolation)
 		if !told {
 			require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("connection to the NATS server lost; reconnecting")))
@@ -43,7 +46,9 @@ func TestWatchTellsOrLogs(t *testing.T) {
 			require.WithinDuration(t, time.Now(), e.Time, time.Minute)
 			kinds = append(kinds, e.Kind)
 		}
-		require.Equal(t, []transport.EventKind{transport.Disconnected, transport.SlowConsumer, transport.AsyncError}, kinds)
+		require.Equal(t, []transport.EventKind{transport.Disconnected, transport.SlowConsumer, transport.AsyncError, transport.AsyncError}, kinds)
+		require.ErrorIs(t, got[3].Err, nats.ErrMaxSubscriptionsExceeded)
+		require.ErrorContains(t, got[3].Err, "raise the NATS server's max_subscriptions")
 		require.Equal(t, io.EOF, got[0].Err)
 		require.ErrorIs(t, got[1].Err, nats.ErrSlowConsumer)
 	}

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/sgtickets/common/internal/plural"
 )
 
 // Left counts the publishes that are not confirmed when their connection closes. The
@@ -29,11 +31,11 @@ const mostNamed = 20
 // String says how many there are, and of which subjects.
 func (l *Left) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d publishes not confirmed", l.total)
+	b.WriteString(plural.Count(l.total, "publish", "publishes") + " not confirmed")
 	separator := " ("
 	for i, subject := range slices.Sorted(maps.Keys(l.bySubject)) {
 		if i == mostNamed {
-			fmt.Fprintf(&b, " and of %d more subjects", len(l.bySubject)-mostNamed)
+			b.WriteString(" and of " + plural.Count(len(l.bySubject)-mostNamed, "more subject", "more subjects"))
 			break
 		}
 		fmt.Fprintf(&b, "%s%d of %s", separator, l.bySubject[subject], subject)

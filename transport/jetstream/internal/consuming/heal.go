@@ -178,7 +178,7 @@ func (m *Machine) ConsumerCreated(now time.Time, call uint64, info Info, err err
 // healed: the consumer is there. It may be another one than before, and what it has
 // delivered may have gone elsewhere.
 func (m *Machine) healed(now time.Time, info Info) {
-	m.recovered()
+	m.recovered(nil)
 	m.other = false
 	m.resume = resume{unseen: info.Delivered, last: info.Deliveries, since: m.round + 1}
 	m.learn(info)
@@ -202,11 +202,11 @@ func (m *Machine) failed(now time.Time, err error) {
 	}
 }
 
-// recovered takes back what failed has told.
-func (m *Machine) recovered() {
+// recovered takes back what failed has told. why is nil if the consumer is there.
+func (m *Machine) recovered(why error) {
 	if m.healing.degraded {
 		m.healing.degraded = false
-		m.emit(Effect{Do: Tell, Event: transport.Event{Kind: transport.Recovered, Reason: m.missing()}})
+		m.emit(Effect{Do: Tell, Event: transport.Event{Kind: transport.Recovered, Reason: m.missing(), Err: why}})
 	}
 }
 

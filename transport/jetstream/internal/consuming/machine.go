@@ -262,7 +262,7 @@ func (m *Machine) Stop() {
 		return
 	}
 	m.stopped = true
-	m.recovered()
+	m.recovered(transport.ErrClosed)
 	// The server serves no request when nobody listens to the inbox.
 	m.emit(Effect{Do: CloseInbox})
 }

@@ -73,7 +73,9 @@ func (s *subscription) lookUpConsumer(ctx context.Context) (*js.ConsumerInfo, er
 }
 
 // createConsumer creates the consumer again, to begin at that sequence, or with all
-// that the stream holds if it is 0.
+// that the stream holds if it is 0. That is not asked again over the next link: the stream may
+// be another one by then, of which the consumer would skip what lies below. The machine looks
+// at the stream first.
 func (s *subscription) createConsumer(ctx context.Context, call, from uint64) {
 	c := s.conn
 	asked := c.options.newConsumer(s.consumer, s.config)
@@ -82,7 +84,7 @@ func (s *subscription) createConsumer(ctx context.Context, call, from uint64) {
 		asked.DeliverPolicy, asked.OptStartSeq = js.DeliverByStartSequencePolicy, from
 	}
 	var info *js.ConsumerInfo
-	consumer, err := c.createConsumer(ctx, asked)
+	consumer, err := c.createConsumer(ctx, asked, requestOnce[js.Consumer])
 	if err != nil {
 		err = c.explainConsumer(err, asked)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // errLinkLost is why a request was given up whose answer went down with the link.
@@ -17,6 +18,7 @@ type link struct {
 	period context.Context //nolint:containedctx // ends when the link is lost; nil: nobody has asked
 	lose   context.CancelCauseFunc
 	lost   bool
+	backAt time.Time     // when it was restored last; zero: never
 	back   chan struct{} // closed when the link is back; nil: nobody waits
 }
 
@@ -37,6 +39,13 @@ func (l *link) current() (period context.Context, back <-chan struct{}) {
 	return l.period, l.back
 }
 
+// isFresh tells whether the link was restored less than that time ago.
+func (l *link) isFresh(age time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.backAt.IsZero() && time.Since(l.backAt) < age
+}
+
 func (l *link) onDisconnect() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,7 +58,7 @@ func (l *link) onDisconnect() {
 func (l *link) onReconnect() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lost = false
+	l.lost, l.backAt = false, time.Now()
 	if l.lose != nil {
 		l.lose(errLinkLost) // also if the loss was not told
 	}

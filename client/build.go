@@ -37,8 +37,8 @@ var (
 // others at intervals that grow from 1 s to 30 s, or when there is another cause. When ctx is done, the
 // error matches both ctx's and the cause of the last attempt: [ErrNoServer], [ErrNoCluster],
 // [ErrClientIDTaken] or [ErrForbidden]. An error that waiting can't change is returned at
-// once: [ErrInvalid] for an option, a URL or an ID that is wrong in itself, and
-// [ErrUnauthorized] for wrong credentials.
+// once: [ErrInvalid] for an option, a URL or an ID that is wrong in itself, and for a stream
+// whose subjects or settings JetStream refuses; and [ErrUnauthorized] for wrong credentials.
 //
 // If ctx ends in the middle of an attempt, the NATS Streaming server may keep the client ID
 // registered until it notices that nobody answers, or until another Build takes the ID over,
@@ -59,7 +59,7 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	if err != nil {
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
 	}
-	shared := session.New(conn, o.logger, o.window, ids.generated, m.notify)
+	shared := session.New(conn, o.logger, o.window, ids.generated, m.record)
 	shared.Defaults, shared.LoggedPayload, shared.Observers = o.defaults, o.loggedBytes, o.observers
 	return &Client{
 		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared, closeTimeout: o.closeTimeout,
@@ -142,6 +142,8 @@ func (o options) advice(err error) string {
 		return "that the server grants this user the permissions that a JetStream client needs"
 	case errors.Is(err, transport.ErrForbidden):
 		return "that the server grants this user the permissions that a streaming client needs"
+	case errors.Is(err, transport.ErrRefused) && o.jetStream:
+		return "what the server says it lacks, such as room within the limits of the account, storage or servers for the replicas"
 	default:
 		return "the server's log"
 	}

@@ -49,10 +49,10 @@ func (c *Client) Features() transport.Features { return c.session.Conn.Features(
 // forgets the client. Components end, and what [Client.NATSConn] opened is closed. Durables
 // are kept.
 //
-// When ctx is done, Close goes on without waiting, for 0.1 s at most, and returns what was
-// unfinished: events by subject and sequence, publishes by subject. Closing again waits for
-// the first call and returns its error, or returns ctx's when that is done first. [Run]
-// closes the client by itself.
+// When ctx is done, Close stops waiting. It returns within 0.1 s, with an error that names
+// what was unfinished: events by subject and sequence, publishes by subject. Closing again
+// waits for the first call and returns its error, or returns ctx's when that is done first.
+// [Run] closes the client by itself.
 func (c *Client) Close(ctx context.Context) error {
 	if c.closing.CompareAndSwap(false, true) {
 		c.closeErr = c.session.Close(ctx)

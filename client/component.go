@@ -57,28 +57,41 @@ func (p *Component) Degrade(reason string, err error) error {
 	if reason == "" {
 		return fmt.Errorf("component %q: %w reason: it is empty", p.name, transport.ErrInvalid)
 	}
+	log, ended := p.recordDegraded(p.reasonText(reason), err)
+	if ended != nil {
+		return ended
+	}
+	log() // outside the lock: the log may call the component
+	return nil
+}
+
+func (p *Component) recordDegraded(text string, err error) (log func(), ended error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return p.errClosed()
+		return nil, p.errClosed()
 	}
-	text := p.reasonText(reason)
 	p.reasons[text] = struct{}{}
-	p.client.session.Degrade(p, text, err)
-	return nil
+	return p.client.session.RecordDegraded(p, text, err), nil
 }
 
 // Recover takes back what Degrade said with that reason. It does nothing if that was not
 // said, or was taken back before.
 func (p *Component) Recover(reason string) {
+	if log := p.recordRecovered(p.reasonText(reason)); log != nil {
+		log() // outside the lock: the log may call the component
+	}
+}
+
+// recordRecovered returns nil if there was nothing to take back.
+func (p *Component) recordRecovered(text string) (log func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	text := p.reasonText(reason)
 	if _, given := p.reasons[text]; !given {
-		return
+		return nil
 	}
 	delete(p.reasons, text)
-	p.client.session.Recover(p, text)
+	return p.client.session.RecordRecovered(p, text)
 }
 
 // Check makes [Client.Healthy] call check, and fail with its error, when the broker has
@@ -137,13 +150,20 @@ func (p *Component) Observe(o observe.Observation) {
 // Closing again does nothing.
 func (p *Component) Close() {
 	p.client.components.remove(p)
+	for _, log := range p.recordClosed() {
+		log() // outside the lock: the log may call the component
+	}
+}
+
+func (p *Component) recordClosed() (logs []func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed, p.check = true, nil
 	for text := range p.reasons {
-		p.client.session.Withdraw(p, text)
+		logs = append(logs, p.client.session.RecordWithdrawn(p, text))
 	}
 	clear(p.reasons)
+	return logs
 }
 
 func (p *Component) isClosed() bool {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,6 +128,66 @@ func TestComponentTells(t *testing.T) {
 		require.Contains(t, log.String(), `level=INFO msg="a component of the client tells something" client=orders-1 component=outbox text="1000 events wait"`)
 		require.Contains(t, log.String(), `level=WARN msg="a component of the client tells something" client=orders-1 component=outbox text="an event was given up" error=EOF`)
 	})
+}
+
+// callsBack is a log that calls the component that reports, as one may that sends what it
+// gets elsewhere.
+type callsBack struct {
+	slog.Handler
+
+	call func()
+}
+
+func (h *callsBack) Enabled(context.Context, slog.Level) bool { return true }
+func (h *callsBack) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h *callsBack) Handle(context.Context, slog.Record) error {
+	if call := h.call; call != nil {
+		h.call = nil // not for what call logs
+		call()
+		h.call = call
+	}
+	return nil
+}
+
+// TestComponentsLogMayCallBack: no lock is held while the log is written.
+func TestComponentsLogMayCallBack(t *testing.T) {
+	t.Parallel()
+	log := &callsBack{Handler: slog.DiscardHandler}
+	c := on(t, &fakeconn.Conn{}, client.Logger(slog.New(log)), client.Observe(observe.Func(func(observe.Observation) {})))
+	p, other := component(t, c, "outbox"), component(t, c, "inbox")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		events := c.Watch(t.Context())
+		called := 0
+		log.call = func() {
+			called++
+			p.Observe(observe.Observation{})
+			assert.NoError(t, other.Degrade("log", io.EOF))
+			other.Recover("log")
+			_, _ = c.Status(), c.Healthy(t.Context())
+		}
+		assert.NoError(t, p.Degrade("down", io.EOF))
+		p.Recover("down")
+		assert.NoError(t, p.Tell("text", io.EOF))
+		assert.NoError(t, p.Degrade("down", io.EOF))
+		p.Close()
+		assert.Equal(t, 5, called)
+		log.call = nil
+		assert.NoError(t, c.Close(t.Context()))
+		var got []string
+		for e := range events {
+			if e.Component != "" || strings.HasPrefix(e.Reason, "outbox") {
+				got = append(got, e.Kind.String())
+			}
+		}
+		assert.Equal(t, []string{"degraded", "recovered", "component", "degraded", "recovered"}, got)
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second): // never used up
+		t.Fatal("the log waits for a lock that its caller holds")
+	}
 }
 
 // TestComponentObserves: the client's observers get what it reports, until it ends.

@@ -38,21 +38,27 @@ func (m *monitor) begin() {
 }
 
 // notify takes in an event of the transport; see transport.Config.
-func (m *monitor) notify(e transport.Event) {
+func (m *monitor) notify(e transport.Event) { m.record(e)() }
+
+// record takes in an event: it updates the status, and hands an event that is news to the
+// watchers. log writes the event to the log if it is news: it is called without locks, since
+// a log may be slow, or call back. log is never nil.
+func (m *monitor) record(e transport.Event) (log func()) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	if m.record(e) {
-		eventlog.Write(m.log, e) // outside the lock: a log may be slow
+	if !m.apply(e) {
+		return func() {}
 	}
+	return func() { eventlog.Write(m.log, e) }
 }
 
 // end makes err the end of the connection, unless it has ended before.
 func (m *monitor) end(err error) { m.notify(closedEvent(err)) }
 
-// record updates the status, and hands an event that is news to the watchers. It reports
+// apply updates the status, and hands an event that is news to the watchers. It reports
 // whether the event is news.
-func (m *monitor) record(e transport.Event) bool {
+func (m *monitor) apply(e transport.Event) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.condition.apply(e) {

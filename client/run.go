@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -65,10 +66,18 @@ func CloseTimeout(d time.Duration) Option {
 // signal ends the process at once, as it does without Run. Without runners, Run waits for the
 // end, for a service that only publishes.
 //
+// Don't give Run a context of signal.NotifyContext: that holds the signals, too, so that a
+// second one does not end the process.
+//
 // Run returns nil when all of that went in order, and otherwise the errors of the runners and
 // of [Client.Close], joined; an error that matches [ErrConnectionLost] if the connection was
-// lost for good; and [ErrInvalid] if c or a runner is nil. In any case the client is closed
-// when Run returns.
+// lost for good; and [ErrInvalid] if c or a runner is nil, a nil RunnerFunc too. In any case
+// the client is closed when Run returns.
+//
+// A runner that panics has failed: Run logs the panic with its stack, ends the others in
+// order, and returns an error that names the runner, as a handler that panics does not end
+// the process either. So has one that calls runtime.Goexit, as a test's FailNow does. Run
+// does not see panics on goroutines that a runner starts.
 //
 // Kubernetes kills a process 30 s after its SIGTERM, unless terminationGracePeriodSeconds
 // says otherwise. DrainTimeout (default 30 s) and CloseTimeout (default 10 s) together must
@@ -82,7 +91,7 @@ func Run(ctx context.Context, c *Client, runners ...Runner) error {
 		return fmt.Errorf("run: %w client: nil", transport.ErrInvalid)
 	}
 	for i, r := range runners {
-		if r == nil {
+		if f, isFunc := r.(RunnerFunc); r == nil || isFunc && f == nil {
 			err := fmt.Errorf("run: %w runner %d of %d: nil", transport.ErrInvalid, i+1, len(runners))
 			return errors.Join(err, c.closeInTime(ctx))
 		}
@@ -116,9 +125,23 @@ func (c *Client) work(ctx context.Context, end context.CancelFunc, runners []Run
 	}
 	functions := make([]func(context.Context) error, len(runners))
 	for i, r := range runners {
-		functions[i] = r.Listen
+		functions[i] = func(ctx context.Context) error {
+			return c.listen(ctx, r, fmt.Sprintf("runner %d of %d", i+1, len(runners)))
+		}
 	}
 	return together.Run(ctx, functions)
+}
+
+// listen calls the runner. A panic is an error.
+func (c *Client) listen(ctx context.Context, r Runner, name string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.monitor.log.Error("a runner panicked: the service ends", slog.String("runner", name),
+				slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			err = fmt.Errorf("%s (%T) panicked: %v", name, r, p)
+		}
+	}()
+	return r.Listen(ctx)
 }
 
 // onSignal calls end at the first SIGINT or SIGTERM, unless stop is called before. From then

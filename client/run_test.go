@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -144,10 +145,36 @@ func TestRunRefuses(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrInvalid)
 	require.ErrorContains(t, err, "runner 2 of 2: nil")
 	require.ErrorIs(t, c.Err(), client.ErrClosed)
+	c = on(t, &fakeconn.Conn{})
+	err = client.Run(t.Context(), c, client.RunnerFunc(nil))
+	require.ErrorIs(t, err, client.ErrInvalid)
+	require.ErrorContains(t, err, "runner 1 of 1: nil")
+	require.ErrorIs(t, c.Err(), client.ErrClosed)
 
 	_, err = client.Build(t.Context(), "ticketing", "orders-1", "nats://x", client.CloseTimeout(0))
 	require.ErrorIs(t, err, client.ErrInvalid)
 	require.ErrorContains(t, err, "option CloseTimeout: 0s")
+}
+
+// TestRunOutlivesPanics: a runner that panics, or ends its goroutine, ends the others in
+// order, and the client.
+func TestRunOutlivesPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		panics := client.RunnerFunc(func(context.Context) error { panic("no such map") })
+		leaves := client.RunnerFunc(func(context.Context) error { runtime.Goexit(); return nil })
+		var log bytes.Buffer
+		c := on(t, &fakeconn.Conn{}, client.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+		took, err := runFor(t, time.Minute, c, drains(time.Second), panics)
+		require.Equal(t, time.Second, took, "the other one drains")
+		require.ErrorContains(t, err, "runner 2 of 2 (client.RunnerFunc) panicked: no such map")
+		require.Contains(t, log.String(), `msg="a runner panicked: the service ends" client=orders-1 runner="runner 2 of 2" panic="no such map" stack=`)
+		require.Contains(t, log.String(), "TestRunOutlivesPanics")
+
+		took, err = runFor(t, time.Minute, on(t, &fakeconn.Conn{}), drains(time.Second), leaves)
+		require.Equal(t, time.Second, took)
+		require.ErrorContains(t, err, "runtime.Goexit")
+	})
 }
 
 // asService is the environment variable by which this test program, started again by

@@ -44,7 +44,7 @@ func TestSubjects(t *testing.T) {
 			require.NoError(t, c.Close(t.Context()))
 		})
 	}
-	for _, wrong := range []subjects.Subject{"", "a b", "a..b", ">.a", "a/b"} {
+	for _, wrong := range []subjects.Subject{"", "a b", "a..b", ">.a", "a/b", ">", "*.>", "$JS.x", "$SYS.>", "_INBOX.>", "_INBOX"} {
 		_, err := client.Build(t.Context(), "ticketing", "orders-1", "nats://x", quiet(), client.Subjects(wrong))
 		require.ErrorIs(t, err, client.ErrInvalid, wrong)
 		require.ErrorContains(t, err, "option Subjects")

@@ -132,14 +132,18 @@ func (k checker) byLibrary(t reflect.Type, at string) error {
 	}
 }
 
-// isKey reports whether a type can be the key of a map.
+// isKey reports whether a type can be the key of a map. The library takes a number for the
+// name of a member, but not what a pointer to a number holds.
 func (k checker) isKey(t reflect.Type) bool {
+	pointer := t.Kind() == reflect.Pointer
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch k.way(t) {
-	case asText, asInt, asUint, asFloat, asNumber, asTime:
+	case asText, asNumber, asTime:
 		return true
+	case asInt, asUint, asFloat:
+		return !pointer
 	case byLibrary:
 		return t.Kind() == reflect.Interface || implementsAny(t, readsItself) || implementsAny(t, writesItself)
 	default:

@@ -65,6 +65,9 @@ func TestTypesThatCantWork(t *testing.T) {
 		{map[string]chan int{}, "what it holds is a chan int"},
 		{struct{ M map[bool]int }{}, "field M: a bool can't be the key"},
 		{struct{ M map[embeds1]int }{}, "can't be the key"},
+		{struct{ M map[*int]int }{}, "field M: a *int can't be the key"},
+		{struct{ M map[**float64]int }{}, "field M: a **float64 can't be the key"},
+		{struct{ M map[*time.Duration]int }{}, "can't be the key"},
 		{cached, "field cache has the tag json:\"cache\" and is not exported"},
 		{reflectTwice(), `field B has the name "a" in JSON, as A has`},
 		{struct {

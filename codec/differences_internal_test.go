@@ -47,6 +47,7 @@ func TestWritesUnlikeStandard(t *testing.T) {
 		{what: "pointer receiver in an interface", event: &map[string]any{"a": byPointer{"b"}}, ours: `{"a":"called"}`, std: `{"a":{"Text":"b"}}`},
 		{what: "key", event: &map[keyed]int{"a": 1}, ours: `{"called":1}`, std: `{"a":1}`},
 		{what: "name twice", event: &struct{ R stdjson.RawMessage }{[]byte(`{"a":1,"a":2}`)}, ours: ``, std: `{"R":{"a":1,"a":2}}`},
+		{what: "lone surrogate as it came", event: &struct{ R stdjson.RawMessage }{[]byte(`"\ud800"`)}, ours: ``, std: `{"R":"\ud800"}`},
 		{what: "two fields of one name", event: &struct {
 			A string
 			B string `json:"A"`

@@ -30,13 +30,16 @@ var (
 // defined as one, and a struct that embeds one and has no MarshalJSON of its own; nil
 // slices and maps as [] and {}; maps by key. A string that is not UTF-8, NaN, an infinity
 // and a year beyond 9999 are errors that name the field. Integers that JavaScript reads
-// as another number are warned of, or refused: see [LargeIntegers].
+// as another number are warned of, or refused: see [LargeIntegers]. A json.Number and a
+// time.Duration are their author's, and not looked at: one of 104 days is beyond 2^53 ns.
 //
 // Reading: unknown fields are ignored; names match exactly, case included; of a
 // name that comes twice the last counts, and nothing of the earlier value is left; null is
 // the zero value; 1.0 and 1e2 are integers, 1.5 is not; a list may be shorter or longer
 // than an array; a lone surrogate, which JavaScript can write as an escape, becomes
-// U+FFFD. Anything but an object, null included, and bytes that are not UTF-8 are errors,
+// U+FFFD. A json.RawMessage is kept as it came: one with a name that comes twice, or with a
+// lone surrogate, is read, but can't be written again; to pass such payloads on, read into an
+// any. Anything but an object, null included, and bytes that are not UTF-8 are errors,
 // and so is anything behind the object.
 //
 // Types that can't be written or read at all are refused by publisher.New and

@@ -70,9 +70,10 @@ type Result struct {
 // letter.
 //
 // When ctx is done, or the client is closed, Redrive returns: it settles what is decided and
-// leaves the queue group. It has no timeout of its own: while the server is away, it waits.
-// Over NATS Streaming the server sends all dead letters at once, and Redrive holds them in
-// memory.
+// leaves the queue group. Over NATS Streaming, events that were being published then may be
+// stored, and are put back a second time by the next Redrive. It has no timeout of its own:
+// while the server is away, it waits. Over NATS Streaming the server sends all dead letters
+// at once, and Redrive holds them in memory.
 //
 // The error says why Redrive ended early, or tells the reason of the first event that could
 // not be put back. The log has each of those events with its reason. The Result is valid

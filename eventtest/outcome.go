@@ -42,11 +42,11 @@ func (k Kind) String() string {
 type Outcome struct {
 	Kind Kind
 
-	// RetryIn is set for an event that is Retried: the time until it comes again. That is
-	// the longest time that the listener's Backoff allows, or the time that
-	// listener.RetryAfter or listener.Defer asked for, or, for an event that ManualAck left open, the
-	// AckWait. (Over NATS Streaming, where a listener can't hold an event longer than its
-	// ack wait, the event may come sooner than after its Backoff.)
+	// RetryIn is set for an event that is Retried: the time until it comes again. That is the
+	// longest time that the listener's Backoff may draw for that attempt, or the time that
+	// listener.RetryAfter or listener.Defer asked for, or, for an event that ManualAck left
+	// open, the AckWait. (Over NATS Streaming, where a listener can't hold an event longer
+	// than its ack wait, the event may come sooner than after its Backoff.)
 	RetryIn time.Duration
 
 	// Reason is set for an event that is DeadLettered: rejected, exhausted, version-gap,

@@ -98,6 +98,7 @@ func TestClassify(t *testing.T) {
 					}, opts...)
 					b.deliver(1)
 					time.Sleep(2500 * time.Millisecond)
+					synctest.Wait()
 					require.Equal(t, test.attempts, attempts)
 					if test.reason == "" {
 						require.Empty(t, b.conn.Published())
@@ -149,6 +150,7 @@ func TestClassifyIsNotAskedAbout(t *testing.T) {
 		}
 		b.conn.Subscriptions()[0].Deliver(transport.Delivery{Sequence: 4, Timestamp: time.Unix(4, 0), Data: []byte("{")})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Empty(t, asked)
 		var reasons []events.DeadLetterReason
 		for _, m := range b.conn.Published() {

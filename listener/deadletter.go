@@ -31,11 +31,10 @@ const storeTimeout = 10 * time.Second
 // Without a queue group its name is that of the durable, or [NoGroup]. As long as
 // it can't be stored, the event stays unacknowledged and the client is degraded.
 //
-// With NoDeadLetters such an event stays unacknowledged for good: it comes again
-// and is tried again, once an ack wait. When there are as many as [MaxInFlight],
-// counting those that wait for one of their [OrderingKey] that is such,
-// over NATS Streaming the server sends nothing more to the listener. The client is
-// then degraded, until one of them is handled, here or by a listener that can.
+// With NoDeadLetters such an event stays unacknowledged for good: it comes again and is tried
+// again, once an ack wait. Over NATS Streaming the server sends nothing more when
+// [MaxInFlight] events are like that or wait behind such an event of the same [OrderingKey].
+// The client is then degraded, until one of them is handled, here or by another listener.
 func NoDeadLetters() Option {
 	return func(o *options) error {
 		o.noDeadLetters = true

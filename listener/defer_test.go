@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,13 +30,13 @@ func TestDefer(t *testing.T) {
 					if manual {
 						opts = append(opts, listener.ManualAck())
 					}
-					runs := 0
+					var runs atomic.Int32
 					var attempts []int
 					b := listenOn(t, &fakeconn.Conn{Declared: features}, func(_ context.Context, _ expiration, d listener.Delivery) error {
-						runs++
+						run := runs.Add(1)
 						attempts = append(attempts, d.Attempt)
 						err := listener.Defer(time.Second)
-						switch runs {
+						switch run {
 						case 4:
 							err = fmt.Errorf("not today: %w", listener.RetryAfter(time.Second, errNotToday))
 						case 8:
@@ -51,9 +52,11 @@ func TestDefer(t *testing.T) {
 							b.deliver(1)
 						}
 						time.Sleep(time.Second / 2)
-						require.Equal(t, n+1, runs, "one second after the other")
+						synctest.Wait()
+						require.EqualValues(t, n+1, runs.Load(), "one second after the other")
 						time.Sleep(time.Second / 2)
 					}
+					synctest.Wait()
 					require.Equal(t, []int{1, 1, 1, 1, 2, 2, 2, 2}, attempts)
 					require.Len(t, b.conn.Published(), 1)
 					letter := decodeDeadLetter(t, b.conn.Published()[0].Data)

@@ -38,10 +38,11 @@ type Header = transport.Header
 //
 //	<subject> <sequence> <nanoseconds since 1970 when the server stored it>
 //
-// In the parts a space becomes %20 and a percent sign %25, so that the two forms are
-// never alike, nor those of two events. A redelivery has the same ID, and of CloudEvents
-// so does the same event when it is stored again, on this subject or on another one. A
-// message that is stored again without those headers has another ID. ID is empty for a
+// In the parts a space becomes %20 and a percent sign %25, so that the two forms are never
+// alike, nor those of two events. A redelivery has the same ID. If the event has those
+// headers, a second stored copy has the same ID, too, on this subject or on another one;
+// without them it has another ID. A Publisher's ce-source names its client ID, so that the
+// same event published by two clients has two IDs, whatever its message ID. ID is empty for a
 // Delivery that has none of this, such as the zero value.
 func (d Delivery) ID() string {
 	if source, id, ok := schedule.CloudEvent(d.Header); ok {
@@ -69,13 +70,13 @@ func (d Delivery) Ack() error {
 	return d.settlement.ack()
 }
 
-// Nak says that the attempt failed, because of err, which [RetryAfter], [Reject] and
-// [Defer] may have made; nil: the event is given back without a failure, of which the log tells
-// at debug level only. What becomes of the event is the same as if the handler of a
-// listener without ManualAck had returned it, once the handler has returned. Nak
+// Nak says that the attempt failed because of err. err may come from [RetryAfter], [Defer] or
+// [Reject]. If err is nil, the event is given back and tried again like one that failed; the
+// listener logs that at debug level only. What becomes of the event is the same as if the
+// handler of a listener without ManualAck had returned it, once the handler has returned. Nak
 // returns [ErrNotManual], [ErrSettled] and [ErrNotDelivered] as Ack does, and
-// [ErrSubscriptionClosed] when Listen has returned, but not over NATS Streaming,
-// where nothing had to be sent: the event comes again by itself.
+// [ErrSubscriptionClosed] when Listen has returned, but not over NATS Streaming, where
+// nothing had to be sent: the event comes again by itself.
 func (d Delivery) Nak(err error) error {
 	if d.settlement == nil {
 		return ErrNotDelivered

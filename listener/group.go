@@ -21,7 +21,7 @@ func Run(ctx context.Context, ls ...Runner) error {
 	}
 	listens := make([]func(context.Context) error, len(ls))
 	for i, l := range ls {
-		if l == nil {
+		if f, isFunc := l.(client.RunnerFunc); l == nil || isFunc && f == nil {
 			return fmt.Errorf("run: %w listener %d of %d: nil", transport.ErrInvalid, i+1, len(ls))
 		}
 		listens[i] = l.Listen

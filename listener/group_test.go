@@ -40,5 +40,6 @@ func TestRun(t *testing.T) {
 		require.NoError(t, listener.Run(ctx, l1))
 		require.ErrorIs(t, listener.Run(t.Context()), client.ErrInvalid)
 		require.ErrorContains(t, listener.Run(t.Context(), l1, nil), "listener 2 of 2: nil")
+		require.ErrorContains(t, listener.Run(t.Context(), l1, client.RunnerFunc(nil)), "listener 2 of 2: nil")
 	})
 }

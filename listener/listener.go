@@ -62,20 +62,18 @@ func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGrou
 	return &Listener[T]{core: core}, nil
 }
 
-// Listen subscribes and hands events to the handler until ctx is done, then
-// drains, for at most [DrainTimeout], and returns nil: no handler is cut off, no
-// acknowledgement unsent, no durable deleted. It returns nil after the client's
-// Close, too.
+// Listen subscribes and hands events to the handler until ctx is done, then drains: running
+// handlers may finish, for at most [DrainTimeout]. If all return within that time, Listen
+// returns nil. It returns nil after the client's Close, too. Durables are kept.
 //
-// It returns an [*Error] that matches [ErrListening] if the listener listens
-// already, [ErrClosed] if the client is closed before it begins,
-// [ErrConnectionLost] when the connection is over, and [ErrUnfinished] when
-// handlers were still running at the end of the drain, or events were not settled: it
-// names their sequences. Otherwise it says why the
-// server did not take the subscription, that the stream takes no dead letters
-// ([NoDeadLetters] is the way without), or that it did not confirm its end, for
-// which it has what is left of the DrainTimeout, 2.5 s at most; or that DeleteDurable is
-// under way. Once it has returned, Listen may be called again.
+// It returns an [*Error] that matches [ErrListening] if the listener listens already,
+// [ErrClosed] if the client is closed before it begins, [ErrConnectionLost] when the
+// connection is over, and [ErrUnfinished] when handlers were still running at the end of the
+// drain, or events were not settled: it names their sequences. Other errors: the server
+// refused the subscription; the stream stores no dead letters (use [NoDeadLetters]); the
+// server did not confirm the end in time (the rest of the DrainTimeout, 2.5 s at most);
+// DeleteDurable is running. While the link is down, Listen waits for it. Once it has
+// returned, Listen may be called again.
 func (l *Listener[T]) Listen(ctx context.Context) error {
 	if err := l.made(); err != nil {
 		return err

@@ -5,12 +5,11 @@ import (
 	"sync"
 )
 
-// MemoryVersions is a [VersionStore] in memory, for tests, and for services that
-// keep what they make of events in memory, too: both are lost with the process, and
-// made anew from all events by a listener that is [Ephemeral]. The members of a queue
-// group in several processes can't share it. It keeps one version for each entity, for
-// ever: of one that it forgot, no event could be applied any more. It is safe for
-// concurrent use.
+// MemoryVersions is a [VersionStore] in memory, for tests, and for services that keep what
+// they make of events in memory, too: both are lost with the process, and made anew from all
+// events by a listener that is [Ephemeral]. The members of a queue group in several processes
+// can't share it. It never forgets an entity: without its version, no further event of that
+// entity could be applied. It is safe for concurrent use.
 type MemoryVersions struct {
 	mu      sync.Mutex
 	applied map[string]int64

@@ -107,7 +107,7 @@ func (r *runner) tellFailed(e *schedule.Effect) {
 		return
 	}
 	o := r.observation(observe.Failed, &e.Delivery, e.Attempt)
-	o.Err, o.Retry, o.RetryIn = e.Err, true, e.Delay
+	o.Err, o.Retry, o.RetryIn, o.Waits = e.Err, true, e.Delay, e.Waited > 0
 	r.tell(o)
 	if e.Do == schedule.Hold {
 		close(e.Task.Told)

@@ -438,3 +438,38 @@ func TestDeadLetterLogsItsAttempts(t *testing.T) {
 		b.end(t)
 	})
 }
+
+// TestObserveWaits: an event that can't be handled yet is told apart from one that failed.
+func TestObserveWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		b, seen := watch(t, transport.Features{}, func(context.Context, expiration, listener.Delivery) error {
+			runs++
+			switch runs {
+			case 1:
+				return listener.Defer(time.Second)
+			case 2:
+				return listener.RetryAfter(time.Second, errNotToday)
+			default:
+				return nil
+			}
+		})
+		b.deliver(1)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		require.Equal(t, []string{
+			"delivered 0", "begun 1", "returned 1: deferred for 1s", "failed 1 in 1s: deferred for 1s",
+			"begun 1", "returned 1: not today", "failed 1 in 1s: not today", "begun 2", "returned 2", "settled 2 ack",
+		}, seen.of(1))
+		var waits []bool
+		for _, o := range seen.all[1] {
+			if o.Kind == observe.Failed {
+				waits = append(waits, o.Waits)
+			}
+		}
+		require.Equal(t, []bool{true, false}, waits)
+		b.stop()
+		require.NoError(t, <-b.ended)
+	})
+}

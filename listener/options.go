@@ -93,10 +93,10 @@ func AckWait(d time.Duration) Option {
 	}
 }
 
-// MaxInFlight bounds how many events that are not acknowledged yet the server
-// delivers to this listener. Default 16 for each of [Concurrency]; at least
-// Concurrency. Over NATS Streaming, events that can't begin within their ack wait
-// come again: when more wait than that, at the pace of the handlers, the log says so.
+// MaxInFlight bounds how many events that are not acknowledged yet the server delivers to
+// this listener. Default 16 for each of [Concurrency]; at least Concurrency. Over NATS
+// Streaming an event that no handler can begin within its ack wait is delivered again. The
+// listener logs a warning when its handlers are too slow for the events that wait.
 func MaxInFlight(n int) Option {
 	return func(o *options) error {
 		if n < 1 || n > math.MaxInt32 {
@@ -132,10 +132,9 @@ func ManualAck() Option {
 	}
 }
 
-// HandlerTimeout ends the context of a handler that long after it began. By
-// default only the end of the drain does. Must be positive. It is for the handler
-// to return an error then: one that returns nil has handled its event, however
-// long it took, and the event is acknowledged.
+// HandlerTimeout ends the context of a handler that long after it began. By default only the
+// end of the drain ends it. Must be positive. When its context ends, a handler should return
+// an error. If it returns nil all the same, its event is acknowledged.
 func HandlerTimeout(d time.Duration) Option {
 	return func(o *options) error {
 		if d <= 0 {
@@ -161,11 +160,11 @@ func DrainTimeout(d time.Duration) Option {
 	}
 }
 
-// StartAt is where the listener begins if the server does not know its durable,
-// or its group, yet. Default [All]. Where it does know it, the server goes on
-// from where that stands, whatever is asked for (processSub of
-// nats-streaming-server); the listener logs that when it can be seen from the
-// first event.
+// StartAt is where the listener begins if the server does not know its durable, or its group,
+// yet. Default [All]. If NATS Streaming knows the durable or the group already, it ignores
+// StartAt and goes on where that one stopped; the listener logs a warning if the first event
+// shows this. Over JetStream Listen is refused with an error that matches client.ErrInvalid
+// if the position is another one than the consumer began with.
 func StartAt(p Position) Option {
 	return func(o *options) error {
 		if err := p.Validate(); err != nil {

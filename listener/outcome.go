@@ -9,24 +9,24 @@ import (
 	"github.com/sgtickets/common/listener/internal/schedule"
 )
 
-// RetryAfter returns an error with which a handler, or [Delivery.Nak], says that
-// the event is to be tried again after d, for a reason that err tells, instead of
-// after its [Backoff]. It counts as an attempt like any other. Over NATS Streaming,
-// when d does not fit into the ack wait, redeliveries before it has passed are not
-// run by this listener, and not counted; other members of the group do not know of
-// it. A d of zero or less is at once. The error matches err. err may be nil, where the
-// handler has no failure to tell of: the log then tells of it at debug level only.
+// RetryAfter returns an error with which a handler, or [Delivery.Nak], says that the event is
+// to be tried again after d, for a reason that err tells, instead of after its [Backoff]. It
+// counts as an attempt like any other. Over NATS Streaming, when d does not fit into the ack
+// wait, redeliveries before it has passed are not run by this listener, and not counted;
+// other members of the group do not know of it. If d is zero or less, it is tried again at
+// once. The error matches err. err may be nil, where the handler has no failure to tell of:
+// the log then tells of it at debug level only.
 func RetryAfter(d time.Duration, err error) error {
 	return &retryError{delay: max(d, 0), err: err}
 }
 
-// Defer returns an error with which a handler, or [Delivery.Nak], says "not yet": nothing
-// has failed, and the event is to be tried again after d, as with [RetryAfter]. It uses no
-// attempt, so that [Delivery.Attempt] is the same next time, and never becomes a dead letter by
-// being deferred, however often. Meanwhile the event takes room: when as many as [MaxInFlight]
-// are deferred, no other comes over NATS Streaming. A d of zero or less is at once, which only
-// a handler should ask for that waits by itself. The log tells of it at debug level only. Where
-// an error matches both this and [Reject], it is rejected.
+// Defer returns an error with which a handler, or [Delivery.Nak], says "not yet": nothing has
+// failed, and the event is to be tried again after d, as with [RetryAfter]. It uses no
+// attempt, so that [Delivery.Attempt] is the same next time, and never becomes a dead letter
+// by being deferred, however often. Meanwhile the event takes room: when as many as
+// [MaxInFlight] are deferred, no other comes over NATS Streaming. If d is zero or less, it is
+// tried again at once; only a handler that waits by itself should ask for that. The log tells
+// of it at debug level only. Where an error matches both this and [Reject], it is rejected.
 func Defer(d time.Duration) error {
 	return &retryError{delay: max(d, 0), deferred: true}
 }

@@ -25,11 +25,12 @@ type Raw struct {
 
 // NewRaw returns a listener to a subject, which receives nothing before [Raw.Listen].
 //
-// Where the broker has wildcards, over JetStream, the subject may be a pattern: '*'
-// stands for one token between dots, and '>' at the end for one or more. Each
-// Delivery's Subject is the message's own, and so is that of its dead letter. A pattern
-// that takes in the listener's own dead letters needs [NoDeadLetters]. Over NATS
-// Streaming a pattern is refused with client.ErrUnsupported: make a listener for each
+// Where the broker has wildcards, over JetStream, the subject may be a pattern: '*' stands
+// for one token between dots, and '>' at the end for one or more. A pattern has to lie within
+// one of the stream's subjects: where the stream has "seating.>", "seating.*" is one, and '>'
+// alone is none. Each Delivery's Subject is the message's own, and so is that of its dead
+// letter. A pattern that takes in the listener's own dead letters needs [NoDeadLetters]. Over
+// NATS Streaming a pattern is refused with client.ErrUnsupported: make a listener for each
 // subject there, and [Run] them together.
 //
 // The queue group, durables, retries, dead letters and options are as with [New], except

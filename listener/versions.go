@@ -53,12 +53,15 @@ type VersionStore interface {
 //   - An event whose version, or a later one, was applied is acknowledged and not handled.
 //   - An event before which versions are missing waits for them ([ErrVersionGap]): it is
 //     tried again after 0.1 s, then twice as long each time, up to 5 s, whatever [Backoff]
-//     says. That is no failure and uses no attempt. How long it waits says
-//     [VersionGapTimeout]; after that it becomes a dead letter. Other entities go on meanwhile.
+//     says, and 5 ms later for each missing version, 1 s at most. That is no failure and uses
+//     no attempt. [VersionGapTimeout] says how long it waits; after that it becomes a dead
+//     letter. Other entities go on meanwhile.
 //
-// An event that waits takes room meanwhile: when as many events as [MaxInFlight] wait for
-// one on their own subject, that one comes no sooner than they are given up. A listener that begins later than the entities ([StartAt]) would wait for
-// events that it never gets; put their versions into the store first.
+// Over NATS Streaming an event that waits takes room meanwhile. If [MaxInFlight] events wait
+// for a missing event of their own subject, the server does not send that event before they
+// are given up; set it to more than events are ever out of place. A listener that begins later than
+// the entities ([StartAt]) would wait for events that it never gets; put their versions into
+// the store first.
 //
 // Two events of one entity are never handled at the same time in a process: with
 // [Concurrency] the second waits for the first, within its [HandlerTimeout]. The

@@ -40,21 +40,24 @@ const (
 	Returned
 	// Failed: an attempt failed, or the payload could not be made an event. Err says
 	// why. If Retry is set, the event is tried again after RetryIn; if not, it is given up,
-	// and a further Failed with Retry says that its dead letter could not be stored.
+	// and a further Failed with Retry says that its dead letter could not be stored. If Waits
+	// is set, nothing has failed: the event can't be handled yet, and the run does not count
+	// as an attempt.
 	Failed
 	// DeadLettered: the event's dead letter is stored. Reason is the dead letter's, and
 	// Err why the event was given up.
 	DeadLettered
-	// Skipped: this delivery is not run. Reason is one of the Skip constants.
+	// Skipped: this delivery is not run. Reason is one of the Skip constants. RetryIn is set
+	// for SkipEarly where it is known when the event is tried; Err for SkipLate.
 	Skipped
 	// Settled: the broker was told what became of the event. Reason is one of the
 	// Settle constants; Err is set if it could not be told.
 	Settled
 	// Interrupted: the connection was lost. Deliveries that no handler has begun are skipped
-	// and come again, and so do those that were on their way. It is of a listener, and of no
+	// and come again, and so do those that were on their way. It concerns a listener, not one
 	// delivery.
 	Interrupted
-	// Sent: a publish was handed to the connection.
+	// Sent: a publish is handed to the connection, which may still refuse it, as too large.
 	Sent
 	// Decided: the outcome of a publish is known. Err is nil when the event is stored.
 	Decided
@@ -75,7 +78,8 @@ func (k Kind) String() string {
 
 // Why a delivery is skipped: the Reason of [Skipped].
 const (
-	// SkipHandled: the event was handled before; it is acknowledged again.
+	// SkipHandled: the event was handled before, or was acknowledged while it waited for its
+	// next attempt. A delivery that comes after that is acknowledged again.
 	SkipHandled = "handled"
 	// SkipHere: the event is here already, and waits or runs.
 	SkipHere = "here"
@@ -124,5 +128,6 @@ type Observation struct {
 	Took    time.Duration
 	Retry   bool
 	RetryIn time.Duration
+	Waits   bool // of Failed: the event can't be handled yet, which is no failure
 	Open    bool // of Returned, with listener.ManualAck: the handler has not settled the event so far
 }

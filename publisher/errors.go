@@ -29,10 +29,9 @@ var (
 // errNoContext is why a call without a context publishes nothing.
 var errNoContext = fmt.Errorf("%w context: nil; use context.Background()", transport.ErrInvalid)
 
-// Error is what every method of this package that publishes returns. It matches,
-// with errors.Is, exactly one of ErrNotStored, ErrOutcomeUnknown and, from the
-// methods of [Pending] alone, ErrPending, and also the cause, a context's
-// included.
+// Error is what every method of this package that publishes returns. errors.Is finds exactly
+// one of [ErrNotStored] and [ErrOutcomeUnknown] in it (or [ErrPending], from methods of
+// [Pending]), and the cause, such as the context's error.
 type Error struct {
 	Subject subjects.Subject
 	Err     error

@@ -31,10 +31,9 @@ func newOptions(opts []Option) (options, error) {
 	return o, err
 }
 
-// Timeout bounds each publish whose context has no deadline, the wait for the
-// window included; and for PublishAsync and PublishAll, whose
-// context does not bound it, the wait for the server's confirmation. Default
-// 30 s; must be positive.
+// Timeout bounds each publish whose context has no deadline, the wait for the window
+// included. For PublishAsync and PublishAll it bounds the wait for the server's confirmation,
+// whatever the deadline of their context. Default 30 s; must be positive.
 func Timeout(d time.Duration) Option {
 	return func(o *options) error {
 		if d <= 0 {
@@ -60,10 +59,12 @@ func Codec(c codec.Codec) Option {
 
 // MessageID gives each event the message ID that id returns for it, by which the broker
 // recognises an event that it has stored already: publishing it again with the same ID does
-// not store it again. It is also the event's ID in its headers (CloudEvents' id). It is
-// printable ASCII, and neither begins nor ends with a space. By default, and where id
-// returns "", each publish gets a random ID. NATS Streaming has no message IDs: there
-// the ID is checked and told to observers, and not sent.
+// not store it again. It is also the event's ID in its headers, percent-encoded (CloudEvents'
+// id). Consumers tell events apart by that and by ce-source, which names this client's ID:
+// the same ID published by two clients is two events to them. It is printable ASCII, and
+// neither begins nor ends with a space. By default, and where id returns "", each publish
+// gets a random ID. NATS Streaming has no message IDs: there the ID is checked and told to
+// observers, and not sent.
 //
 // id is called once for each publish, by as many goroutines as publish. [New] refuses a
 // MessageID that is not of its type of events; one of [Defaults] concerns the publishers

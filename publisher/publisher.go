@@ -89,10 +89,10 @@ func (p *Publisher[T]) Publish(ctx context.Context, event T) error {
 	return p.core.publish(ctx, &d.event, &d.scratch, nil)
 }
 
-// PublishAsync sends the event and returns without waiting for the server; the
-// [Pending] tells what became of it, [Timeout] later at the latest. ctx bounds
-// the wait for the client's window only. An error, always an [*Error]
-// that matches [ErrNotStored], means that nothing was sent.
+// PublishAsync sends the event and returns without waiting for the server. The [Pending]
+// tells the outcome, at the latest when the [Timeout] has passed. ctx bounds the wait for the
+// client's window only. An error, always an [*Error] that matches [ErrNotStored], means that
+// nothing was sent.
 func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, error) {
 	if err := p.made(ctx); err != nil {
 		return nil, err

@@ -26,9 +26,9 @@ type Message struct {
 	// publish gets a random ID, which covers what the library itself sends again, and
 	// nothing else.
 	ID string
-	// Header holds headers, by name as it is to be written. A name is printable ASCII
-	// without space and ':', and does not begin with Nats-, which is the server's; a value
-	// holds no line break. nil: none.
+	// Header holds headers, by name as it is to be written. A name is printable ASCII without
+	// space and ':', and does not begin with Nats-, which is the server's; a value holds no
+	// line break, and JetStream does not keep the spaces at its ends. nil: none.
 	Header map[string][]string
 	// Data is the payload. It may be empty or nil, which are the same to the broker.
 	Data []byte

@@ -2,7 +2,8 @@ package transport
 
 import "errors"
 
-// What a publish that failed did: exactly one of the two is true of it.
+// Whether the message of a publish that failed is stored. The error matches exactly one of
+// the two.
 var (
 	// ErrNotStored means that the broker did not store the message and will not. It is
 	// safe to publish it again.
@@ -31,9 +32,10 @@ var (
 
 // Why a call on a connection or a subscription failed.
 var (
-	// ErrClosed means that it was closed.
+	// ErrClosed means that the connection or the subscription was closed.
 	ErrClosed = errors.New("closed")
-	// ErrConnectionLost means that the broker gave up on the connection, or the connection on the broker.
+	// ErrConnectionLost means that there is no connection to the broker: it is lost for good,
+	// or was away until the call's context was done.
 	ErrConnectionLost = errors.New("connection lost")
 	// ErrSubscriptionClosed means that it is too late to settle; the message comes again.
 	ErrSubscriptionClosed = errors.New("subscription closed")

@@ -99,8 +99,8 @@ type Settler interface {
 	InProgress() error
 	// Term: never send it again, although it was not handled.
 	Term(reason string) error
-	// Release: whoever received the delivery will not settle it, and it comes again once
-	// its ack wait has passed. It takes no room of MaxInFlight any more where the
-	// subscription asks for what it has room for. It may still be acknowledged, late.
+	// Release: whoever received the delivery will not settle it, and it comes again once its
+	// ack wait has passed. After that it does not count against MaxInFlight, if the transport
+	// requests messages (as JetStream does). It may still be acknowledged, late.
 	Release()
 }

@@ -15,14 +15,14 @@ import (
 type ticket struct{ events.TicketCreated }
 
 // current is the subject that a ticket has at the moment. Types have one subject for
-// good; here each contestant needs one of its own.
-var current atomic.Value
+// good, and publishers refuse an event of another one; here each contestant needs one of
+// its own, and sets it before it publishes or listens.
+var current atomic.Pointer[subjects.Subject]
 
 // Subject implements events.Event. Publishers and listeners ask for it when they are
 // made.
 func (ticket) Subject() subjects.Subject {
-	s, _ := current.Load().(subjects.Subject)
-	return s
+	return *current.Load()
 }
 
 // tickets are events of the same size, no two of which have a text in common: one that

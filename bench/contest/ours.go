@@ -31,7 +31,7 @@ func connectOurs(ctx context.Context, url string, opts ...client.Option) (*ours,
 		return nil, err
 	}
 	l := &ours{client: c, subject: subjects.Subject(newSubject())}
-	current.Store(l.subject)
+	current.Store(&l.subject)
 	l.publisher, err = publisher.New[ticket](c)
 	return l, err
 }
@@ -82,9 +82,13 @@ func (plainJSON) Encode(v any) ([]byte, error)    { return stdjson.Marshal(v) }
 func (plainJSON) Decode(data []byte, v any) error { return stdjson.Unmarshal(data, v) }
 func (plainJSON) ContentType() string             { return "application/json" }
 
-func (l *ours) publish(ctx context.Context, e ticket) error { return l.publisher.Publish(ctx, e) }
+func (l *ours) publish(ctx context.Context, e ticket) error {
+	current.Store(&l.subject)
+	return l.publisher.Publish(ctx, e)
+}
 
 func (l *ours) pipeline(ctx context.Context, n int, event func(int) ticket) error {
+	current.Store(&l.subject)
 	if l.async {
 		return l.pipelineAsync(ctx, n, event)
 	}
@@ -139,7 +143,7 @@ func (l *ours) receive(ctx context.Context, r reception) error {
 }
 
 func (l *ours) newListener(group string, got *received) (*listener.Listener[ticket], error) {
-	current.Store(l.subject)
+	current.Store(&l.subject)
 	return listener.New(l.client, group, func(_ context.Context, e ticket, _ listener.Delivery) error {
 		if got.event(e) {
 			got.finish() // Listen acknowledges it, and drains
@@ -174,12 +178,12 @@ func listenUntil(ctx context.Context, li *listener.Listener[ticket], got *receiv
 
 // fill publishes n events to the subject.
 func (l *ours) fill(ctx context.Context, n int, e tickets) error {
-	current.Store(l.subject)
+	current.Store(&l.subject)
 	p, err := publisher.New[ticket](l.client)
 	if err != nil {
 		return err
 	}
-	filler := ours{publisher: p}
+	filler := ours{publisher: p, subject: l.subject}
 	return filler.pipeline(ctx, n, e.at)
 }
 

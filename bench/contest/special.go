@@ -159,7 +159,7 @@ func (l *ours) listenOrdered(ctx context.Context, m *meter, n int, handle func(t
 	group := rand.Text()
 	got := newReceived(reception{n: n, begin: m.start, handle: func(ticket) {}, done: func() { m.stop(n) }})
 	var mu sync.Mutex
-	current.Store(l.subject)
+	current.Store(&l.subject)
 	li, err := listener.New(l.client, group, func(_ context.Context, e ticket, _ listener.Delivery) error {
 		handle(e)
 		mu.Lock()

@@ -61,6 +61,36 @@ func TestJetStreamBuildRefuses(t *testing.T) {
 			require.ErrorContains(t, err, field)
 		}
 	})
+	t.Run("subjects that another stream has", func(t *testing.T) {
+		t.Parallel()
+		first, second := newStream(t), newStream(t)
+		first.create(t, js.StreamConfig{Subjects: []string{first.name, "dead." + first.name + ".>"}})
+		overlapping, own := "dead."+first.name+".*", second.name+".own"
+		for _, create := range []bool{true, false} {
+			if !create {
+				second.create(t, js.StreamConfig{Subjects: []string{own}})
+			}
+			_, err := second.build(t, "orders", []jetstream.Option{jetstream.OnlySubjects(own, overlapping), jetstream.AddSubjects()})
+			require.ErrorIs(t, err, client.ErrInvalid)
+			require.NotErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "subjects of stream \""+second.name+"\"")
+			require.ErrorContains(t, err, "stream \""+first.name+"\" has subjects of "+overlapping)
+			require.ErrorContains(t, err, "OnlySubjects")
+		}
+	})
+	t.Run("settings that JetStream refuses", func(t *testing.T) {
+		t.Parallel()
+		for says, opts := range map[string][]jetstream.Option{
+			"with the subjects $JS.API.x": {jetstream.OnlySubjects("$JS.API.x")},
+			"with the subjects >":         {jetstream.OnlySubjects(">")},
+			"option Replicas (3)":         {jetstream.OnlySubjects("replicated"), jetstream.Replicas(3)},
+		} {
+			_, err := newStream(t).build(t, "orders", opts)
+			require.ErrorIs(t, err, client.ErrInvalid)
+			require.NotErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, says)
+		}
+	})
 	t.Run("a stream that lacks a subject", func(t *testing.T) {
 		t.Parallel()
 		s := newStream(t)

@@ -133,3 +133,63 @@ func disordered[T any](all []T) []T {
 	}
 	return mixed
 }
+
+// TestHistoryInVersionOrder: a new service reads a history, of one subject faster than of the
+// other. What waits uses no attempts, so that nothing becomes a dead letter though two are all
+// there are.
+func TestHistoryInVersionOrder(t *testing.T) {
+	t.Parallel()
+	const tickets, updates = 80, 20
+	for name, option := range map[string][]client.Option{"NATS Streaming": nil, "JetStream": {client.JetStream()}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := client.Build(deadline(t), "ticketing", "replica", startServer(t).server.URL(), append([]client.Option{quiet()}, option...)...)
+			require.NoError(t, err)
+			t.Cleanup(func() { closeClient(t, c) })
+			for n := range tickets {
+				require.NoError(t, sending(t, c, events.TicketCreated{ID: fmt.Sprintf("t%d", n), UserID: "Ada"})())
+			}
+			for n := tickets - updates; n < tickets; n++ {
+				require.NoError(t, sending(t, c, events.TicketUpdated{ID: fmt.Sprintf("t%d", n), Version: 1, UserID: "Ada"})())
+			}
+			opts := []listener.Option{listener.InVersionOrder(listener.NewMemoryVersions()), listener.MaxAttempts(2)}
+			created, err := listener.New(c, "replica", func(ctx context.Context, _ events.TicketCreated, _ listener.Delivery) error {
+				select { // as a database takes its time
+				case <-ctx.Done():
+				case <-time.After(100 * time.Millisecond):
+				}
+				return ctx.Err()
+			}, opts...)
+			require.NoError(t, err)
+			updated := make(chan string, updates)
+			changed, err := listener.New(c, "replica", func(_ context.Context, e events.TicketUpdated, _ listener.Delivery) error {
+				updated <- e.ID
+				return nil
+			}, opts...)
+			require.NoError(t, err)
+			dead := make(chan events.DeadLetter, updates)
+			alert := func(_ context.Context, d events.DeadLetter, _ listener.Delivery) error {
+				dead <- d
+				return nil
+			}
+			letters, err := listener.NewDeadLetters(c, "alerts", "replica", events.TicketUpdated{}.Subject(), alert)
+			require.NoError(t, err)
+			ctx, end := context.WithCancel(t.Context())
+			defer end()
+			ended := make(chan error, 1)
+			go func() { ended <- listener.Run(ctx, created, changed, letters) }()
+			for range updates {
+				select {
+				case <-updated:
+				case d := <-dead:
+					t.Fatalf("dead letter: %+v", d)
+				case <-time.After(time.Minute):
+					t.Fatal("an update that lacks nothing was not handled")
+				}
+			}
+			end()
+			require.NoError(t, <-ended)
+			require.Empty(t, dead)
+		})
+	}
+}

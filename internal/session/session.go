@@ -39,13 +39,13 @@ type Session struct {
 	Observers []observe.Observer
 	Defaults  Defaults
 
-	notify   func(transport.Event)
+	record   func(transport.Event) (log func())
 	sender   func() *publishing.Sender // made with the first call, when Observers are set
 	mu       sync.Mutex
 	closing  bool
 	drainers map[*Drainer]struct{}
 
-	degradedMu sync.Mutex               // also keeps what notify is told in order
+	degradedMu sync.Mutex               // also keeps what record is told in order
 	degraded   map[string]map[any]error // by reason and by who gave it: the error
 }
 
@@ -53,13 +53,14 @@ type Session struct {
 // []listener.Option and []publisher.Option, which this package can't import. nil: none.
 type Defaults struct{ Listeners, Publishers any }
 
-// New returns a session on conn, with a window of that many publishes. notify is the
-// function that the connection notifies, too; Degrade and Recover call it.
-func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, notify func(transport.Event)) *Session {
+// New returns a session on conn, with a window of that many publishes. Degrade and Recover
+// call record with their events, in order and under a lock. Record returns what logs the
+// event; that is called without the lock, since a log may be slow, or call back.
+func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, record func(transport.Event) (log func())) *Session {
 	s := &Session{
 		Conn: conn, Log: log, GeneratedID: generatedID,
 		Window:   publishing.NewWindow(window),
-		notify:   notify,
+		record:   record,
 		drainers: make(map[*Drainer]struct{}),
 		degraded: make(map[string]map[any]error),
 	}
@@ -70,37 +71,50 @@ func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, no
 // Degrade makes the client degraded: it works, but not all of it. reason says what does
 // not, and err, unless it is nil, says why. The client stays degraded for that reason until
 // everybody who gave it has called Recover. Calling Degrade again only replaces err.
-func (s *Session) Degrade(by any, reason string, err error) {
+func (s *Session) Degrade(by any, reason string, err error) { s.RecordDegraded(by, reason, err)() }
+
+// RecordDegraded is Degrade without its log line, for who holds a lock: log writes the line,
+// and is to be called when the lock is released. log is never nil.
+func (s *Session) RecordDegraded(by any, reason string, err error) (log func()) {
 	s.degradedMu.Lock()
 	defer s.degradedMu.Unlock()
 	if s.degraded[reason] == nil {
 		s.degraded[reason] = make(map[any]error, 1)
 	}
 	s.degraded[reason][by] = err
-	s.notify(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
+	return s.record(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
 }
 
 // Recover ends what Degrade began. The client stays degraded for that reason as long as
 // others have given it, too.
-func (s *Session) Recover(by any, reason string) { s.recover(by, reason, nil) }
+func (s *Session) Recover(by any, reason string) { s.RecordRecovered(by, reason)() }
 
-func (s *Session) recover(by any, reason string, why error) {
+// RecordRecovered is to Recover what RecordDegraded is to Degrade.
+func (s *Session) RecordRecovered(by any, reason string) (log func()) {
+	return s.recordRecovered(by, reason, nil)
+}
+
+func (s *Session) recordRecovered(by any, reason string, why error) (log func()) {
 	s.degradedMu.Lock()
 	defer s.degradedMu.Unlock()
 	delete(s.degraded[reason], by)
 	for _, err := range s.degraded[reason] {
-		s.notify(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
-		return
+		return s.record(transport.Event{Kind: transport.Degraded, Time: time.Now(), Reason: reason, Err: err})
 	}
 	delete(s.degraded, reason)
-	s.notify(transport.Event{Kind: transport.Recovered, Time: time.Now(), Reason: reason, Err: why})
+	return s.record(transport.Event{Kind: transport.Recovered, Time: time.Now(), Reason: reason, Err: why})
 }
 
 // errEnded is what an event says that takes back what nobody reports any more.
 var errEnded = errors.New("what reported it has ended")
 
 // Withdraw is Recover for who has ended, so that it can't tell whether the reason is over.
-func (s *Session) Withdraw(by any, reason string) { s.recover(by, reason, errEnded) }
+func (s *Session) Withdraw(by any, reason string) { s.RecordWithdrawn(by, reason)() }
+
+// RecordWithdrawn is to Withdraw what RecordDegraded is to Degrade.
+func (s *Session) RecordWithdrawn(by any, reason string) (log func()) {
+	return s.recordRecovered(by, reason, errEnded)
+}
 
 // Drainer is something that has to end before the connection is closed, such as a listener
 // that listens.

@@ -3,6 +3,7 @@ package together_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,5 +35,17 @@ func TestRun(t *testing.T) {
 		defer cancel()
 		require.NoError(t, together.Run(ctx, []func(context.Context) error{func(ctx context.Context) error { <-ctx.Done(); return nil }}))
 		require.NoError(t, together.Run(t.Context(), nil))
+	})
+}
+
+// TestRunGoexit: a function that ends its goroutine has failed, and ends the others.
+func TestRunGoexit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		err := together.Run(t.Context(), []func(context.Context) error{
+			func(ctx context.Context) error { <-ctx.Done(); return nil },
+			func(context.Context) error { runtime.Goexit(); return nil },
+		})
+		require.ErrorContains(t, err, "function 2 of 2: it ended its goroutine with runtime.Goexit")
 	})
 }

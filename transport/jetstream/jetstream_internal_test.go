@@ -155,6 +155,8 @@ func TestRemedyForSubject(t *testing.T) {
 	require.NoError(t, err)
 	only, err := newOptions([]Option{OnlySubjects("billing.>")})
 	require.NoError(t, err)
+	bound, err := newOptions([]Option{BindOnly(), Subjects("billing.>")})
+	require.NoError(t, err)
 	plain.configured, only.configured = []string{"dead.>"}, []string{"dead.>"}
 	for _, tc := range []struct {
 		o             options
@@ -165,6 +167,7 @@ func TestRemedyForSubject(t *testing.T) {
 		{plain, "seat", `option AddSubjects adds it to stream "s" beside Subjects("seat")`},
 		{only, "billing.paid", `option AddSubjects adds billing.> to stream "s"`},
 		{only, "dead.g.billing.paid", `option AddSubjects adds dead.> to stream "s"; with OnlySubjects, name it there, too`},
+		{bound, "billing.paid", `with option BindOnly the client adds nothing: whoever owns stream "s" has to add billing.paid`},
 	} {
 		require.Equal(t, tc.want, tc.o.remedyForSubject("s", tc.subject))
 	}

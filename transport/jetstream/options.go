@@ -132,8 +132,10 @@ func Subjects(names ...string) Option {
 
 // OnlySubjects are the subjects of the stream, in place of those that the client asks
 // for (client.Subjects and dead.> for dead letters): the streams of one account can't
-// share a subject. NATS wildcards are allowed. Dead letters of the stream's queue groups
-// need a subject of the stream, such as dead.billing.>.
+// share a subject. NATS wildcards are allowed. The dead letters of the stream's events need a
+// subject of the stream, too, such as dead.*.billing:paid for those of billing:paid. No other
+// stream of the account may have dead.> then, which a stream has that was made without
+// OnlySubjects: the server refuses the second one.
 func OnlySubjects(names ...string) Option {
 	return func(o *options) error {
 		o.only = true
@@ -250,9 +252,10 @@ func DuplicateWindow(d time.Duration) Option {
 	}
 }
 
-// MaxAckPending is how many unacknowledged events a consumer, that is all members
-// of a queue group together, may have. Default of a new consumer: without limit,
-// since each member is bounded by its MaxInFlight.
+// MaxAckPending is how many unacknowledged events a consumer, that is all members of a queue
+// group together, may have. Default of a new consumer: without limit, since each member is
+// bounded by its MaxInFlight. Events that wait for their next attempt count, too: when as
+// many as n wait, no other event comes until one is tried again, and nothing tells of it.
 func MaxAckPending(n int) Option {
 	return func(o *options) error {
 		if n < 1 {

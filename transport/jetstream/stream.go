@@ -157,7 +157,7 @@ func (c *conn) createStream(ctx context.Context) (js.Stream, error) { //nolint:i
 	if err == nil {
 		c.log.Info("stream made", slog.String("stream", config.Name), slog.Any("subjects", config.Subjects))
 	}
-	return stream, err
+	return stream, c.explainConfig(ctx, err, config)
 }
 
 func (o options) newStream(name string) js.StreamConfig {
@@ -229,7 +229,7 @@ func (c *conn) adjustStream(ctx context.Context, config js.StreamConfig) (js.Str
 	}
 	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.UpdateStream(ctx, tuned) })
 	if err != nil {
-		return config, fmt.Errorf("update stream %q: %w", config.Name, err)
+		return config, fmt.Errorf("update stream %q: %w", config.Name, c.explainConfig(ctx, err, tuned))
 	}
 	c.log.Info("stream updated", slog.String("stream", config.Name), slog.Any("added", lacking), slog.Any("changed", d))
 	return stream.CachedInfo().Config, nil
@@ -237,6 +237,9 @@ func (c *conn) adjustStream(ctx context.Context, config js.StreamConfig) (js.Str
 
 // remedyForSubject says how the stream comes to take the subject.
 func (o options) remedyForSubject(stream, subject string) string {
+	if o.bindOnly {
+		return fmt.Sprintf("with option BindOnly the client adds nothing: whoever owns stream %q has to add %s", stream, subject)
+	}
 	for _, pattern := range append(slices.Clone(o.subjects), o.configured...) {
 		switch {
 		case !transport.Covers(pattern, subject):

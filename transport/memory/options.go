@@ -35,6 +35,11 @@ func NATSStreaming() Option {
 // acknowledgement, an ack wait that can be extended, deduplication by message ID within
 // two minutes, subscriptions to patterns of subjects, and client IDs that need not be
 // unique.
+//
+// What the server refuses and the broker does not: another start position than the durable
+// began with, which the broker ignores, and a pattern that the stream lacks, such as '>', since
+// it has no stream. It counts the sequences of each subject, and of each pattern, by
+// themselves, and keeps the spaces around a header's value.
 func JetStream() Option {
 	return func(o *options) error {
 		o.features, o.exclusiveClientIDs = jetStream, false

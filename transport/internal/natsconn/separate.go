@@ -75,7 +75,7 @@ func (s *Separate) NATSConn(ctx context.Context) (*nats.Conn, error) {
 		if last := s.lastError(d); last != nil {
 			return nil, fmt.Errorf("%w: %w", await.Cause(ctx), last)
 		}
-		return nil, await.Cause(ctx)
+		return nil, fmt.Errorf("%w at %s: the first attempt has not ended: %w", transport.ErrNoServer, Redact(s.cfg.URL), await.Cause(ctx))
 	}
 }
 
@@ -164,6 +164,8 @@ func (s *Separate) connect(ctx context.Context) (*nats.Conn, error) {
 		}
 		o.Name += separateSuffix
 		w.Log = s.cfg.Logger.With(slog.String("connection", o.Name))
+		// One that the caller drained has been replaced, and nobody looks at it again.
+		o.ClosedCB = chain(s.forget, o.ClosedCB)
 		return nil
 	}
 	user := make([]nats.Option, 0, len(s.user)+1)

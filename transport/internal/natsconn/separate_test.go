@@ -31,6 +31,7 @@ func TestSeparateKeepsToItsContext(t *testing.T) {
 	began := time.Now()
 	_, err := s.NATSConn(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, transport.ErrNoServer, "as the attempt of Build that ctx cut short")
 	require.Less(t, time.Since(began), 8*time.Second)
 
 	waited := make(chan error)

@@ -18,6 +18,7 @@ type healing struct {
 
 	degraded bool // the owner was told that the consumer can't be found or created
 	toldAt   time.Time
+	told     string // the error that the last attempt failed with
 }
 
 // phase is how far an attempt has come.
@@ -188,6 +189,9 @@ func (m *Machine) healed(now time.Time, info Info) {
 // failed: the consumer was neither found nor created. It is tried again after a pause.
 func (m *Machine) failed(now time.Time, err error) {
 	h := &m.healing
+	if text := err.Error(); text != h.told {
+		h.told, h.toldAt = text, time.Time{} // another cause is told at once
+	}
 	h.attempt++
 	h.phase = pausing
 	h.retryAt = now.Add(m.config.Backoff(h.attempt))

@@ -229,24 +229,31 @@ func TestConsumerMadeAnew(t *testing.T) {
 	b.expect("find stream")
 }
 
-// TestDegraded: it is told when the consumer can't be found, once a minute, and taken back.
+// TestDegraded: it is told when the consumer can't be found, once a minute, and when there is
+// another cause; and taken back.
 func TestDegraded(t *testing.T) {
 	t.Parallel()
 	b := begun(t, Config{MaxInFlight: 8, BindOnly: true})
 	b.m.Status(b.now, 1, "503", "", Unknown)
-	told := 0
-	for range 90 {
+	fail := func(cause error) (told int) {
 		b.expect("find stream")
 		b.m.StreamFound(b.now, b.m.calls, Stream{Created: simBegin}, nil)
 		b.expect("check consumer")
-		b.m.ConsumerFound(b.now, b.m.calls, Info{}, true, errTest)
-		told += len(b.effects())
+		b.m.ConsumerFound(b.now, b.m.calls, Info{}, true, cause)
+		told = len(b.effects())
 		b.now = b.m.Due()
 		for b.m.Due().Equal(b.now) {
 			b.m.Wake(b.now)
 		}
+		return told
+	}
+	told := 0
+	for range 90 {
+		told += fail(errTest)
 	}
 	require.Equal(t, 2, told)
+	require.Equal(t, 1, fail(errors.New("it is another one")))
+	require.Equal(t, 0, fail(errors.New("it is another one")))
 	b.expect("find stream")
 	b.m.StreamFound(b.now, b.m.calls, Stream{Created: simBegin}, nil)
 	b.expect("check consumer")

@@ -27,6 +27,10 @@ var faults = []fault{
 		back: 500 * time.Millisecond, play: killServer,
 	},
 	{
+		name: "server shut down in order three times (SIGTERM), restarted after 1 s, listener busy", goal: "0 refused, back in 0.5 s",
+		back: 500 * time.Millisecond, play: shutDownServer,
+	},
+	{
 		name: "server frozen 10 s", goal: "0 refused, back 0.5 s after it thaws",
 		back: 500 * time.Millisecond, play: freeze(10*time.Second, 2*time.Second),
 	},

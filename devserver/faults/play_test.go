@@ -22,6 +22,24 @@ func killServer(t *testing.T, c *scene) {
 	}
 }
 
+// shutDownServer ends the server as an orchestrator does, and finds a listener that has more
+// to do than it can, so that it asks for events while the server shuts down.
+func shutDownServer(t *testing.T, c *scene) {
+	t.Helper()
+	c.setup.MaxInFlight = 8
+	c.begin(t)
+	for range 3 {
+		for range 40 {
+			c.post(beat{Takes: 8}, false)
+		}
+		c.ledger.strike(func() { c.server.terminate(t) })
+		time.Sleep(span(time.Second, 300*time.Millisecond))
+		c.ledger.lift()
+		c.server.start(t)
+		c.over()
+	}
+}
+
 func stopServer(t *testing.T, c *scene) {
 	t.Helper()
 	c.begin(t)

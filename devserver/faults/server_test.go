@@ -101,6 +101,19 @@ func (s *server) kill() {
 	s.cmd = nil
 }
 
+// terminate ends the process as an orchestrator does, so that it shuts down in its order,
+// and returns once it has ended.
+func (s *server) terminate(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	s.mind()
+	stuck := time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() })
+	err := s.cmd.Wait()
+	s.cmd = nil
+	require.True(t, stuck.Stop(), "the server did not end by itself")
+	require.NoError(t, err)
+}
+
 // apart makes a process lead a group of its own. The kernel lets a frozen one go on
 // when its group has lost its shell, and Ctrl-C ends all of a group.
 var apart = &syscall.SysProcAttr{Setpgid: true}

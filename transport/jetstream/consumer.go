@@ -98,7 +98,7 @@ func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.
 		}
 	}
 	if errors.Is(err, js.ErrConsumerNotFound) {
-		consumer, err = c.createConsumer(ctx, asked)
+		consumer, err = c.createConsumer(ctx, asked, request[js.Consumer])
 	}
 	if err != nil {
 		return nil, c.explainConsumer(err, asked)
@@ -111,7 +111,10 @@ func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.
 	return c.adjustConsumer(ctx, info, asked)
 }
 
-func (c *conn) createConsumer(ctx context.Context, asked js.ConsumerConfig) (js.Consumer, error) { //nolint:ireturn // it is what nats.go has
+// consumerRequest is request or requestOnce for a consumer.
+type consumerRequest func(context.Context, *conn, func(context.Context) (js.Consumer, error)) (js.Consumer, error)
+
+func (c *conn) createConsumer(ctx context.Context, asked js.ConsumerConfig, ask consumerRequest) (js.Consumer, error) { //nolint:ireturn // it is what nats.go has
 	if c.options.bindOnly {
 		return nil, js.ErrConsumerNotFound
 	}
@@ -121,11 +124,11 @@ func (c *conn) createConsumer(ctx context.Context, asked js.ConsumerConfig) (js.
 		asked.Replicas = c.stream.Replicas
 		c.mu.Unlock()
 	}
-	consumer, err := request(ctx, c, func(ctx context.Context) (js.Consumer, error) {
+	consumer, err := ask(ctx, c, func(ctx context.Context) (js.Consumer, error) {
 		return c.js.CreateConsumer(ctx, c.cfg.ClusterID, asked)
 	})
 	if errors.Is(err, js.ErrConsumerExists) { // another member made it meanwhile
-		return request(ctx, c, c.consumerNamed(asked.Name))
+		return ask(ctx, c, c.consumerNamed(asked.Name))
 	}
 	return consumer, err
 }

@@ -10,26 +10,24 @@ import (
 var errLinkLost = errors.New("the connection to the NATS server was lost before the answer came")
 
 // link tells whether the connection to the NATS server is there, as far as nats.go's
-// callbacks have said. They may be late. Its zero value says that the connection is there.
+// callbacks have said. They may be late: what is sent while the link is said to be away may
+// go over the link that is back already. Its zero value says that the connection is there.
 // It is safe for concurrent use.
 type link struct {
 	mu     sync.Mutex
-	period context.Context //nolint:containedctx // ends when the link is lost; nil: nobody has asked
+	period context.Context //nolint:containedctx // ends when the link is lost for the next time; nil: nobody has asked
 	lose   context.CancelCauseFunc
 	lost   bool
 	back   chan struct{} // closed when the link is back; nil: nobody waits
 }
 
-// current returns a context that ends with errLinkLost when the link is lost, or has ended
-// if the link is away, and a channel that is closed when a link that is away is back.
+// current returns a context that ends with errLinkLost when the link is lost for the next
+// time, and a channel that is closed when a link that is away, or is lost from now on, is back.
 func (l *link) current() (period context.Context, back <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.period == nil {
 		l.period, l.lose = context.WithCancelCause(context.Background())
-		if l.lost {
-			l.lose(errLinkLost)
-		}
 	}
 	if l.back == nil {
 		l.back = make(chan struct{})
@@ -37,25 +35,39 @@ func (l *link) current() (period context.Context, back <-chan struct{}) {
 	return l.period, l.back
 }
 
+// isAway tells whether the link is away.
+func (l *link) isAway() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
 func (l *link) onDisconnect() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lost = true
-	if l.lose != nil {
-		l.lose(errLinkLost)
-	}
+	l.endPeriod()
 }
 
+// onReconnect leaves a period that has begun while the link was away: it is that of the link
+// that is back.
 func (l *link) onReconnect() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lost = false
-	if l.lose != nil {
-		l.lose(errLinkLost) // also if the loss was not told
+	if !l.lost { // the loss was not told
+		l.endPeriod()
 	}
-	l.period, l.lose = nil, nil
+	l.lost = false
 	if l.back != nil {
 		close(l.back)
 		l.back = nil
 	}
+}
+
+// endPeriod is called with l.mu held.
+func (l *link) endPeriod() {
+	if l.lose != nil {
+		l.lose(errLinkLost)
+	}
+	l.period, l.lose = nil, nil
 }

@@ -12,21 +12,23 @@ import (
 )
 
 // askServer asks the server what the machine wants to know or have done, and tells the
-// machine the answer.
-func (s *subscription) askServer(question consuming.Effect) {
+// machine the answer. ctx ends when the link that the question went over is replaced: the
+// machine has asked anew by then, and an answer that still comes carries a number that it
+// does not wait for.
+func (s *subscription) askServer(ctx context.Context, question consuming.Effect) {
 	switch question.Do {
 	case consuming.FindStream:
-		s.findStream(question.Call)
+		s.findStream(ctx, question.Call)
 	case consuming.CreateConsumer:
-		s.createConsumer(question.Call, question.Sequence)
+		s.createConsumer(ctx, question.Call, question.Sequence)
 	default:
-		s.findConsumer(question.Call, question.Do == consuming.CheckConsumer)
+		s.findConsumer(ctx, question.Call, question.Do == consuming.CheckConsumer)
 	}
 }
 
 // findStream finds the stream, which is created if it is gone and may be.
-func (s *subscription) findStream(call uint64) {
-	info, err := s.conn.findStream(s.stopping)
+func (s *subscription) findStream(ctx context.Context, call uint64) {
+	info, err := s.conn.findStream(ctx)
 	var stream consuming.Stream
 	if err != nil {
 		err = s.conn.explain(err)
@@ -37,16 +39,18 @@ func (s *subscription) findStream(call uint64) {
 }
 
 // findConsumer asks for the consumer's state, and whether it is what was asked for, if check.
-func (s *subscription) findConsumer(call uint64, check bool) {
+func (s *subscription) findConsumer(ctx context.Context, call uint64, check bool) {
 	c := s.conn
 	find := s.lookUpConsumer
 	if check {
-		find = func() (*js.ConsumerInfo, error) { return c.ensureConsumer(s.stopping, s.consumer, s.config) }
+		find = func(ctx context.Context) (*js.ConsumerInfo, error) {
+			return c.ensureConsumer(ctx, s.consumer, s.config)
+		}
 	}
-	info, err := find()
+	info, err := find(ctx)
 	gone := errors.Is(err, js.ErrConsumerNotFound) || errors.Is(err, js.ErrStreamNotFound)
 	switch {
-	case s.stopping.Err() != nil, check:
+	case ctx.Err() != nil, check:
 	case err == nil || gone:
 		c.apiAnswered()
 	default:
@@ -58,8 +62,8 @@ func (s *subscription) findConsumer(call uint64, check bool) {
 	s.step(func(m *consuming.Machine, now time.Time) { m.ConsumerFound(now, call, infoOf(info), gone, err) })
 }
 
-func (s *subscription) lookUpConsumer() (*js.ConsumerInfo, error) {
-	return request(s.stopping, s.conn, func(ctx context.Context) (*js.ConsumerInfo, error) {
+func (s *subscription) lookUpConsumer(ctx context.Context) (*js.ConsumerInfo, error) {
+	return request(ctx, s.conn, func(ctx context.Context) (*js.ConsumerInfo, error) {
 		consumer, err := s.conn.js.Consumer(ctx, s.conn.cfg.ClusterID, s.consumer.name)
 		if err != nil {
 			return nil, err
@@ -69,8 +73,10 @@ func (s *subscription) lookUpConsumer() (*js.ConsumerInfo, error) {
 }
 
 // createConsumer creates the consumer again, to begin at that sequence, or with all
-// that the stream holds if it is 0.
-func (s *subscription) createConsumer(call, from uint64) {
+// that the stream holds if it is 0. That is not asked again over the next link: the stream may
+// be another one by then, of which the consumer would skip what lies below. The machine looks
+// at the stream first.
+func (s *subscription) createConsumer(ctx context.Context, call, from uint64) {
 	c := s.conn
 	asked := c.options.newConsumer(s.consumer, s.config)
 	asked.DeliverPolicy, asked.OptStartSeq, asked.OptStartTime = js.DeliverAllPolicy, 0, nil
@@ -78,7 +84,7 @@ func (s *subscription) createConsumer(call, from uint64) {
 		asked.DeliverPolicy, asked.OptStartSeq = js.DeliverByStartSequencePolicy, from
 	}
 	var info *js.ConsumerInfo
-	consumer, err := c.createConsumer(s.stopping, asked)
+	consumer, err := c.createConsumer(ctx, asked, requestOnce[js.Consumer])
 	if err != nil {
 		err = c.explainConsumer(err, asked)
 	} else {

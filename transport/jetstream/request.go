@@ -29,7 +29,7 @@ const (
 func request[T any](ctx context.Context, c *conn, call func(context.Context) (T, error)) (T, error) {
 	for {
 		period, back := c.link.current()
-		v, err := requestOver(ctx, period, call)
+		v, err := requestOver(ctx, c, period, call)
 		if err == nil || !isAway(err) || ctx.Err() != nil || !c.Up() {
 			return v, err
 		}
@@ -45,28 +45,28 @@ func request[T any](ctx context.Context, c *conn, call func(context.Context) (T,
 // requestOnce is request for a call that does not wait for the connection.
 func requestOnce[T any](ctx context.Context, c *conn, call func(context.Context) (T, error)) (T, error) {
 	period, _ := c.link.current()
-	return requestOver(ctx, period, call)
+	return requestOver(ctx, c, period, call)
 }
 
 // requestOver makes one call. period is that of the link; when it ends, the answer can't
 // come any more. The error satisfies isAway if there was no connection.
-func requestOver[T any](ctx, period context.Context, call func(context.Context) (T, error)) (T, error) {
+func requestOver[T any](ctx context.Context, c *conn, period context.Context, call func(context.Context) (T, error)) (T, error) {
 	bounded, cancel := context.WithTimeout(ctx, requestWait)
 	defer cancel()
-	if period.Err() == nil {
-		detach := context.AfterFunc(period, cancel)
-		defer detach()
-	}
+	detach := context.AfterFunc(period, cancel)
+	defer detach()
+	begunAway := c.link.isAway()
 	// nats.go holds its lock while it dials, and the call waits for that lock.
 	v, err := await.DoWithGrace(bounded, call, nil)
+	away := begunAway || period.Err() != nil || c.link.isAway()
 	switch {
 	case err == nil:
 		return v, nil
-	case ctx.Err() != nil && (period.Err() != nil || isAway(err)):
+	case ctx.Err() != nil && (away || isAway(err)):
 		return v, awayUntil(ctx)
 	case ctx.Err() != nil:
 		return v, await.Cause(ctx)
-	case period.Err() != nil && isSilence(err):
+	case away && isSilence(err):
 		return v, errLinkLost
 	default:
 		return v, err

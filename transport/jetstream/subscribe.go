@@ -87,12 +87,14 @@ type subscription struct {
 	drained  *lifecycle.Ending // nothing more can arrive
 	closed   *lifecycle.Ending // all has been given back
 
-	mu         sync.Mutex
-	machine    *consuming.Machine
-	performing bool               // a goroutine performs effects; they are performed one at a time
-	spare      []consuming.Effect // memory for the next effects
-	alarm      *time.Timer        // wakes the machine; nil: there was none yet
-	alarmAt    time.Time          // zero: it is not set
+	mu          sync.Mutex
+	machine     *consuming.Machine
+	performing  bool               // a goroutine performs effects; they are performed one at a time
+	spare       []consuming.Effect // memory for the next effects
+	alarm       *time.Timer        // wakes the machine; nil: there was none yet
+	alarmAt     time.Time          // zero: it is not set
+	asking      context.Context    //nolint:containedctx // of the questions to the server that are asked from now on; ends with stopping
+	forgetAsked context.CancelFunc // ends asking
 
 	inbox *nats.Subscription // of the current round; belongs to the goroutine that performs effects
 }
@@ -104,6 +106,7 @@ func newSubscription(c *conn, s transport.SubscribeConfig, deliver func(transpor
 	}
 	sub.log = c.log.With(slog.String("consumer", sub.consumer.name), slog.String("subject", s.Subject), slog.String("group", s.Group))
 	sub.stopping, sub.stop = context.WithCancel(context.Background())
+	sub.asking, sub.forgetAsked = context.WithCancel(sub.stopping)
 	sub.machine = consuming.New(consuming.Config{
 		Consumer: sub.consumer.name, Subject: s.Subject, Shared: sub.consumer.shared, BindOnly: c.options.bindOnly,
 		MaxInFlight: s.MaxInFlight, Room: s.Room, Backoff: natsconn.Again.Delay,
@@ -196,8 +199,8 @@ func (s *subscription) performOne(e *consuming.Effect) {
 			s.step(func(m *consuming.Machine, _ time.Time) { m.NotSent(e.Round, e.Batch) })
 		}
 	case consuming.FindConsumer, consuming.CheckConsumer, consuming.FindStream, consuming.CreateConsumer:
-		question := *e
-		s.conn.background(func() { s.askServer(question) })
+		question, ctx := *e, s.contextOfQuestions()
+		s.conn.background(func() { s.askServer(ctx, question) })
 	case consuming.GiveBack:
 		_ = s.conn.nc.Publish(e.Reply, nak)
 	case consuming.Tell:
@@ -211,9 +214,25 @@ func (s *subscription) performOne(e *consuming.Effect) {
 	}
 }
 
-// reconnected tells the machine that the link was lost and is back.
+// reconnected tells the machine that the link was lost and is back. The machine asks the
+// server anew, and the questions that were asked before are given up: after the machine has
+// forgotten them, so that it does not take their end for an answer.
 func (s *subscription) reconnected() {
-	s.step(func(m *consuming.Machine, now time.Time) { m.Reconnected(now) })
+	s.mu.Lock()
+	giveUp := s.forgetAsked
+	s.asking, s.forgetAsked = context.WithCancel(s.stopping)
+	s.machine.Reconnected(time.Now())
+	s.perform()
+	s.mu.Unlock()
+	giveUp()
+}
+
+// contextOfQuestions returns the context of a question to the server that is asked now. It
+// ends when the link is replaced, or Stop is called.
+func (s *subscription) contextOfQuestions() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asking
 }
 
 // AckWait implements [transport.Subscription].

@@ -1,6 +1,7 @@
 package consuming
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -186,7 +187,8 @@ func (m *Machine) healed(now time.Time, info Info) {
 	m.restart(now, "the consumer is there")
 }
 
-// failed: the consumer was neither found nor created. It is tried again after a pause.
+// failed: the consumer was neither found nor created. It is tried again after a pause. That
+// there was no connection says nothing about the consumer, and is not told.
 func (m *Machine) failed(now time.Time, err error) {
 	h := &m.healing
 	if text := err.Error(); text != h.told {
@@ -195,6 +197,9 @@ func (m *Machine) failed(now time.Time, err error) {
 	h.attempt++
 	h.phase = pausing
 	h.retryAt = now.Add(m.config.Backoff(h.attempt))
+	if errors.Is(err, transport.ErrConnectionLost) {
+		return
+	}
 	if !h.degraded || now.Sub(h.toldAt) >= tellEvery {
 		h.degraded, h.toldAt = true, now
 		m.emit(Effect{Do: Tell, Event: transport.Event{Kind: transport.Degraded, Reason: m.missing(), Err: err}})

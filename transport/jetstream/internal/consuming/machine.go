@@ -239,12 +239,20 @@ func (m *Machine) watch(now time.Time) {
 }
 
 // Reconnected says that the link to the server was lost, and is back. Requests that were sent
-// before are lost, and the consumer or the stream may be another one by now.
+// before are lost, and the consumer or the stream may be another one by now. A question that
+// is out was lost, too: it is asked again at once under another number, and an answer that
+// still comes to the earlier one is not used.
 func (m *Machine) Reconnected(now time.Time) {
 	if !m.running() {
 		return
 	}
 	m.restart(now, "the connection was lost and is back")
+	m.asking = 0
+	if m.healing.phase != notHealing {
+		m.healing.attempt = 0
+		m.findStream()
+		return
+	}
 	m.ask(false)
 }
 

@@ -360,3 +360,82 @@ func TestRefused(t *testing.T) {
 	b.m.Wake(b.now)
 	b.expect("open inbox", "pull 2", "pull 2")
 }
+
+// TestReconnectedWhileAsking: a question that is out when the link goes is asked again at
+// once, and what still comes to the earlier one is not used: neither its error nor its answer.
+func TestReconnectedWhileAsking(t *testing.T) {
+	t.Parallel()
+	stream := Stream{Created: simBegin, LastSequence: 100}
+	for name, tc := range map[string]struct {
+		bindOnly bool
+		ask      func(b *bench)
+		lost     func(b *bench, call uint64, err error) // the answer to what was asked
+	}{
+		"for the stream": {false, func(*bench) {}, func(b *bench, call uint64, err error) {
+			b.m.StreamFound(b.now, call, stream, err)
+		}},
+		"for the consumer": {false, func(b *bench) {
+			b.m.StreamFound(b.now, b.m.calls, stream, nil)
+			b.expect("find consumer")
+		}, func(b *bench, call uint64, err error) { b.m.ConsumerFound(b.now, call, theInfo, false, err) }},
+		"whether the consumer will do": {true, func(b *bench) {
+			b.m.StreamFound(b.now, b.m.calls, stream, nil)
+			b.expect("check consumer")
+		}, func(b *bench, call uint64, err error) { b.m.ConsumerFound(b.now, call, theInfo, false, err) }},
+		"to create the consumer": {false, func(b *bench) {
+			b.m.StreamFound(b.now, b.m.calls, stream, nil)
+			b.m.ConsumerFound(b.now, b.m.calls, Info{}, true, errTest)
+			b.expect("find consumer", "error", "create consumer from 1")
+		}, func(b *bench, call uint64, err error) { b.m.ConsumerCreated(b.now, call, theInfo, err) }},
+		"nothing, for it pauses": {false, func(b *bench) {
+			b.m.StreamFound(b.now, b.m.calls, Stream{}, errTest)
+			b.expect("degraded")
+		}, func(b *bench, call uint64, err error) { b.m.StreamFound(b.now, call, stream, err) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := begun(t, Config{MaxInFlight: 8, BindOnly: tc.bindOnly})
+			b.m.Status(b.now, b.m.round, "503", "", Unknown)
+			b.expect("find stream")
+			tc.ask(b)
+			lost := b.m.calls
+			b.m.Reconnected(b.now)
+			b.expect("open inbox", "find stream")
+			again := b.m.calls
+			tc.lost(b, lost, errTest)
+			tc.lost(b, lost, nil)
+			b.expect()
+			b.m.StreamFound(b.now, again, stream, nil)
+			b.m.ConsumerFound(b.now, b.m.calls, theInfo, false, nil)
+			require.Contains(t, b.effects(), "pull 8")
+		})
+	}
+	t.Run("for the consumer's state", func(t *testing.T) {
+		t.Parallel()
+		b := begun(t, Config{MaxInFlight: 8})
+		b.m.ask(true)
+		b.expect("find consumer")
+		lost := b.m.calls
+		b.m.Reconnected(b.now)
+		b.expect("open inbox", "pull 8", "find consumer")
+		b.m.ConsumerFound(b.now, lost, Info{}, true, errTest)
+		b.expect()
+		b.m.ConsumerFound(b.now, b.m.calls, theInfo, false, nil)
+		b.expect()
+	})
+}
+
+// TestNoConnectionIsNoReason: that nothing can be asked says nothing about the consumer.
+func TestNoConnectionIsNoReason(t *testing.T) {
+	t.Parallel()
+	b := begun(t, Config{MaxInFlight: 8})
+	b.m.Status(b.now, b.m.round, "503", "", Unknown)
+	b.expect("find stream")
+	b.m.StreamFound(b.now, b.m.calls, Stream{}, transport.ErrConnectionLost)
+	b.expect()
+	b.now = b.m.Due()
+	b.m.Wake(b.now)
+	b.expect("find stream")
+	b.m.StreamFound(b.now, b.m.calls, Stream{}, errTest)
+	b.expect("degraded")
+}

@@ -56,6 +56,11 @@ func (s *sim) fault() {
 		}
 	case n < 16:
 		s.notef("the server is restarted")
+		if s.chance(50) {
+			s.notef("in an orderly way: it stops JetStream first")
+			s.server.stop()
+			s.pass(s.upTo(500 * time.Millisecond))
+		}
 		for _, m := range s.members {
 			m.lose()
 		}

@@ -3,6 +3,7 @@ package consuming
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sgtickets/common/transport"
@@ -22,14 +23,23 @@ type simMember struct {
 	asked    map[string]int  // by inbox: what was asked for and has not come
 	handling map[string]time.Time
 	alarmAt  time.Time
-	calls    int // questions that are not answered
+	sent     int // requests and questions that went into a link
 	stream   int // the stream that the machine was told of
+
+	questions []*simQuestion // that are not answered
 
 	held     map[simIdentity]*simDelivery // what the listener has
 	stopped  bool
 	closed   bool
 	dead     bool // the process was killed
 	degraded map[string]bool
+}
+
+// simQuestion is a question to JetStream's API.
+type simQuestion struct {
+	effect Effect
+	over   bool   // the machine was told the answer, or that there is none
+	tell   func() // tells the machine the server's answer; nil: it has not answered
 }
 
 // simDelivery is a message as the listener has it.
@@ -127,10 +137,12 @@ func (m *simMember) check() {
 			n++
 		}
 	}
-	// Where sequences came a second time in the same stream, nobody can tell the messages apart.
-	reused := s.server.stream != nil && s.server.stream.before > 0
+	// Where sequences came a second time, in the same stream or in another that the member was
+	// not told of, nobody can tell the messages apart: the acknowledgement of one counts for
+	// the other.
+	reused := s.server.stream != nil && (s.server.stream.before > 0 || s.server.stream.number != m.stream)
 	s.mustf(reused || n <= s.maxInFlight, "the listener of %s must hold %d messages at most, not %d", m.name, s.maxInFlight, n)
-	s.mustf(m.calls <= 2, "%s must not ask more while %d questions are not answered", m.name, m.calls)
+	s.mustf(len(m.questions) <= 2, "%s must not ask more while %d questions are not answered", m.name, len(m.questions))
 	awaiting := 0
 	for _, u := range m.machine.unacked {
 		if u.awaiting {
@@ -196,6 +208,7 @@ func (m *simMember) pull(e *Effect) {
 	}
 	inbox := m.inbox
 	m.asked[inbox] += e.Batch
+	m.sent++
 	r := &simRequest{inbox: inbox, lacking: e.Batch, beat: e.Beat}
 	m.link.toServer(func() {
 		r.expires = s.now.Add(e.Expires)
@@ -208,33 +221,60 @@ const apiWait = 5 * time.Second
 
 var errSimSilence = errors.New("no answer")
 
-// ask asks JetStream's API.
+// ask asks JetStream's API. A question for which there is no link, or whose link is cut, is
+// not answered; it is given up when there is a link again.
 func (m *simMember) ask(e Effect) {
-	s := m.sim
-	m.calls++
-	answered := false
-	answer := func(tell func()) {
-		if !answered {
-			answered = true
-			m.calls--
-			m.step(tell)
+	s, link := m.sim, m.link
+	q := &simQuestion{effect: e}
+	m.questions = append(m.questions, q)
+	s.after(apiWait, func() {
+		if link != nil && m.link == link || s.mistake == waitForLostQuestion {
+			m.end(q)
 		}
-	}
-	s.after(apiWait, func() { answer(func() { m.answer(e, Info{}, Stream{}, 0, false, errSimSilence) }) })
-	if m.link == nil {
+	})
+	if link == nil {
 		return
 	}
-	link := m.link
+	m.sent++
 	link.toServer(func() {
-		if s.silent {
+		if s.silent || s.server.stopped {
 			return
 		}
 		info, stream, number, gone, err := m.api(e)
 		if s.trouble && s.chance(3) {
 			return // the answer is lost
 		}
-		link.toClient("", func() { answer(func() { m.answer(e, info, stream, number, gone, err) }) })
+		link.toClient("", func() {
+			q.tell = func() { m.answer(e, info, stream, number, gone, err) }
+			m.end(q)
+		})
 	})
+}
+
+// end tells the machine the answer to a question, or that there is none.
+func (m *simMember) end(q *simQuestion) {
+	if q.over {
+		return
+	}
+	q.over = true
+	m.questions = slices.DeleteFunc(m.questions, func(other *simQuestion) bool { return other == q })
+	m.step(func() {
+		if q.tell == nil {
+			m.answer(q.effect, Info{}, Stream{}, 0, false, errSimSilence)
+			return
+		}
+		q.tell()
+	})
+}
+
+// giveUp gives up the questions that were asked before the link was replaced. What the
+// machine is told of them comes late.
+func (m *simMember) giveUp() {
+	given := m.questions
+	m.questions = nil
+	for _, q := range given {
+		m.sim.after(m.sim.latency(), func() { m.end(q) })
+	}
 }
 
 // answer takes in an answer. number is that of the stream.

@@ -66,13 +66,28 @@ func (m *simMember) lose() {
 	}
 }
 
-// reconnect makes a link again.
+// reconnect makes a link again. Within a second the member must have asked for something over
+// it: for messages, or for the state of what it reads from.
 func (m *simMember) reconnect() {
-	if m.link == nil && !m.closed && !m.dead {
-		m.connect()
-		m.sim.notef("%s is connected again", m.name)
-		m.step(func() { m.machine.Reconnected(m.sim.now) })
+	if m.link != nil || m.closed || m.dead {
+		return
 	}
+	s := m.sim
+	m.connect()
+	s.notef("%s is connected again", m.name)
+	link, sent := m.link, m.sent
+	s.after(time.Second, func() {
+		s.mustf(m.link != link || m.stopped || m.dead || m.sent > sent, "%s must ask within a second of being connected again", m.name)
+	})
+	if s.mistake == waitForLostQuestion {
+		m.step(func() {
+			m.machine.restart(s.now, "")
+			m.machine.ask(false)
+		})
+		return
+	}
+	m.giveUp()
+	m.step(func() { m.machine.Reconnected(s.now) })
 }
 
 // interest reports whether the server knows of an inbox.

@@ -16,6 +16,7 @@ import (
 type simServer struct {
 	now      time.Time
 	stream   *simStream // nil: there is none
+	stopped  bool       // JetStream is stopped, and the server still has its clients
 	made     int        // how many streams were created, or restored from an older copy
 	interest func(inbox string) bool
 	send     func(inbox string, a simAnswer)
@@ -99,7 +100,7 @@ func (s *simServer) deleteStream() {
 }
 
 func (s *simServer) consumer() *simConsumer {
-	if s.stream == nil {
+	if s.stream == nil || s.stopped {
 		return nil
 	}
 	return s.stream.consumer
@@ -135,8 +136,21 @@ func (s *simServer) changeLeader() {
 	}
 }
 
+// stop stops JetStream, which is how an orderly shutdown begins. The server ends all requests
+// [stopWithFlags], and nobody listens to what comes until it closes its clients.
+func (s *simServer) stop() {
+	if c := s.consumer(); c != nil {
+		for _, r := range c.waiting {
+			s.answer(r.inbox, "409", "Server Shutdown", Unknown)
+		}
+		c.waiting = nil
+	}
+	s.stopped = true
+}
+
 // restart forgets requests, and what is to be delivered again before its ack wait.
 func (s *simServer) restart() {
+	s.stopped = false
 	if c := s.consumer(); c != nil {
 		c.waiting = nil
 		for _, sequence := range c.redeliver {

@@ -17,7 +17,7 @@ import (
 // from the seed. So it comes to orders of events that no test with a real server does,
 // and to each of them again with SEED=n.
 //
-// First there is trouble (links cut or silently dead, answers lost, the consumer deleted
+// First there is trouble (servers shut down, links cut or silently dead, answers lost, the consumer deleted
 // or changed, the stream purged, deleted or restored from an older copy, leaders changed,
 // members that come, leave and die), and then it ends, and within a bounded time all
 // must be well. What must hold all the time is checked where it happens; look for mustf.
@@ -54,17 +54,18 @@ type simIdentity struct {
 type mistake int
 
 const (
-	noMistake          mistake = iota
-	ackAcrossStreams           // acknowledgements of a stream that is gone are sent
-	keepReleased               // a message that was released keeps its room
-	keepUnsent                 // a message whose acknowledgement could not be sent keeps its room
-	resumeAboveTop             // a consumer resumes above all that was delivered here, whatever may have gone elsewhere
-	resumeAtNew                // a consumer that was deleted begins with what is new
-	forgetRequests             // what was asked for is not counted
-	countEarlierRounds         // what the server says of an earlier round's request counts for this round
-	dropWhatArrives            // what arrives after Stop is dropped, not given back
-	neverWake                  // nobody wakes the machine
-	keepWhatIsHeld             // Close gives nothing back
+	noMistake           mistake = iota
+	ackAcrossStreams            // acknowledgements of a stream that is gone are sent
+	keepReleased                // a message that was released keeps its room
+	keepUnsent                  // a message whose acknowledgement could not be sent keeps its room
+	resumeAboveTop              // a consumer resumes above all that was delivered here, whatever may have gone elsewhere
+	resumeAtNew                 // a consumer that was deleted begins with what is new
+	forgetRequests              // what was asked for is not counted
+	countEarlierRounds          // what the server says of an earlier round's request counts for this round
+	dropWhatArrives             // what arrives after Stop is dropped, not given back
+	neverWake                   // nobody wakes the machine
+	keepWhatIsHeld              // Close gives nothing back
+	waitForLostQuestion         // the open question is waited for after a reconnect
 )
 
 func (m mistake) String() string {
@@ -72,6 +73,7 @@ func (m mistake) String() string {
 		"none", "acknowledging across streams", "keeping room for what was released", "keeping room for what could not be acknowledged",
 		"resuming above all that was delivered", "resuming at what is new", "not counting requests", "counting earlier rounds",
 		"dropping what arrives after Stop", "never waking the machine", "keeping what is held",
+		"waiting for a question that was lost with its link",
 	}[m]
 }
 
@@ -270,7 +272,7 @@ func TestSeedsReplay(t *testing.T) {
 // block the consumer, is found, and soon.
 func TestTheSimulationHasTeeth(t *testing.T) {
 	t.Parallel()
-	for mistake := ackAcrossStreams; mistake <= keepWhatIsHeld; mistake++ {
+	for mistake := ackAcrossStreams; mistake <= waitForLostQuestion; mistake++ {
 		t.Run(mistake.String(), func(t *testing.T) {
 			t.Parallel()
 			seeds.Find(t, 2000, func(seed uint64) string { return simulate(seed, mistake, nil) })

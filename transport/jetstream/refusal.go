@@ -25,7 +25,7 @@ const (
 )
 
 // ownersWait bounds the search for the streams that have the subjects already.
-const ownersWait = time.Second
+const ownersWait = requestWait
 
 // explainConfig returns an error that matches transport.ErrInvalid if err is a refusal of the
 // configuration that waiting can't change, and otherwise err.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
 

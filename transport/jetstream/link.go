@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // errLinkLost is why a request was given up whose answer went down with the link.
@@ -18,6 +19,7 @@ type link struct {
 	period context.Context //nolint:containedctx // ends when the link is lost for the next time; nil: nobody has asked
 	lose   context.CancelCauseFunc
 	lost   bool
+	backAt time.Time     // when it was restored last; zero: never
 	back   chan struct{} // closed when the link is back; nil: nobody waits
 }
 
@@ -42,6 +44,13 @@ func (l *link) isAway() bool {
 	return l.lost
 }
 
+// isFresh tells whether the link was restored less than that time ago.
+func (l *link) isFresh(age time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.backAt.IsZero() && time.Since(l.backAt) < age
+}
+
 func (l *link) onDisconnect() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +66,7 @@ func (l *link) onReconnect() {
 	if !l.lost { // the loss was not told
 		l.endPeriod()
 	}
-	l.lost = false
+	l.lost, l.backAt = false, time.Now()
 	if l.back != nil {
 		close(l.back)
 		l.back = nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/transport"
@@ -23,21 +24,26 @@ const (
 
 // request calls JetStream's API, and waits at most requestWait for the answer. That there is
 // no connection to the server is no answer: request waits until the connection is back, or
-// ctx is done, and calls again; requestWait begins anew. So call must be one that may be
-// carried out twice. While the connection is set up, and once it is being closed, request
+// ctx is done, and calls again; requestWait begins anew. Likewise for unansweredFor after the
+// connection is back if the server says that it has no JetStream. So call must be one that may
+// be carried out twice. While the connection is set up, and once it is being closed, request
 // does not wait.
 func request[T any](ctx context.Context, c *conn, call func(context.Context) (T, error)) (T, error) {
 	for {
 		period, back := c.link.current()
 		v, err := requestOver(ctx, c, period, call)
-		if err == nil || !isAway(err) || ctx.Err() != nil || !c.Up() {
+		again := isAway(err) || isUnserved(err) && c.link.isFresh(unansweredFor) // a server that is back may still be starting its JetStream
+		if err == nil || !again || ctx.Err() != nil || !c.Up() {
 			return v, err
 		}
 		select {
 		case <-back:
 		case <-time.After(askAgain):
 		case <-ctx.Done():
-			return v, awayUntil(ctx)
+			if isAway(err) {
+				return v, awayUntil(ctx)
+			}
+			return v, fmt.Errorf("%w: %w", await.Cause(ctx), err)
 		}
 	}
 }
@@ -82,6 +88,11 @@ func awayUntil(ctx context.Context) error {
 // being restored.
 func isAway(err error) bool {
 	return isAny(err, errLinkLost, nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrDisconnected)
+}
+
+// isUnserved tells whether the server answers that it has no JetStream.
+func isUnserved(err error) bool {
+	return isAny(err, nats.ErrNoResponders, js.ErrJetStreamNotEnabled, js.ErrJetStreamNotEnabledForAccount)
 }
 
 // isSilence tells whether a request was not answered, for whatever reason.

@@ -98,6 +98,25 @@ func TestRequestWaitsForTheLink(t *testing.T) {
 			_, err = request(ctx, c, silent)
 			require.ErrorIs(t, err, transport.ErrConnectionLost)
 		},
+		"the server is back before its JetStream": func(t *testing.T) {
+			t.Helper()
+			c := up()
+			_, err := request(t.Context(), c, func(context.Context) (int, error) { return 0, nats.ErrNoResponders })
+			require.ErrorIs(t, err, nats.ErrNoResponders, "it was never away")
+			c.link.onDisconnect()
+			c.link.onReconnect()
+			began := time.Now()
+			_, err = request(t.Context(), c, func(context.Context) (int, error) {
+				if time.Since(began) < 3*time.Second {
+					return 0, nats.ErrNoResponders
+				}
+				return 0, nil
+			})
+			require.NoError(t, err)
+			_, err = request(t.Context(), c, func(context.Context) (int, error) { return 0, nats.ErrNoResponders })
+			require.ErrorIs(t, err, nats.ErrNoResponders, "it has none")
+			require.Less(t, time.Since(began), unansweredFor+time.Second)
+		},
 		"the server refuses": func(t *testing.T) {
 			t.Helper()
 			no := errors.New("no")

@@ -11,6 +11,6 @@ import (
 // TestAdviceOnRefusals: over JetStream the server says what it lacks.
 func TestAdviceOnRefusals(t *testing.T) {
 	t.Parallel()
-	require.Contains(t, options{jetStream: true}.advice(transport.ErrRefused), "what the server says it lacks")
-	require.Equal(t, "the server's log", options{}.advice(transport.ErrRefused))
+	require.Contains(t, (&options{jetStream: true}).advice(transport.ErrRefused), "what the server says it lacks")
+	require.Equal(t, "the server's log", (&options{}).advice(transport.ErrRefused))
 }

@@ -120,7 +120,7 @@ func gaveUp(ended, last error, attempts int, advice func(error) string) error {
 }
 
 // advice says what to check when an attempt failed.
-func (o options) advice(err error) string {
+func (o *options) advice(err error) string {
 	var untrusted *tls.CertificateVerificationError
 	var alert *net.OpError // the only sign in package tls that the server broke off the handshake
 	switch {

@@ -53,7 +53,7 @@ func TestCredentialsFromEnvAreRefused(t *testing.T) {
 	}
 }
 
-// TestCredentialsFromEnvAreNotForOtherTransports.
+// TestCredentialsFromEnvAreNotForOtherTransports: they are not read where option Transport is given.
 func TestCredentialsFromEnvAreNotForOtherTransports(t *testing.T) {
 	t.Setenv("NATS_TOKEN", "t")
 	t.Setenv("NATS_CA", "/nowhere")

@@ -60,7 +60,7 @@ func newOptions(opts []Option) (options, error) {
 }
 
 // dialer returns the transport that the options ask for.
-func (o options) dialer() transport.Dialer {
+func (o *options) dialer() transport.Dialer {
 	if o.transport != nil {
 		return o.transport
 	}

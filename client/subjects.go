@@ -70,7 +70,7 @@ func validPattern(name string) error {
 }
 
 // stored returns the subjects that the broker is to store.
-func (o options) stored() []string {
+func (o *options) stored() []string {
 	if o.subjectsGiven {
 		return append(append([]string(nil), o.subjects...), deadLetters)
 	}

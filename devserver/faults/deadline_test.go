@@ -217,7 +217,9 @@ func newHole(t *testing.T, c *scene) *hole {
 		h.rawIdle = append(h.rawIdle, l)
 	}
 	nothing := func() {}
-	h.idle = []*listener.Listener[beat]{listen(h.client, "deleted", nothing), listen(h.client, "listening", nothing), listen(h.client, "running", nothing), listen(h.running, "run", nothing)}
+	h.idle = []*listener.Listener[beat]{
+		listen(h.client, "deleted", nothing), listen(h.client, "listening", nothing), listen(h.client, "running", nothing), listen(h.running, "run", nothing),
+	}
 	h.begun = begin(listen(h.client, "begun", nothing))
 
 	over, hangs := make(chan struct{}), make(chan struct{}, 2)

@@ -26,7 +26,8 @@ func TestBuildOverTheMonitoringPort(t *testing.T) {
 			defer stop()
 			failed := make(chan error, 1)
 			go func() {
-				_, err := client.Build(ctx, server.clusterID, "monitoring", server.monitor, append([]client.Option{client.Logger(slog.New(slog.NewTextHandler(&log, nil)))}, opts...)...)
+				opts := append([]client.Option{client.Logger(slog.New(slog.NewTextHandler(&log, nil)))}, opts...)
+				_, err := client.Build(ctx, server.clusterID, "monitoring", server.monitor, opts...)
 				failed <- err
 			}()
 			require.Eventually(t, func() bool { return strings.Contains(log.String(), "not connected yet") }, patience, 10*time.Millisecond)

@@ -29,14 +29,14 @@ func (c *conn) explain(err error) error {
 		return fmt.Errorf("%w for client %q: a JetStream client needs to publish to %s> and to subscribe to its inbox: %w",
 			transport.ErrForbidden, c.cfg.ClientID, c.prefix, forbidden)
 	case is(js.ErrJetStreamNotEnabled), is(js.ErrJetStreamNotEnabledForAccount), is(nats.ErrNoResponders):
-		return noStream{fmt.Errorf("the server at %s answers, but has no JetStream: start it with -js, or enable it for the account: %w", at, err)}
+		return noStreamError{fmt.Errorf("the server at %s answers, but has no JetStream: start it with -js, or enable it for the account: %w", at, err)}
 	case is(js.ErrStreamNotFound) && !c.options.bindOnly:
-		return noStream{fmt.Errorf("stream %q is gone at %s: it is made again: %w", name, at, err)}
+		return noStreamError{fmt.Errorf("stream %q is gone at %s: it is made again: %w", name, at, err)}
 	case is(js.ErrStreamNotFound):
-		return noStream{fmt.Errorf("there is no stream %q at %s, and with option BindOnly it is not made: make it, check its name, or leave the option out: %w",
+		return noStreamError{fmt.Errorf("there is no stream %q at %s, and with option BindOnly it is not made: make it, check its name, or leave the option out: %w",
 			name, at, err)}
 	case is(context.Canceled), is(context.DeadlineExceeded):
-		return noStream{fmt.Errorf("JetStream at %s did not answer for stream %q: check that the server grants permission for %s>, and that the stream has a leader: %w",
+		return noStreamError{fmt.Errorf("JetStream at %s did not answer for stream %q: check that the server grants permission for %s>, and that the stream has a leader: %w",
 			at, name, c.prefix, err)}
 	case is(nats.ErrConnectionClosed):
 		return fmt.Errorf("%w: %w", transport.ErrConnectionLost, err)
@@ -45,8 +45,8 @@ func (c *conn) explain(err error) error {
 	}
 }
 
-// noStream is an error that matches transport.ErrNoCluster, without the words of that, which
+// noStreamError is an error that matches transport.ErrNoCluster, without the words of that, which
 // are about NATS Streaming.
-type noStream struct{ error }
+type noStreamError struct{ error }
 
-func (e noStream) Unwrap() []error { return []error{transport.ErrNoCluster, e.error} }
+func (e noStreamError) Unwrap() []error { return []error{transport.ErrNoCluster, e.error} }

@@ -31,7 +31,7 @@ const (
 func request[T any](ctx context.Context, c *conn, call func(context.Context) (T, error)) (T, error) {
 	for {
 		period, back := c.link.current()
-		v, err := requestOver(ctx, c, period, call)
+		v, err := requestOver(ctx, period, c, call)
 		again := isAway(err) || isUnserved(err) && c.link.isFresh(unansweredFor) // a server that is back may still be starting its JetStream
 		if err == nil || !again || ctx.Err() != nil || !c.Up() {
 			return v, err
@@ -51,12 +51,12 @@ func request[T any](ctx context.Context, c *conn, call func(context.Context) (T,
 // requestOnce is request for a call that does not wait for the connection.
 func requestOnce[T any](ctx context.Context, c *conn, call func(context.Context) (T, error)) (T, error) {
 	period, _ := c.link.current()
-	return requestOver(ctx, c, period, call)
+	return requestOver(ctx, period, c, call)
 }
 
 // requestOver makes one call. period is that of the link; when it ends, the answer can't
 // come any more. The error satisfies isAway if there was no connection.
-func requestOver[T any](ctx context.Context, c *conn, period context.Context, call func(context.Context) (T, error)) (T, error) {
+func requestOver[T any](ctx, period context.Context, c *conn, call func(context.Context) (T, error)) (T, error) {
 	bounded, cancel := context.WithTimeout(ctx, requestWait)
 	defer cancel()
 	detach := context.AfterFunc(period, cancel)

@@ -51,7 +51,7 @@ func speaksHTTP(ctx context.Context, u *url.URL) bool {
 	if deadline, bounded := ctx.Deadline(); bounded {
 		_ = c.SetDeadline(deadline)
 	}
-	if _, err := fmt.Fprintf(c, "HEAD / HTTP/1.0\r\n\r\n"); err != nil {
+	if _, err := fmt.Fprint(c, "HEAD / HTTP/1.0\r\n\r\n"); err != nil {
 		return false
 	}
 	const begin = "HTTP/"

@@ -49,7 +49,7 @@ func TestURLsThatCantBeRight(t *testing.T) {
 	}
 }
 
-// TestHTTPIsTakenWithALogLine.
+// TestHTTPIsTakenWithALogLine: Node services are deployed with such URLs.
 func TestHTTPIsTakenWithALogLine(t *testing.T) {
 	t.Parallel()
 	for url, logged := range map[string]bool{

@@ -19,6 +19,7 @@ import (
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/deadletter"
+	"github.com/sgtickets/common/devserver"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
@@ -35,11 +36,21 @@ type deadLetterChannel struct {
 	Group     string           `json:"group"`
 	Subject   subjects.Subject `json:"subject"`
 
+	AllSubjects bool `json:"allSubjects"` // its stream has the group's dead letters of all subjects
+
 	client *client.Client
 }
 
 // onBothChannels runs a test over both brokers.
 func onBothChannels(t *testing.T, run func(t *testing.T, m *deadLetterChannel)) {
+	t.Helper()
+	onChannels(t, false, run)
+}
+
+// onChannels runs a test over both brokers. A stream that has all dead letters of a group
+// needs a server of its own: on the shared one there are streams that have those of all
+// groups for their subject, and two streams can't share a subject.
+func onChannels(t *testing.T, allSubjects bool, run func(t *testing.T, m *deadLetterChannel)) {
 	t.Helper()
 	for _, overJetStream := range []bool{false, true} {
 		t.Run(map[bool]string{false: "NATS Streaming", true: "JetStream"}[overJetStream], func(t *testing.T) {
@@ -50,7 +61,13 @@ func onBothChannels(t *testing.T, run func(t *testing.T, m *deadLetterChannel)) 
 			}
 			if overJetStream {
 				s := newStream(t)
-				m.ClusterID, m.URL = s.name, s.url
+				if allSubjects {
+					own, err := devserver.Start()
+					require.NoError(t, err)
+					t.Cleanup(own.Shutdown)
+					s = streamOn(t, own.URL())
+				}
+				m.ClusterID, m.URL, m.AllSubjects = s.name, s.url, allSubjects
 			}
 			m.client = m.connect(t, "test-"+rand.Text())
 			run(t, m)
@@ -61,7 +78,11 @@ func onBothChannels(t *testing.T, run func(t *testing.T, m *deadLetterChannel)) 
 func (m *deadLetterChannel) build(ctx context.Context, clientID string) (*client.Client, error) {
 	opts := []client.Option{quiet()}
 	if m.JetStream {
-		opts = append(opts, client.JetStream(jetstream.OnlySubjects(string(m.Subject), "dead."+m.Group+".>"), jetstream.MemoryStorage()))
+		letters := "dead.*." + string(m.Subject)
+		if m.AllSubjects {
+			letters = "dead." + m.Group + ".>"
+		}
+		opts = append(opts, client.JetStream(jetstream.OnlySubjects(string(m.Subject), letters), jetstream.MemoryStorage()))
 	}
 	return client.Build(ctx, m.ClusterID, clientID, m.URL, opts...)
 }
@@ -413,7 +434,7 @@ func redrivenEventsAreHandled[Tag any](t *testing.T, m *deadLetterChannel) {
 // brokers, and those of all subjects over JetStream.
 func TestDeadLettersAreListenedTo(t *testing.T) {
 	t.Parallel()
-	onBothChannels(t, func(t *testing.T, m *deadLetterChannel) {
+	onChannels(t, true, func(t *testing.T, m *deadLetterChannel) {
 		t.Helper()
 		m.fill(t, 3, func(n int) bool { return n == 3 })
 		subjects := []subjects.Subject{m.Subject}

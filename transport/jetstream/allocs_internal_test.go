@@ -29,7 +29,7 @@ func TestAllocations(t *testing.T) {
 	var m nats.Msg
 	require.LessOrEqual(t, testing.AllocsPerRun(1000, func() {
 		ticket := c.Publish(transport.Message{Subject: "c", ID: "0123456789", Data: data}, receipt)
-		c.sender.writeOne(&m)
+		c.sender.writeDue(&m)
 		c.sender.onStored(ticket).Tell()
 	}), 4.0)
 }

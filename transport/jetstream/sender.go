@@ -119,44 +119,80 @@ func (s *sender) write(done <-chan struct{}) {
 			return
 		}
 		s.maxPayload.Store(s.nats.MaxPayload()) // of another server it may be another
-		for s.writeOne(&m) {
-		}
+		s.writeDue(&m)
 	}
 }
 
-// writeOne sends one publish as m, if there is one to send.
-func (s *sender) writeOne(m *nats.Msg) bool {
-	s.mu.Lock()
-	p, outcome := s.outbox.Next(time.Now())
-	if p == nil {
-		s.mu.Unlock()
-		outcome.Tell()
-		return outcome.Decided()
+// writeDue sends what is due now, each publish as m.
+func (s *sender) writeDue(m *nats.Msg) {
+	for d := s.next(); d.publish != nil; d = s.send(d, m) {
 	}
-	generation, ticket, attempt := s.generation, p.Ticket(), p.Attempt()
-	s.mu.Unlock()
+}
 
+// due is a publish that the writer has, and the generation of the connection that it is for.
+type due struct {
+	publish    *outbox.PendingPublish
+	generation uint64
+}
+
+// next returns what to send now, if there is anything.
+func (s *sender) next() due {
+	for {
+		s.mu.Lock()
+		p, outcome := s.outbox.Next(time.Now())
+		d := due{p, s.generation}
+		s.mu.Unlock()
+		if p != nil || !outcome.Decided() {
+			return d
+		}
+		outcome.Tell()
+	}
+}
+
+// send sends d as m, and returns what to send next.
+func (s *sender) send(d due, m *nats.Msg) due {
+	p := d.publish
+	ticket, attempt := p.Ticket(), p.Attempt()
 	m.Subject, m.Reply, m.Header, m.Data = p.Message.Subject, answerSubject(s.answers, ticket, attempt), nats.Header(p.Message.Header), p.Message.Data
 	err := s.nats.PublishMsg(m)
-	unsent, final := errors.Is(err, nats.ErrReconnectBufExceeded), s.finalError(m, err)
+	final := s.finalError(m, err)
 	m.Header, m.Data = nil, nil // which belong to the outbox from here on
+	if err != nil {
+		s.notSent(d, err, final)
+		return s.next()
+	}
+	s.mu.Lock()
+	s.outbox.Written(p, false)
+	next, outcome := s.outbox.Next(time.Now()) // under the same lock, for which others wait
+	following := due{next, s.generation}
+	s.mu.Unlock()
+	if outcome.Decided() {
+		outcome.Tell()
+		return s.next()
+	}
+	return following
+}
 
+// notSent takes in that sending d failed; final is why nothing of it ever leaves, nil if that
+// is not so.
+func (s *sender) notSent(d due, err, final error) {
+	unsent := errors.Is(err, nats.ErrReconnectBufExceeded)
+	var outcome outbox.Outcome
 	s.mu.Lock()
 	if final != nil {
-		outcome = s.outbox.NotStored(ticket, attempt, final)
+		outcome = s.outbox.NotStored(d.publish.Ticket(), d.publish.Attempt(), final)
 	}
-	s.outbox.Written(p, unsent)
-	if unsent && generation == s.generation {
+	s.outbox.Written(d.publish, unsent)
+	if unsent && d.generation == s.generation {
 		s.outbox.Disconnected() // the callback that says so is on its way
 	}
 	s.mu.Unlock()
 	outcome.Tell()
-	if err != nil && !unsent && final == nil {
+	if !unsent && final == nil {
 		// A write that failed may have been partial, and nats.go has dropped what else it
 		// was to carry. It is sent again with the next connection.
 		_ = s.nats.ForceReconnect()
 	}
-	return true
 }
 
 // finalError returns why nothing of m has left and never will, nil if that is not so.

@@ -95,8 +95,7 @@ func TestEachPublishIsSentOverTheLatestConnection(t *testing.T) {
 		close(start)
 		both.Wait()
 
-		for s.writeOne(&nats.Msg{}) {
-		}
+		s.writeDue(&nats.Msg{})
 		for n := range before + meanwhile {
 			connection, sent := link.sent[strconv.FormatUint(uint64(n+1), 36)]
 			require.True(t, sent, "publish %d was never sent", n+1)

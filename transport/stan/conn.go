@@ -90,6 +90,7 @@ func (c *conn) dial(ctx context.Context, sessionNo uint64) (stanSession, error) 
 			c.step(func(sup *supervisor) { sup.onDisconnect(sessionNo, err) })
 		},
 		Reconnected: func() {
+			c.noteMaxPayload() // another server, or the same one after a restart, may have another
 			c.step(func(sup *supervisor) { sup.onReconnect(sessionNo) })
 			c.linkRestored()
 		},

@@ -47,7 +47,6 @@ var errNoConnection = errors.New("there was no connection to the streaming serve
 // write sends what is due, until the connection is closed.
 func (c *conn) write() {
 	for range c.writer {
-		c.noteMaxPayload() // another server, or the same one after a restart, may have another
 		for c.writeOne() {
 		}
 	}

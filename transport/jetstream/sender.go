@@ -125,7 +125,9 @@ func (s *sender) write(done <-chan struct{}) {
 
 // writeDue sends what is due now, each publish as m.
 func (s *sender) writeDue(m *nats.Msg) {
-	for d := s.next(); d.publish != nil; d = s.send(d, m) {
+	d := s.next()
+	for d.publish != nil {
+		d = s.send(d, m)
 	}
 }
 

@@ -71,7 +71,7 @@ func (c *conn) forget(s *subscription) {
 
 // subscription implements [transport.Subscription]. It is the shell around a
 // [consuming.Machine]: it carries out what the machine decides, and tells the machine
-// what came of it.
+// its outcome.
 type subscription struct {
 	*lifecycle.Ending
 

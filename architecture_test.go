@@ -99,7 +99,7 @@ func TestArrows(t *testing.T) {
 		},
 		"eventtest": {
 			"events", "codec", "observe", "client", "listener", "transport", "transport/memory", "internal/eventtype",
-			"internal/option",
+			"internal/option", "internal/plural",
 		},
 		"transport":                    {},
 		"transport/internal/lifecycle": {},

@@ -40,7 +40,7 @@ type Bus struct {
 
 // New returns a Bus on which nothing is published. It is closed when the test ends:
 // listeners that still listen drain, and the test fails if a handler runs for 10 s more.
-// The client logs to t.Log. A wrong option fails the test at once.
+// The client logs to t.Output, so that its lines are shown as those of t.Log are. A wrong option fails the test at once.
 func New(t testing.TB, opts ...Option) *Bus {
 	t.Helper()
 	o := options{broker: memory.NATSStreaming(), codec: codec.JSON{}, wait: defaultWait}

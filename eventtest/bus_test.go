@@ -59,6 +59,7 @@ func TestEndOfTheTestClosesTheClient(t *testing.T) {
 	require.NoError(t, <-listening, "what listens drains")
 	require.Contains(t, r.log.String(), `msg=listening subject=expiration:complete group=g`)
 	require.NotContains(t, r.log.String(), "time=")
+	require.Regexp(t, `^level=INFO msg=connected .*\n(level=.*\n)*$`, r.log.String(), "each line as the handler writes it")
 
 	// The recorder panics on what is logged now, as package testing does.
 	_, err := listener.New(c, "g", func(context.Context, expiration, listener.Delivery) error { return nil })

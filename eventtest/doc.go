@@ -15,6 +15,17 @@
 //		t.Fatal(outcome)
 //	}
 //
+// [Listen] makes listeners listen for the length of the test, as client.Run does for the
+// life of a service, so that events go from publisher to listener by themselves.
+// [RequireDeadLettered] then asserts which events were given up, and why:
+//
+//	eventtest.Listen(t, orders.Tickets, orders.Expirations)
+//	...
+//	dead := eventtest.RequireDeadLettered[events.TicketCreated](t, bus, nil)
+//	if dead.Reason != events.DeadLetterRejected {
+//		t.Fatal(dead.Reason, dead.Error)
+//	}
+//
 // A broker may deliver an event twice. [RequireIdempotent] does so, and compares the
 // service's state after the first delivery with its state after the second.
 //

@@ -92,6 +92,50 @@ func Example() {
 	// ]
 }
 
+// Listeners that listen get what is published, and what they can't handle is a dead letter.
+func ExampleListen() {
+	test(func(t testing.TB) {
+		bus := eventtest.New(t)
+		service, err := cancellations(bus.Client())
+		if err != nil {
+			t.Fatal(err)
+		}
+		expired, err := publisher.New[events.ExpirationComplete](bus.Client())
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventtest.Listen(t, service) // until the end of the test
+
+		if err := expired.Publish(context.Background(), events.ExpirationComplete{OrderID: "o1"}); err != nil {
+			t.Fatal(err)
+		}
+
+		cancelled := eventtest.RequirePublished(t, bus, func(e events.OrderCancelled) bool { return e.ID == "o1" })
+		fmt.Println(cancelled.Ticket.ID, "is free again")
+		eventtest.RequireNotDeadLettered[events.ExpirationComplete](t, bus, nil)
+	})
+	// Output:
+	// t1 is free again
+}
+
+func ExampleRequireDeadLettered() {
+	test(func(t testing.TB) {
+		bus := eventtest.New(t)
+		service, err := cancellations(bus.Client())
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventtest.DeliverPayload(t, bus, service, []byte(`{"orderId":7}`))
+
+		dead := eventtest.RequireDeadLettered[events.ExpirationComplete](t, bus, func(d events.DeadLetter) bool {
+			return d.Reason == events.DeadLetterUndecodable
+		})
+		fmt.Println(dead.Group, "could not handle", string(dead.Data))
+	})
+	// Output:
+	// cancellations could not handle {"orderId":7}
+}
+
 // test runs f as package testing would, and prints how it fails.
 func test(f func(t testing.TB)) {
 	r := &recorder{}

@@ -1,14 +1,14 @@
 package eventtest
 
 import (
-	"bytes"
 	"log/slog"
 	"sync"
 	"testing"
 )
 
-// testLog writes to a test's log until the test ends. After that it drops what is logged,
-// since package testing would panic.
+// testLog writes to a test's output until the test ends, without the source line that t.Log
+// puts before each line. After that it drops what is logged, since package testing would
+// panic.
 type testLog struct {
 	mu    sync.Mutex
 	t     testing.TB
@@ -31,13 +31,12 @@ func (l *testLog) handler() slog.Handler {
 
 // Write implements io.Writer. The text handler calls it once for each line.
 func (l *testLog) Write(line []byte) (int, error) {
-	l.t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.ended {
-		l.t.Log(string(bytes.TrimSuffix(line, []byte("\n"))))
+	if l.ended {
+		return len(line), nil
 	}
-	return len(line), nil
+	return l.t.Output().Write(line)
 }
 
 // end says that the test has ended.

@@ -44,8 +44,9 @@ func Codec(c codec.Codec) Option {
 	}
 }
 
-// Wait sets how long [RequirePublished] waits for an event that is not published yet. The
-// default is 2 s. With zero or less it does not wait.
+// Wait sets how long [RequirePublished] waits for an event that is not published yet, and
+// [RequireDeadLettered] for a dead letter. The default is 2 s. With zero or less they do not
+// wait.
 func Wait(d time.Duration) Option {
 	return func(o *options) error {
 		o.wait = d

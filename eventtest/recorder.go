@@ -14,11 +14,12 @@ type messageKey struct {
 }
 
 // recorder is the observer of a bus's client. It passes each observation to the recorded
-// delivery that it is about; those of events that the broker delivered concern none. The
-// zero value is ready. It is safe for concurrent use.
+// delivery that it is about. Of the events that the broker delivered it knows which are
+// tried again. The zero value is ready. It is safe for concurrent use.
 type recorder struct {
 	mu       sync.Mutex
 	recorded map[messageKey]*recordedDelivery
+	retried  map[messageKey]*retriedEvent
 }
 
 // add makes the recorder pass on the observations of a delivery.
@@ -42,8 +43,12 @@ func (r *recorder) remove(d *recordedDelivery) {
 
 // Observe implements observe.Observer.
 func (r *recorder) Observe(o observe.Observation) {
+	key := messageKey{string(o.Subject), o.Group, o.Sequence, o.Timestamp.UnixNano()}
 	r.mu.Lock()
-	d := r.recorded[messageKey{string(o.Subject), o.Group, o.Sequence, o.Timestamp.UnixNano()}]
+	d := r.recorded[key]
+	if d == nil {
+		r.record(key, o)
+	}
 	r.mu.Unlock()
 	if d != nil {
 		d.observe(o)

@@ -2,6 +2,7 @@ package eventtest_test
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"strings"
@@ -42,13 +43,18 @@ func (r *recorder) Fatal(args ...any) {
 	runtime.Goexit()
 }
 
-func (r *recorder) Log(args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ended {
+// Output returns what panics after the test's end, as package testing does.
+func (r *recorder) Output() io.Writer { return output{r} }
+
+type output struct{ r *recorder }
+
+func (o output) Write(p []byte) (int, error) {
+	o.r.mu.Lock()
+	defer o.r.mu.Unlock()
+	if o.r.ended {
 		panic("logged after the end of the test")
 	}
-	fmt.Fprintln(&r.log, args...)
+	return o.r.log.Write(p)
 }
 
 func (r *recorder) finish() {

@@ -112,10 +112,30 @@ func TestTicketThatCanNotBeReadIsADeadLetter(t *testing.T) {
 	t.Parallel()
 	bus, orders := newOrders(t, &Memory{})
 
-	outcome := eventtest.DeliverPayload(t, bus, orders.Tickets, []byte(`{"id":7}`))
+	eventtest.DeliverPayload(t, bus, orders.Tickets, []byte(`{"id":7}`))
 
-	require.Equal(t, eventtest.DeadLettered, outcome.Kind, outcome)
-	require.Equal(t, events.DeadLetterUndecodable, outcome.Reason)
+	dead := eventtest.RequireDeadLettered[events.TicketCreated](t, bus, nil)
+	require.Equal(t, events.DeadLetterUndecodable, dead.Reason, dead.Error)
+	require.Equal(t, queueGroup, dead.Group)
+}
+
+// So is an event that fails again and again. Here the listener listens for the length of the
+// test, and the event comes from the broker as in production: its 20 attempts take more than
+// a minute, which is nothing in a bubble.
+func TestTicketIsGivenUpWhenTheStoreStaysAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bus, orders := newOrders(t, &brokenStore{})
+		tickets, err := publisher.New[events.TicketCreated](bus.Client())
+		require.NoError(t, err)
+		eventtest.Listen(t, orders.Tickets)
+
+		require.NoError(t, tickets.Publish(t.Context(), concert))
+
+		dead := eventtest.RequireDeadLettered[events.TicketCreated](t, bus, nil)
+		require.Equal(t, events.DeadLetterExhausted, dead.Reason)
+		require.Equal(t, errAway.Error(), dead.Error)
+	})
 }
 
 // An event that comes twice has the effect of one: on the store, and on what is

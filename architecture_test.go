@@ -89,7 +89,7 @@ func TestArrows(t *testing.T) {
 		"listener": {
 			"subjects", "events", "codec", "observe", "client", "listener/internal/schedule",
 			"listener/internal/versions", "transport", "internal/access", "internal/await", "internal/backoff",
-			"internal/eventtype", "internal/observing", "internal/plural", "internal/session", "internal/together",
+			"internal/eventtype", "internal/observing", "internal/option", "internal/plural", "internal/session", "internal/together",
 		},
 		"listener/internal/schedule": {"events", "observe", "transport", "internal/fifo"},
 		"listener/internal/versions": {"internal/await", "internal/backoff"},

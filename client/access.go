@@ -8,8 +8,10 @@ import (
 func init() { //nolint:gochecknoinits // the one way to lend what is not exported to other packages of the module
 	access.Provide(
 		func(c any) *session.Session {
-			own, _ := c.(*Client)
-			return own.session
+			if own, _ := c.(*Client); own.made() {
+				return own.session
+			}
+			return nil
 		},
 		func(set func(*session.Defaults) error) any {
 			return Option(func(o *options) error { return set(&o.defaults) })

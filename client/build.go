@@ -50,6 +50,9 @@ func Build(ctx context.Context, clusterID, clientID, url string, opts ...Option)
 }
 
 func build(ctx context.Context, clusterID string, ids identity, url string, opts []Option) (*Client, error) {
+	if ctx == nil {
+		return nil, fmt.Errorf("build client: %w", errNoContext)
+	}
 	o, err := newOptions(opts)
 	if err != nil {
 		return nil, fmt.Errorf("build client: %w", err)

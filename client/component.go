@@ -32,6 +32,9 @@ type Component struct {
 // part that it stands for ends. The error matches [ErrInvalid] if the name is empty, and
 // [ErrClosed] or [ErrConnectionLost] once the client is over.
 func (c *Client) Component(name string) (*Component, error) {
+	if !c.made() {
+		return nil, fmt.Errorf("component %q: %w", name, errNotMade)
+	}
 	if name == "" {
 		return nil, fmt.Errorf("component of client %q: %w name: it is empty", c.clientID, transport.ErrInvalid)
 	}
@@ -46,7 +49,17 @@ func (c *Client) Component(name string) (*Component, error) {
 }
 
 // Name returns the component's name.
-func (p *Component) Name() string { return p.name }
+func (p *Component) Name() string {
+	if !p.made() {
+		return ""
+	}
+	return p.name
+}
+
+// errNoComponent is the error of each call on a component that Client.Component did not make.
+var errNoComponent = fmt.Errorf("%w component: nil; make one with Client.Component", transport.ErrInvalid)
+
+func (p *Component) made() bool { return p != nil && p.client != nil }
 
 // Degrade makes the client [Degraded] until Recover is called with the same reason. reason
 // says in words what does not work, and how to get out; it stands in the status behind the
@@ -54,6 +67,9 @@ func (p *Component) Name() string { return p.name }
 // error matches [ErrInvalid] if reason is empty, and [ErrClosed] once the component has
 // ended.
 func (p *Component) Degrade(reason string, err error) error {
+	if !p.made() {
+		return errNoComponent
+	}
 	if reason == "" {
 		return fmt.Errorf("component %q: %w reason: it is empty", p.name, transport.ErrInvalid)
 	}
@@ -78,6 +94,9 @@ func (p *Component) recordDegraded(text string, err error) (log func(), ended er
 // Recover takes back what Degrade said with that reason. It does nothing if that was not
 // said, or was taken back before.
 func (p *Component) Recover(reason string) {
+	if !p.made() {
+		return
+	}
 	if log := p.recordRecovered(p.reasonText(reason)); log != nil {
 		log() // outside the lock: the log may call the component
 	}
@@ -99,6 +118,9 @@ func (p *Component) recordRecovered(text string) (log func()) {
 // Healthy does not wait longer. A panic of check is an error. The latest check counts. The
 // error matches [ErrInvalid] if check is nil, and [ErrClosed] once the component has ended.
 func (p *Component) Check(check func(ctx context.Context) error) error {
+	if !p.made() {
+		return errNoComponent
+	}
 	if check == nil {
 		return fmt.Errorf("component %q: %w check: nil", p.name, transport.ErrInvalid)
 	}
@@ -115,6 +137,9 @@ func (p *Component) Check(check func(ctx context.Context) error) error {
 // the kind [EventComponent], and logs it: as a warning if err is not nil. The error matches
 // [ErrInvalid] if text is empty, and [ErrClosed] once the component has ended.
 func (p *Component) Tell(text string, err error) error {
+	if !p.made() {
+		return errNoComponent
+	}
 	if text == "" {
 		return fmt.Errorf("component %q: %w text: it is empty", p.name, transport.ErrInvalid)
 	}
@@ -135,7 +160,7 @@ func (p *Component) Tell(text string, err error) error {
 
 // Observes reports whether the client has observers, so that who calls Observe need not
 // prepare an observation for nobody.
-func (p *Component) Observes() bool { return len(p.client.session.Observers) > 0 }
+func (p *Component) Observes() bool { return p.made() && len(p.client.session.Observers) > 0 }
 
 // Observe hands o to the observers of the client, those of option [Observe], on the calling
 // goroutine. Once the component has ended it does nothing.
@@ -149,6 +174,9 @@ func (p *Component) Observe(o observe.Observation) {
 // Close takes back all that the component has reported: what Degrade said, and the check.
 // Closing again does nothing.
 func (p *Component) Close() {
+	if !p.made() {
+		return
+	}
 	p.client.components.remove(p)
 	for _, log := range p.recordClosed() {
 		log() // outside the lock: the log may call the component

@@ -21,6 +21,9 @@ const healthTimeout = 5 * time.Second
 // has no deadline. A client that is [Degraded] is healthy: the rest of it works. Healthy is
 // safe for concurrent use, and meant for readiness probes; [HealthHandler] serves one.
 func (c *Client) Healthy(ctx context.Context) error {
+	if err := c.check(ctx); err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, healthTimeout)

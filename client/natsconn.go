@@ -34,6 +34,9 @@ type natsConner interface {
 // otherwise those of [Build]. [Client.Close] closes the connection after the handlers have
 // finished. The caller may close it before. NATSConn is safe for concurrent use.
 func (c *Client) NATSConn(ctx context.Context) (*nats.Conn, error) {
+	if err := c.check(ctx); err != nil {
+		return nil, fmt.Errorf("NATS connection: %w", err)
+	}
 	if err := c.Err(); err != nil {
 		return nil, fmt.Errorf("NATS connection of client %q: %w", c.clientID, err)
 	}

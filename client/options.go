@@ -146,7 +146,7 @@ func Transport(dial transport.Dialer) Option {
 // options of their own. May be given several times: all are told, in that order.
 func Observe(o observe.Observer) Option {
 	return func(opts *options) error {
-		if o == nil {
+		if f, isFunc := o.(observe.Func); o == nil || isFunc && f == nil {
 			return fmt.Errorf("%w option Observe: nil", transport.ErrInvalid)
 		}
 		opts.observers = append(opts.observers, o)

@@ -27,7 +27,12 @@ type Runner interface {
 type RunnerFunc func(ctx context.Context) error
 
 // Listen calls f.
-func (f RunnerFunc) Listen(ctx context.Context) error { return f(ctx) }
+func (f RunnerFunc) Listen(ctx context.Context) error {
+	if f == nil {
+		return fmt.Errorf("%w RunnerFunc: nil", transport.ErrInvalid)
+	}
+	return f(ctx)
+}
 
 // defaultCloseTimeout leaves most of the 30 s that Kubernetes waits to the handlers.
 const defaultCloseTimeout = 10 * time.Second
@@ -71,7 +76,7 @@ func CloseTimeout(d time.Duration) Option {
 //
 // Run returns nil when all of that went in order, and otherwise the errors of the runners and
 // of [Client.Close], joined; an error that matches [ErrConnectionLost] if the connection was
-// lost for good; and [ErrInvalid] if c or a runner is nil, a nil RunnerFunc too. In any case
+// lost for good; and [ErrInvalid] if ctx, c or a runner is nil, a nil RunnerFunc too. In any case
 // the client is closed when Run returns.
 //
 // A runner that panics has failed: Run logs the panic with its stack, ends the others in
@@ -87,8 +92,12 @@ func CloseTimeout(d time.Duration) Option {
 // os/signal does not work within a bubble of testing/synctest; tests in one use listener.Run,
 // which is Run without signals and without closing.
 func Run(ctx context.Context, c *Client, runners ...Runner) error {
-	if c == nil {
-		return fmt.Errorf("run: %w client: nil", transport.ErrInvalid)
+	if err := c.check(ctx); err != nil {
+		err = fmt.Errorf("run: %w", err)
+		if c.made() {
+			err = errors.Join(err, c.closeInTime(context.Background()))
+		}
+		return err
 	}
 	for i, r := range runners {
 		if f, isFunc := r.(RunnerFunc); r == nil || isFunc && f == nil {

@@ -57,6 +57,9 @@ type Reason struct {
 // nothing: for some seconds, a link that has died silently still counts as up.
 // [Client.Healthy] asks the broker. Status is safe for concurrent use.
 func (c *Client) Status() Status {
+	if !c.made() {
+		return Status{State: Closed, Err: errNotMade}
+	}
 	c.noticeEnd()
 	return c.monitor.status()
 }

@@ -17,13 +17,20 @@ const watchBuffer = 64
 //	}
 //
 // The loop ends when ctx is done, at its break, or after [EventClosed]; with a client that
-// is closed it ends at once. Watch begins with the call, so that nothing that happens
-// before the loop begins is missed. Range over what it returned once.
+// is closed, or that Build did not make, it ends at once. A nil ctx is never done. Watch
+// begins with the call, so that nothing that happens before the loop begins is missed. Range
+// over what it returned once.
 //
 // There may be any number of watchers. None of them holds up the client or another: up to
 // 64 events wait for each, then the oldest are dropped, and the next event that the loop
 // gets says in Missed how many were. Watch is safe for concurrent use.
 func (c *Client) Watch(ctx context.Context) iter.Seq[Event] {
+	if !c.made() {
+		return func(func(Event) bool) {}
+	}
+	if ctx == nil { // there is no error to return
+		ctx = context.Background()
+	}
 	w := &watcher{wake: make(chan struct{}, 1)}
 	c.monitor.addWatcher(w)
 	stop := context.AfterFunc(ctx, func() { c.monitor.removeWatcher(w) })

@@ -21,6 +21,9 @@ func check(c Codec, event reflect.Type, write bool) error {
 	if _, isJSON := c.(JSON); !isJSON { // one that embeds a JSON may have a way of its own
 		return nil
 	}
+	if event == nil {
+		return errors.New("the type is nil")
+	}
 	k := checker{write: write, seen: make(map[reflect.Type]bool)}
 	if err := k.object(event); err != nil {
 		return err

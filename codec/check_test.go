@@ -166,6 +166,12 @@ func TestFaultsAreErrors(t *testing.T) {
 	require.Error(t, codec.JSON{}.Decode([]byte(`{"call":1}`), &held{}))
 }
 
+func TestNoType(t *testing.T) {
+	t.Parallel()
+	require.EqualError(t, codec.CheckEncode(codec.JSON{}, nil), "the type is nil")
+	require.EqualError(t, codec.CheckDecode(codec.JSON{}, nil), "the type is nil")
+}
+
 // TestOtherCodecsAreNotChecked: they have a way of their own, those that embed JSON too.
 func TestOtherCodecsAreNotChecked(t *testing.T) {
 	t.Parallel()

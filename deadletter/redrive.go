@@ -92,7 +92,7 @@ func Redrive(ctx context.Context, c *client.Client, group string, subject subjec
 	if err != nil {
 		return Result{}, err
 	}
-	if err := valid(c, group, subject); err != nil {
+	if err := valid(ctx, c, group, subject); err != nil {
 		return Result{}, err
 	}
 	s := access.Session(c)
@@ -122,9 +122,12 @@ func Redrive(ctx context.Context, c *client.Client, group string, subject subjec
 }
 
 // valid checks the arguments of Redrive.
-func valid(c *client.Client, group string, subject subjects.Subject) error {
-	if c == nil {
-		return fmt.Errorf("%w client: nil", transport.ErrInvalid)
+func valid(ctx context.Context, c *client.Client, group string, subject subjects.Subject) error {
+	if access.Session(c) == nil {
+		return fmt.Errorf("%w client: nil; make one with client.Build or client.FromEnv", transport.ErrInvalid)
+	}
+	if ctx == nil {
+		return fmt.Errorf("%w context: nil; use context.Background()", transport.ErrInvalid)
 	}
 	for _, part := range []struct {
 		what string

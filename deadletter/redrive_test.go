@@ -586,8 +586,12 @@ func TestRefuses(t *testing.T) {
 			_, err := deadletter.Redrive(b.Context(), c, group, subject, opts...)
 			return err
 		}
+		var none context.Context // nil, as a field that was never set
+		_, noContext := deadletter.Redrive(none, b.client, "payments", seats)
 		for text, err := range map[string]error{
+			"redrive seat:reserved for payments: invalid context: nil; use context.Background()": noContext,
 			"client: nil":              redrive(nil, "payments", seats),
+			"client: nil; make one":    redrive(new(client.Client), "payments", seats),
 			"invalid group":            redrive(b.client, "", seats),
 			"invalid subject":          redrive(b.client, "payments", ">"),
 			"subject of the dead":      redrive(b.client, strings.Repeat("g", 125), subjects.Subject(strings.Repeat("s", 125))),

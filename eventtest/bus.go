@@ -65,6 +65,9 @@ func New(t testing.TB, opts ...Option) *Bus {
 	return b
 }
 
+// made reports whether New made the Bus.
+func (b *Bus) made() bool { return b != nil && b.broker != nil }
+
 // Client returns the client from which the test makes publishers and listeners.
 func (b *Bus) Client() *client.Client { return b.client }
 

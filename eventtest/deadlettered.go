@@ -85,7 +85,7 @@ func RequireNotDeadLettered[T events.Event](t testing.TB, b *Bus, match func(eve
 // queue groups, the first to fail first. If there are none, it returns an empty slice, not
 // nil.
 func DeadLetters[T events.Event](b *Bus) []events.DeadLetter {
-	if b == nil {
+	if !b.made() {
 		panic("eventtest.DeadLetters: the Bus is nil; make it with eventtest.New")
 	}
 	b.t.Helper()

@@ -175,6 +175,8 @@ func TestMisuseOfDeadLettered(t *testing.T) {
 		"RequireDeadLettered: the Bus is nil; make it with eventtest.New")
 	require.Contains(t, try(t, func(tb testing.TB) { eventtest.RequireNotDeadLettered[expiration](tb, nil, nil) }),
 		"RequireNotDeadLettered: the Bus is nil; make it with eventtest.New")
+	require.Contains(t, try(t, func(tb testing.TB) { eventtest.RequireDeadLettered[expiration](tb, &eventtest.Bus{}, nil) }),
+		"RequireDeadLettered: the Bus is nil; make it with eventtest.New", "the zero value is none, too")
 	require.PanicsWithValue(t, "eventtest.DeadLetters: the Bus is nil; make it with eventtest.New", func() { eventtest.DeadLetters[expiration](nil) })
 	require.Contains(t, try(t, func(tb testing.TB) { eventtest.RequireDeadLettered[*expiration](tb, eventtest.New(tb), nil) }),
 		"it is a pointer; use events.ExpirationComplete")

@@ -48,7 +48,7 @@ type deliverer[T events.Event] struct {
 // check fails the test if the bus or the listener is missing.
 func (d deliverer[T]) check(t testing.TB, function string) {
 	t.Helper()
-	if d.bus == nil {
+	if !d.bus.made() {
 		t.Fatalf("eventtest.%s: the Bus is nil; make it with eventtest.New", function)
 	}
 	if d.listener == nil {

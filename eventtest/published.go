@@ -63,7 +63,7 @@ func RequireNotPublished[T events.Event](t testing.TB, b *Bus, match func(T) boo
 // there are none, it returns an empty slice, not nil. An event that can't be decoded fails
 // the test that made the Bus.
 func Published[T events.Event](b *Bus) []T {
-	if b == nil {
+	if !b.made() {
 		panic("eventtest.Published: the Bus is nil; make it with eventtest.New")
 	}
 	b.t.Helper()
@@ -78,7 +78,7 @@ func Published[T events.Event](b *Bus) []T {
 // requireBus fails the test if the bus is nil.
 func requireBus(t testing.TB, b *Bus, function string) {
 	t.Helper()
-	if b == nil {
+	if !b.made() {
 		t.Fatalf("eventtest.%s: the Bus is nil; make it with eventtest.New", function)
 	}
 }

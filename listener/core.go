@@ -43,10 +43,10 @@ type core struct {
 // newCore makes what all listeners have; its eventType is still to be set.
 func newCore(c *client.Client, subject subjects.Subject, queueGroup string, opts []Option, raw bool) (*core, error) {
 	core := &core{subject: subject, group: queueGroup, raw: raw, stuckRemedy: remedyNoDeadLetters, ready: make(chan struct{})}
-	if c == nil {
-		return nil, core.fail(fmt.Errorf("%w client: nil", client.ErrInvalid))
-	}
 	core.session = access.Session(c)
+	if core.session == nil {
+		return nil, core.fail(fmt.Errorf("%w client: nil; make one with client.Build or client.FromEnv", client.ErrInvalid))
+	}
 	core.log = core.session.Log.With(slog.String("subject", string(subject)), slog.String("group", queueGroup))
 	if raw {
 		if err := core.validSubject(); err != nil {

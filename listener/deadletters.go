@@ -54,7 +54,7 @@ func validDeadLetters(c *client.Client, group string, subject subjects.Subject) 
 		}
 		return nil
 	}
-	if c != nil && !access.Session(c).Conn.Features().Wildcards {
+	if s := access.Session(c); s != nil && !s.Conn.Features().Wildcards {
 		return fmt.Errorf("%w: AllSubjects: this broker has no wildcards; make a listener for each subject, and run them together with Run", transport.ErrUnsupported)
 	}
 	return nil

@@ -3,6 +3,7 @@ package listener
 import (
 	"cmp"
 	"errors"
+	"fmt"
 
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/subjects"
@@ -34,6 +35,9 @@ var (
 	ErrClosed = transport.ErrClosed
 )
 
+// errNoContext is why a call without a context does nothing.
+var errNoContext = fmt.Errorf("%w context: nil; use context.Background()", transport.ErrInvalid)
+
 // Error is what a [Listener]'s methods return. It matches its cause with
 // errors.Is and errors.As.
 type Error struct {
@@ -47,9 +51,12 @@ type Error struct {
 // Error returns the text, which begins with what was done, the subject and the
 // group.
 func (e *Error) Error() string {
-	text := cmp.Or(e.doing, "listen to") + " " + string(e.Subject)
+	text := cmp.Or(e.doing, "listen to") + " " + string(cmp.Or(e.Subject, "no subject"))
 	if e.Group != "" {
 		text += " as " + e.Group
+	}
+	if e.Err == nil {
+		return text
 	}
 	return text + ": " + e.Err.Error()
 }

@@ -16,6 +16,9 @@ type Runner = client.Runner
 // drains the others too. It returns when all have returned, with their errors joined.
 // client.Run does that for a whole service: it ends with a signal, too, and closes the client.
 func Run(ctx context.Context, ls ...Runner) error {
+	if ctx == nil {
+		return fmt.Errorf("run: %w", errNoContext)
+	}
 	if len(ls) == 0 {
 		return fmt.Errorf("run: %w: no listeners", transport.ErrInvalid)
 	}

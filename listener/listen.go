@@ -26,6 +26,9 @@ const (
 
 // listen runs until ctx is done, the client closes or the connection is lost.
 func (c *core) listen(ctx context.Context) (err error) {
+	if ctx == nil {
+		return errNoContext
+	}
 	done, err := c.claim(ErrListening)
 	if err != nil {
 		return err

@@ -105,6 +105,7 @@ func (l *Listener[T]) Ready() <-chan struct{} {
 // listening ([ErrListening]).
 func (l *Listener[T]) DeleteDurable(ctx context.Context) error {
 	if err := l.made(); err != nil {
+		err.doing = deletingDurable
 		return err
 	}
 	return l.core.deleteDurable(ctx)
@@ -112,7 +113,7 @@ func (l *Listener[T]) DeleteDurable(ctx context.Context) error {
 
 // made returns an error for a listener that New did not make: a nil one, as a
 // service's own type that embeds one may hold.
-func (l *Listener[T]) made() error {
+func (l *Listener[T]) made() *Error {
 	if l != nil && l.core != nil {
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 // they make of events in memory, too: both are lost with the process, and made anew from all
 // events by a listener that is [Ephemeral]. The members of a queue group in several processes
 // can't share it. It never forgets an entity: without its version, no further event of that
-// entity could be applied. It is safe for concurrent use.
+// entity could be applied. The zero value is ready. It is safe for concurrent use.
 type MemoryVersions struct {
 	mu      sync.Mutex
 	applied map[string]int64
@@ -17,7 +17,7 @@ type MemoryVersions struct {
 
 // NewMemoryVersions returns a store that knows no entity.
 func NewMemoryVersions() *MemoryVersions {
-	return &MemoryVersions{applied: make(map[string]int64)}
+	return new(MemoryVersions)
 }
 
 // AppliedVersion implements [VersionStore]. Its error is nil.
@@ -35,6 +35,9 @@ func (m *MemoryVersions) AppliedVersion(_ context.Context, entityID string) (int
 func (m *MemoryVersions) SetAppliedVersion(_ context.Context, entityID string, _, version int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.applied == nil {
+		m.applied = make(map[string]int64)
+	}
 	m.applied[entityID] = version
 	return nil
 }

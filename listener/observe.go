@@ -21,7 +21,7 @@ import (
 // those of the client. A nil o is refused.
 func Observe(o observe.Observer) Option {
 	return func(opts *options) error {
-		if o == nil {
+		if f, isFunc := o.(observe.Func); o == nil || isFunc && f == nil {
 			return fmt.Errorf("%w option Observe: nil; leave it out", transport.ErrInvalid)
 		}
 		opts.observers = append(opts.observers, o)

@@ -8,6 +8,7 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/backoff"
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/observe"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
@@ -200,7 +201,7 @@ func OrderingKey[T events.Event](key func(T) string) Option {
 // Codec decodes the events with c instead of [codec.JSON].
 func Codec(c codec.Codec) Option {
 	return func(o *options) error {
-		if c == nil {
+		if option.IsNil(c) {
 			return fmt.Errorf("%w option Codec: nil", transport.ErrInvalid)
 		}
 		o.codec = c
@@ -288,15 +289,7 @@ func (o *options) forgetType() {
 }
 
 func apply(opts []Option, o *options) error {
-	for _, opt := range opts {
-		if opt == nil {
-			return fmt.Errorf("%w option: nil", transport.ErrInvalid)
-		}
-		if err := opt(o); err != nil {
-			return err
-		}
-	}
-	return nil
+	return option.Apply(transport.ErrInvalid, o, opts)
 }
 
 // check sets the durable's name, and checks the options against one another, the queue

@@ -116,13 +116,14 @@ func (l *Raw) Ready() <-chan struct{} {
 // [Listener.DeleteDurable].
 func (l *Raw) DeleteDurable(ctx context.Context) error {
 	if err := l.made(); err != nil {
+		err.doing = deletingDurable
 		return err
 	}
 	return l.core.deleteDurable(ctx)
 }
 
 // made returns an error for a listener that NewRaw did not make.
-func (l *Raw) made() error {
+func (l *Raw) made() *Error {
 	if l != nil && l.core != nil {
 		return nil
 	}

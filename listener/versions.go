@@ -9,6 +9,7 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/listener/internal/versions"
 	"github.com/sgtickets/common/transport"
 )
@@ -70,7 +71,7 @@ type VersionStore interface {
 // that wait for it.
 func InVersionOrder(store VersionStore) Option {
 	return func(o *options) error {
-		if store == nil {
+		if option.IsNil(store) {
 			return fmt.Errorf("%w option InVersionOrder: its store is nil; NewMemoryVersions makes one", transport.ErrInvalid)
 		}
 		if !reflect.ValueOf(store).Comparable() {

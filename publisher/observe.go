@@ -16,7 +16,7 @@ import (
 // observer is logged.
 func Observe(observer observe.Observer) Option {
 	return func(o *options) error {
-		if observer == nil {
+		if f, isFunc := observer.(observe.Func); observer == nil || isFunc && f == nil {
 			return fmt.Errorf("%w option Observe: nil", transport.ErrInvalid)
 		}
 		o.observers = append(o.observers, observer)

@@ -48,7 +48,7 @@ func Timeout(d time.Duration) Option {
 // subject, Node services included, have to understand it.
 func Codec(c codec.Codec) Option {
 	return func(o *options) error {
-		if c == nil {
+		if option.IsNil(c) {
 			return fmt.Errorf("%w option Codec: nil", transport.ErrInvalid)
 		}
 		o.codec = c

@@ -30,8 +30,8 @@ func New[T events.Event](c *client.Client, opts ...Option) (*Publisher[T], error
 	if err != nil {
 		return nil, fmt.Errorf("new publisher: %w", err)
 	}
-	if c == nil {
-		return nil, fmt.Errorf("new publisher of %s: %w client: nil", subject, client.ErrInvalid)
+	if access.Session(c) == nil {
+		return nil, fmt.Errorf("new publisher of %s: %w client: nil; make one with client.Build or client.FromEnv", subject, client.ErrInvalid)
 	}
 	o, err := newOptions(slices.Concat(defaults(&access.Session(c).Defaults), opts))
 	if err == nil {

@@ -45,8 +45,8 @@ type Raw struct {
 // a type of event: given to NewRaw they are refused, and those of [Defaults] are passed
 // over. An error says what is wrong with the client or an option; nothing is sent.
 func NewRaw(c *client.Client, opts ...Option) (*Raw, error) {
-	if c == nil {
-		return nil, fmt.Errorf("new raw publisher: %w client: nil", client.ErrInvalid)
+	if access.Session(c) == nil {
+		return nil, fmt.Errorf("new raw publisher: %w client: nil; make one with client.Build or client.FromEnv", client.ErrInvalid)
 	}
 	o, err := newOptions(slices.Concat(defaults(&access.Session(c).Defaults), opts))
 	if err != nil {

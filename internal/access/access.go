@@ -15,7 +15,7 @@ func Provide(sessionOfClient func(client any) *session.Session, defaultsOption f
 	sessionOf, defaults = sessionOfClient, defaultsOption
 }
 
-// Session returns the session of a *client.Client.
+// Session returns the session of a *client.Client, nil if Build did not make that.
 func Session(client any) *session.Session { return sessionOf(client) }
 
 // Defaults returns a client.Option that calls set on what the client's listeners and

@@ -3,7 +3,20 @@
 // is given; this package has the loop over them.
 package option
 
-import "fmt"
+import (
+	"fmt"
+	"reflect"
+)
+
+// IsNil reports whether an interface holds nothing, or a nil pointer, which is what it is
+// given where a variable was never set.
+func IsNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	r := reflect.ValueOf(v)
+	return r.Kind() == reflect.Pointer && r.IsNil()
+}
 
 // Apply calls the options in their order with target, and returns the error of the first
 // that fails, as it is. A nil option is an error that matches invalid.

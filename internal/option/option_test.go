@@ -39,3 +39,13 @@ func TestApply(t *testing.T) {
 	require.ErrorIs(t, err, invalid)
 	require.EqualError(t, err, "invalid option: nil (number 2 of 2); leave it out")
 }
+
+func TestIsNil(t *testing.T) {
+	t.Parallel()
+	var pointer *settings
+	require.True(t, option.IsNil(nil))
+	require.True(t, option.IsNil(pointer))
+	require.False(t, option.IsNil(&settings{}))
+	require.False(t, option.IsNil(settings(nil)), "a value")
+	require.False(t, option.IsNil(0))
+}

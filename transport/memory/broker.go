@@ -41,6 +41,9 @@ func New(opts ...Option) *Broker {
 // any cluster ID that is not empty, and any URL.
 func (b *Broker) Dialer() transport.Dialer {
 	return func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
+		if b == nil || b.channels == nil {
+			return nil, fmt.Errorf("%w broker: nil; make one with memory.New", transport.ErrInvalid)
+		}
 		if b.wrong != nil {
 			return nil, b.wrong
 		}

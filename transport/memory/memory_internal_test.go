@@ -58,6 +58,16 @@ func TestStored(t *testing.T) {
 	require.NoError(t, conn.Close(t.Context()))
 }
 
+// TestBrokerThatNewDidNotMake refuses to connect.
+func TestBrokerThatNewDidNotMake(t *testing.T) {
+	t.Parallel()
+	for _, b := range []*Broker{nil, new(Broker)} {
+		_, err := b.Dialer()(t.Context(), transport.Config{ClusterID: "c", ClientID: "me"})
+		require.ErrorIs(t, err, transport.ErrInvalid)
+		require.EqualError(t, err, "invalid broker: nil; make one with memory.New")
+	}
+}
+
 // TestPatternsKeepTheOrder in which messages were stored on different subjects, also of
 // those stored at the same moment.
 func TestPatternsKeepTheOrder(t *testing.T) {

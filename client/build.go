@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -46,7 +47,13 @@ var (
 // ID: the protocol's close request names the client ID alone, and could end a successor that
 // has connected under the same ID.
 func Build(ctx context.Context, clusterID, clientID, url string, opts ...Option) (*Client, error) {
-	return build(ctx, clusterID, fixedID(clientID), url, opts)
+	refuse := func(o *options) error {
+		if o.clientID != "" {
+			return fmt.Errorf("%w option ClientID: it is for FromEnv; Build takes the client ID as its argument", transport.ErrInvalid)
+		}
+		return nil
+	}
+	return build(ctx, clusterID, fixedID(clientID), url, append(slices.Clone(opts), refuse))
 }
 
 func build(ctx context.Context, clusterID string, ids identity, url string, opts []Option) (*Client, error) {
@@ -56,6 +63,9 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	o, err := newOptions(opts)
 	if err != nil {
 		return nil, fmt.Errorf("build client: %w", err)
+	}
+	if o.clientID != "" {
+		ids = fixedID(o.clientID)
 	}
 	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), Subjects: o.stored(), URL: url, Logger: o.logger}
 	conn, m, err := connect(ctx, o.dialer(), &cfg, ids, o.advice)

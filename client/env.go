@@ -20,7 +20,7 @@ const (
 // (default [DefaultClusterID]), NATS_CLIENT_ID, NATS_URL (default [DefaultURL]) and
 // NATS_TRANSPORT (default NATS Streaming).
 //
-// Without NATS_CLIENT_ID, the client ID is [ID] of the program's name. If that is taken,
+// Without NATS_CLIENT_ID and option [ClientID], the client ID is [ID] of the program's name. If that is taken,
 // because another process of the program runs on the host, FromEnv appends a number. A
 // listener that is durable without a queue group refuses a client ID that was made like that.
 //
@@ -48,6 +48,19 @@ func FromEnv(ctx context.Context, opts ...Option) (*Client, error) {
 		ids = fixedID(id)
 	}
 	return build(ctx, cmp.Or(os.Getenv("NATS_CLUSTER_ID"), DefaultClusterID), ids, url, opts)
+}
+
+// ClientID is the client ID of a client that [FromEnv] makes, whatever NATS_CLIENT_ID says.
+// It is for a process with several clients, which need IDs that differ; [ID] makes them. It
+// must not be empty. [Build] refuses it, since the client ID is one of its arguments.
+func ClientID(id string) Option {
+	return func(o *options) error {
+		if id == "" {
+			return fmt.Errorf("%w option ClientID: it is empty; leave it out for NATS_CLIENT_ID", transport.ErrInvalid)
+		}
+		o.clientID = id
+		return nil
+	}
 }
 
 // transportFromEnv returns the option for the value of NATS_TRANSPORT. It is given last.

@@ -45,3 +45,21 @@ func TestTransportFromEnv(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.Close(t.Context()))
 }
+
+// TestClientIDOfSeveralClients: a process may have several, although there is one
+// NATS_CLIENT_ID.
+func TestClientIDOfSeveralClients(t *testing.T) {
+	t.Setenv("NATS_CLIENT_ID", "from-env")
+	for _, id := range []string{"one", "two"} {
+		c, err := client.FromEnv(t.Context(), quiet(), client.Transport(new(fakeconn.Conn).Dialer()), client.ClientID(id))
+		require.NoError(t, err)
+		require.Equal(t, id, c.ClientID())
+		require.NoError(t, c.Close(t.Context()))
+	}
+	_, err := client.FromEnv(t.Context(), quiet(), client.ClientID(""))
+	require.ErrorIs(t, err, client.ErrInvalid)
+	require.ErrorContains(t, err, "option ClientID: it is empty")
+	_, err = client.Build(t.Context(), "ticketing", "me", "nats://unused", quiet(), client.ClientID("one"))
+	require.ErrorIs(t, err, client.ErrInvalid)
+	require.ErrorContains(t, err, "option ClientID: it is for FromEnv")
+}

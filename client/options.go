@@ -21,6 +21,7 @@ import (
 type Option func(*options) error
 
 type options struct {
+	clientID     string // of FromEnv, empty: from the environment
 	logger       *slog.Logger
 	loggedBytes  int // of a payload; 0: none
 	window       int // of publishes in flight

@@ -5,19 +5,16 @@
 //
 //	go run ./examples/ticketing
 //
-// It connects to NATS_URL (default nats://localhost:4222), cluster
-// NATS_CLUSTER_ID (default ticketing), over what NATS_TRANSPORT says: streaming
-// (default) or jetstream. The exit status is 0 when the story came to
-// its end.
+// Its settings are those of examples/listen, credentials and TLS included, but for
+// NATS_CLIENT_ID: each member has a client ID of its own. The exit status is 0 when the
+// story came to its end.
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -87,18 +84,8 @@ func tell(ctx context.Context, p *platform.Platform, j *journal) error {
 	}
 }
 
-// connect gives a member a client of its own.
+// connect gives a member a client of its own, which is known again when the program runs
+// again.
 func connect(ctx context.Context, member string) (*client.Client, error) {
-	var opts []client.Option
-	switch name := os.Getenv("NATS_TRANSPORT"); name {
-	case "", "streaming":
-	case "jetstream":
-		opts = append(opts, client.JetStream())
-	default:
-		return nil, fmt.Errorf("NATS_TRANSPORT %q: use streaming or jetstream", name)
-	}
-	return client.Build(ctx,
-		cmp.Or(os.Getenv("NATS_CLUSTER_ID"), client.DefaultClusterID),
-		client.ID("example-"+member), // known again when the program runs again
-		cmp.Or(os.Getenv("NATS_URL"), client.DefaultURL), opts...)
+	return client.FromEnv(ctx, client.ClientID(client.ID("example-"+member)))
 }

@@ -53,7 +53,7 @@ func FromEnv(ctx context.Context, opts ...Option) (*Client, error) {
 // ClientID is the client ID of a client that [FromEnv] makes, whatever NATS_CLIENT_ID says.
 // It is for a process with several clients, which need IDs that differ; [ID] makes them. It
 // must not be empty. [Build] refuses it, since the client ID is one of its arguments.
-func ClientID(id string) Option {
+func ClientID(id string) Option { //nolint:revive // ID makes one; this is what NATS_CLIENT_ID and Client.ClientID call it
 	return func(o *options) error {
 		if id == "" {
 			return fmt.Errorf("%w option ClientID: it is empty; leave it out for NATS_CLIENT_ID", transport.ErrInvalid)

@@ -14,9 +14,9 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 .PHONY: help demo demo-jetstream server test race-mode test-integration test-conformance test-docker test-node test-cluster test-order test-churn simulate test-faults soak fuzz lint bench bench-quick bench-json
 
 # built builds a command of devserver. The first time Go fetches its modules and compiles
-# both servers, so that it says what is going on.
+# both servers, so that it says what is going on: -v names each package that is compiled.
 built = echo "building bin/$(1): the first time Go downloads modules and compiles two servers, which takes a minute or two" && \
-	(cd devserver && GOWORK=off go build -o ../bin/$(1) ./cmd/$(1)) && echo "bin/$(1) is built"
+	(cd devserver && GOWORK=off go build -v -o ../bin/$(1) ./cmd/$(1)) && echo "bin/$(1) is built"
 
 # A pipe fails with what is piped, not with what reads it.
 test-conformance test-faults test-churn soak: SHELL := bash
@@ -57,7 +57,7 @@ test-conformance: ## the conformance suite on all transports, and how many cases
 	@GOWORK=off go test -count=1 -v -run '^TestConformance' ./transport/memory | grep -E 'cases ran|^(---|ok|FAIL)'
 	@cd devserver && GOWORK=off go test -count=1 -v -run '^TestConformance' ./integration | grep -E 'cases ran|^(---|ok|FAIL)'
 
-test-docker: ## the same against a server in a container; needs a docker engine
+test-docker: ## the tests against a real server, against one in a container; needs a docker engine
 	@deploy/docker/test.sh
 
 test-node: ## with real Node clients in the same queue groups; needs node and npm

@@ -24,7 +24,7 @@ func runMake(t *testing.T, args ...string) (output string, err error) {
 		"go":     "#!/bin/sh\n[ \"$1\" = env ] && { echo cc; exit; }\necho \"go is called: $*\"\nexit 1\n",
 		"docker": "#!/bin/sh\nexit 1\n",
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte(script), 0o700)) //nolint:gosec // G306: it is to be run
+		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte(script), 0o700))
 	}
 	cmd := exec.CommandContext(t.Context(), "make", args...)
 	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,4 +71,42 @@ func TestCloseCountsWhatIsOpen(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCloseNamesThePublishesOnABusyMachine: what is to run when the context is done may run
+// late, as every goroutine may. The publishes that are not confirmed are named all the same.
+func TestCloseNamesThePublishesOnABusyMachine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		late := func(context.Context, *publishing.Window) error { time.Sleep(time.Minute); return nil }
+		var window *publishing.Window
+		s := session.New(stuck{closes: late, window: &window}, slog.New(slog.DiscardHandler), 10, false, nil)
+		entered, err := s.Window.TryAcquire()
+		require.NoError(t, err)
+		require.True(t, entered)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.EqualError(t, s.Close(&busyMachine{Context: ctx}),
+			"the connection is not closed yet, and 1 publish not confirmed: context deadline exceeded")
+		time.Sleep(time.Minute) // so that nothing is left
+	})
+}
+
+// busyMachine is a context that calls the first function that is to be called at its end too
+// late.
+type busyMachine struct {
+	context.Context
+
+	registered atomic.Int64
+}
+
+// Value hides the context below, so that package context asks AfterFunc.
+func (*busyMachine) Value(any) any { return nil }
+
+// AfterFunc is what context.AfterFunc calls.
+func (c *busyMachine) AfterFunc(f func()) (stop func() bool) {
+	if c.registered.Add(1) == 1 {
+		return context.AfterFunc(c.Context, func() { time.Sleep(time.Second); f() })
+	}
+	return context.AfterFunc(c.Context, f)
 }

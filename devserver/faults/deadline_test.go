@@ -149,7 +149,7 @@ func (b bounded) measure(t *testing.T, h *hole) (early bool) {
 	deadline, _ := ctx.Deadline()
 	late := time.Since(deadline)
 	t.Logf("%s: %v after its deadline", b.name, late.Round(100*time.Microsecond))
-	assert.LessOrEqual(t, late, b.more+span(100*time.Millisecond, 3*time.Second), "%s returned that long after its deadline", b.name)
+	assert.LessOrEqual(t, late, b.more+span(100*time.Millisecond, 10*time.Second), "%s returned that long after its deadline", b.name)
 	return late < 0
 }
 

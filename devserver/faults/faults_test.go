@@ -157,5 +157,6 @@ func within(took, goal time.Duration, what string) []string {
 }
 
 // slack is what goals of time are given beside all other tests, on a machine that may
-// be busy with others: there, what counts is what becomes of the events.
-const slack = 10 * time.Second
+// be busy with others: there, what counts is what becomes of the events. It is longer than
+// patience, so that only what does not come back at all misses its goal.
+const slack = 30 * time.Second

@@ -21,6 +21,7 @@ type trial struct {
 	took       time.Duration    // until it is over, in full
 	told       string           // by the service's status
 	again      bool             // the others may be handled again
+	shared     bool             // by two members; see begunAgain
 	play       func(*testing.T, *scene)
 }
 
@@ -36,7 +37,7 @@ var trials = []trial{
 				return 1
 			}
 			return 2
-		}, late: time.Second, took: 13 * time.Second, play: slow(2),
+		}, late: time.Second, took: 13 * time.Second, shared: true, play: slow(2),
 	},
 	{
 		name: "a handler that panics on one event, 5 attempts", goal: "0 crashes, 1 dead letter",
@@ -151,7 +152,7 @@ func (f trial) missed(c *scene, h treatment) []string {
 	if f.told != "" && h.told != f.told {
 		missed = append(missed, fmt.Sprintf("its status told %q", h.told))
 	}
-	if !f.again {
+	if !f.again && !f.begunAgain(c.side) {
 		missed = append(missed, some([]tally{{h.rerun, "others begun again"}, {h.figures.again, "handled again"}})...)
 	}
 	if f.begins != nil && h.begins > f.begins(c.side) {
@@ -168,6 +169,11 @@ func (f trial) missed(c *scene, h treatment) []string {
 	}
 	return append(missed, within(h.took, f.took, "over")...)
 }
+
+// begunAgain reports whether others may be handled again on a machine that stalls for an ack
+// wait: the server then sends an event to the other member, unless the listener extends its
+// ack wait. Scaled down that is 2 s, which pass on a busy machine.
+func (f trial) begunAgain(s side) bool { return f.shared && !*full && s.name != jetStream.name }
 
 // String is a cell: what went wrong, what became of the events, and of the others.
 func (h treatment) String() string {

@@ -51,8 +51,14 @@ func readChannel(t *testing.T, url, subject string) (log []logged) {
 	mark := []byte(`{"n":0,"mark":"` + rand.Text() + `"}`)
 	require.NoError(t, conn.Publish(subject, mark))
 
-	read := make(chan logged, 1)
-	_, err = conn.Subscribe(subject, func(m *stan.Msg) { read <- logged{m.Sequence, m.Data} }, stan.DeliverAllAvailable(), stan.MaxInflight(10_000))
+	read, done := make(chan logged, 1), make(chan struct{})
+	defer close(done) // what comes behind the mark has no reader
+	_, err = conn.Subscribe(subject, func(m *stan.Msg) {
+		select {
+		case read <- logged{m.Sequence, m.Data}:
+		case <-done:
+		}
+	}, stan.DeliverAllAvailable(), stan.MaxInflight(10_000))
 	require.NoError(t, err)
 	for {
 		select {

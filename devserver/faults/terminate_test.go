@@ -49,10 +49,11 @@ func TestTermination(t *testing.T) { //nolint:tparallel // see above
 				}
 				c.start(t, "listener", 0).awaitReady(t)
 				f := c.end(t)
-				assert.GreaterOrEqual(t, end.busy, times*9/10, "no handler ran")
-				assert.GreaterOrEqual(t, end.published, times*9/10, "nothing was published")
-				assert.LessOrEqual(t, end.after, span(time.Second, 3*time.Second), "after its last handler")
-				assert.LessOrEqual(t, end.took, longWork+span(time.Second, 3*time.Second))
+				// On a busy machine the signal may come when the handlers are over.
+				assert.GreaterOrEqual(t, end.busy, int(span(90, 4)), "no handler ran")
+				assert.GreaterOrEqual(t, end.published, int(span(90, 4)), "nothing was published")
+				assert.LessOrEqual(t, end.after, span(time.Second, 10*time.Second), "after its last handler")
+				assert.LessOrEqual(t, end.took, longWork+span(time.Second, 10*time.Second))
 				assert.Zero(t, f.lost+f.stuck+f.refused+f.unknown+f.ghosts+f.open+f.again, "%s", f)
 				t.Logf("%s: %s", end, f)
 			})
@@ -70,7 +71,7 @@ func TestTermination(t *testing.T) { //nolint:tparallel // see above
 			c.start(t, "listener", 0).awaitReady(t)
 			f := c.end(t)
 			assert.GreaterOrEqual(t, end.busy, end.times/2, "no handler ran")
-			assert.LessOrEqual(t, end.took, 5*time.Second)
+			assert.LessOrEqual(t, end.took, span(5*time.Second, 15*time.Second))
 			// What it has published may be of unknown outcome, and handled again.
 			assert.Zero(t, f.lost+f.stuck+f.ghosts+f.open, "%s", f)
 			t.Logf("%s: %s", end, f)
@@ -93,11 +94,16 @@ func (c *scene) terminate(t *testing.T, does string, before func()) termination 
 	t.Helper()
 	service := c.start(t, "listener", ownEvents)
 	service.awaitReady(t)
-	for range 3 {
-		takes := shortWork + rand.N(longWork-shortWork)
-		c.post(beat{Takes: takes.Milliseconds(), Does: does}, false)
+	busy := false
+	for deadline := time.Now().Add(patience); !busy && time.Now().Before(deadline); {
+		for range 3 {
+			takes := shortWork + rand.N(longWork-shortWork)
+			c.post(beat{Takes: takes.Milliseconds(), Does: does}, false)
+		}
+		// On a busy machine all three may be over before the test looks: then it posts others.
+		busy = await(2*time.Second, service.busy)
 	}
-	require.True(t, await(patience, service.busy), "it handles nothing")
+	require.True(t, busy, "it handles nothing")
 	before()
 	at := time.Now()
 	service.signal(t, syscall.SIGTERM)

@@ -588,7 +588,8 @@ func TestRefuses(t *testing.T) {
 		}
 		for text, err := range map[string]error{
 			"client: nil":              redrive(nil, "payments", seats),
-			"invalid group":            redrive(b.client, "", seats),
+			"group of the dead":        redrive(b.client, "", seats),
+			"they look swapped":        redrive(b.client, "order:created", "payments"),
 			"invalid subject":          redrive(b.client, "payments", ">"),
 			"subject of the dead":      redrive(b.client, strings.Repeat("g", 125), subjects.Subject(strings.Repeat("s", 125))),
 			"option: nil":              redrive(b.client, "payments", seats, nil),

@@ -45,7 +45,7 @@ func New[T events.Event](c *client.Client, queueGroup string, h Handler[T], opts
 
 // newOn makes the listener to a subject.
 func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGroup string, h Handler[T], opts []Option) (*Listener[T], error) {
-	core, err := newCore(c, subject, queueGroup, opts, false)
+	core, err := newCore(c, subject, queueGroup, opts, kindOf[T]())
 	if err != nil {
 		return nil, err
 	}

@@ -32,10 +32,11 @@ func TestNewRefuses(t *testing.T) {
 		text  string
 	}{
 		{"a:b", nil, `queue group "a:b": it holds a ':'`},
-		{"a b", nil, "queue group: its rules are those of subjects"},
-		{"a.*", nil, "wildcard"},
-		{"g", []o{listener.DurableName("")}, "DurableName: its rules are those of subjects: invalid subject: the name is empty"},
+		{"a\xff", nil, `queue group: the name "a\xff" is not UTF-8`},
+		{"g", []o{listener.DurableName("")}, "DurableName: the name is empty"},
+		{"g", []o{listener.DurableName("a\xff")}, "DurableName: the name"},
 		{"g", []o{listener.DurableName("a:b")}, `DurableName "a:b": it holds a ':'`},
+		{"a:b", []o{listener.DurableName("a:b")}, `DurableName "a:b": it holds a ':'`},
 		{"g", []o{listener.DurableName("d"), listener.Ephemeral()}, "Ephemeral and DurableName: they exclude one another"},
 		{"g", []o{listener.AckWait(0)}, "option AckWait: 0s; must be positive"},
 		{"g", []o{listener.AckWait(-1)}, "option AckWait: -1ns; must be positive"},
@@ -53,9 +54,9 @@ func TestNewRefuses(t *testing.T) {
 		{"g", []o{listener.StartAt(listener.Sequence(0))}, "option StartAt: invalid: sequence 0"},
 		{"g", []o{listener.StartAt(listener.Since(time.Time{}))}, "since the zero time"},
 		{"g", []o{listener.StartAt(listener.Ago(-time.Second))}, "-1s ago: must be positive"},
-		{"g", []o{listener.OrderingKey(func(e expiration) string { return e.OrderID })}, "OrderingKey: it needs a Concurrency of 2 or more"},
 		{"g", []o{listener.OrderingKey[expiration](nil)}, "option OrderingKey: nil"},
 		{"g", []o{listener.Concurrency(2), listener.OrderingKey(orderID)}, "OrderingKey: it is a func(events.OrderCreated) string, and"},
+		{"g", []o{listener.OrderingKey(orderID)}, "OrderingKey: it is a func(events.OrderCreated) string, and"},
 		{"g", []o{listener.Codec(nil)}, "option Codec: nil"},
 		{"g", []o{nil}, "option: nil"},
 	} {

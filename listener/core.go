@@ -21,6 +21,7 @@ type eventType struct {
 	handle  func(ctx context.Context, event any, d Delivery) error
 	key     func(event any) (string, error) // nil: no ordering key
 	release func(event any)                 // the event is not used any more
+	entity  func(payload []byte) string     // for the log; "" if it can't be told; nil: the type has no entities
 }
 
 // core is a listener without its type: what [Listener] and [Raw] share.

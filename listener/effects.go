@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
@@ -92,7 +93,7 @@ func (r *runner) nak(e *schedule.Effect) {
 	if err != nil {
 		e.Delivery.Settler.Release()
 		if !errors.Is(err, ErrSubscriptionClosed) {
-			r.log.Warn("event not given back: it comes again when its ack wait has passed", attributesOf(e, slog.Any("error", err))...)
+			r.log.Warn("event not given back: it comes again when its ack wait has passed", r.attributesOf(e, slog.Any("error", err))...)
 		}
 	}
 	if r.observed() {
@@ -106,7 +107,7 @@ func (r *runner) nak(e *schedule.Effect) {
 func (r *runner) warnLate(e *schedule.Effect) {
 	r.log.Warn("event skipped: its ack wait expired before a handler was free, so it comes again; "+
 		"lower MaxInFlight, or raise Concurrency or AckWait",
-		slog.Uint64("sequence", e.Task.Message.Sequence), slog.Duration("ack_wait", r.core.options.ackWait))
+		r.attributesOf(e, slog.Duration("ack_wait", r.core.options.ackWait))...)
 }
 
 // tellRetry says that an attempt failed, and when the next one is. A handler that asked
@@ -122,21 +123,21 @@ func (r *runner) tellRetry(e *schedule.Effect) {
 	case schedule.LetGo:
 		again = "when its ack wait has passed, by whichever member gets it"
 	}
-	about := attributesOf(e, slog.Any("error", e.Err), slog.Duration("after", e.Delay), slog.String("again", again), r.payload(&e.Delivery))
+	level, text := slog.LevelWarn, "handler failed: the event is tried again"
 	switch {
 	case withoutCause(e.Err):
-		r.log.Debug("handler gave the event back: it is tried again", about...)
+		level, text = slog.LevelDebug, "handler gave the event back: it is tried again"
 	case e.Waited == 1:
-		r.log.Info("event can't be handled yet, which is no attempt: it is tried again", about...)
+		level, text = slog.LevelInfo, "event can't be handled yet, which is no attempt: it is tried again"
 	case e.Waited > 1:
-		r.log.Debug("event can't be handled yet, which is no attempt: it is tried again", append(about, slog.Int("waited", e.Waited))...)
-	default:
-		r.log.Warn("handler failed: the event is tried again", about...)
+		level, text = slog.LevelDebug, "event can't be handled yet, which is no attempt: it is tried again"
+	}
+	if ctx := context.Background(); r.log.Enabled(ctx, level) {
+		about := r.attributesOf(e, slog.Any("error", e.Err), slog.Duration("after", e.Delay), slog.String("again", again), r.payload(&e.Delivery))
+		if e.Waited > 1 {
+			about = append(about, slog.Int("waited", e.Waited))
+		}
+		r.log.Log(ctx, level, text, about...)
 	}
 	r.tellFailed(e)
-}
-
-// attributesOf names the event of an effect in the log.
-func attributesOf(e *schedule.Effect, more ...any) []any {
-	return append([]any{slog.Uint64("sequence", e.Task.Message.Sequence), slog.Int("attempt", e.Attempt)}, more...)
 }

@@ -23,6 +23,7 @@ func erase[T events.Event](h Handler[T], o options, log *slog.Logger) (eventType
 	}
 	t := eventType{
 		release: release,
+		entity:  entityIn[T](o),
 		decode: func(data []byte) (any, error) {
 			event := pool.Get()
 			if err := decode(o, data, event); err != nil {

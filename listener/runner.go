@@ -139,19 +139,3 @@ func (r *runner) settler(t *schedule.Task) (transport.Settler, error) {
 	}
 	return r.scheduler.LatestSettler(t), nil
 }
-
-func (r *runner) attributes(t *schedule.Task, more ...any) []any {
-	r.mu.Lock()
-	attempt := t.Attempt // a late acknowledgement may be of an event that is tried again by now
-	r.mu.Unlock()
-	return append([]any{slog.Uint64("sequence", t.Message.Sequence), slog.Int("attempt", attempt)}, more...)
-}
-
-// payload is what the log tells of the payload: nothing, unless it was asked for.
-func (r *runner) payload(d *transport.Delivery) slog.Attr {
-	n := min(len(d.Data), r.core.session.LoggedPayload)
-	if n == 0 {
-		return slog.Attr{}
-	}
-	return slog.String("payload", string(d.Data[:n]))
-}

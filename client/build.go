@@ -54,8 +54,11 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	if err != nil {
 		return nil, fmt.Errorf("build client: %w", err)
 	}
+	if err := checkArguments(clusterID, ids.given); err != nil {
+		return nil, fmt.Errorf("build client: %w", err)
+	}
 	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), Subjects: o.stored(), URL: url, Logger: o.logger}
-	conn, m, err := connect(ctx, o.dialer(), &cfg, ids, o.advice)
+	conn, m, err := connect(ctx, o.dialer(), &cfg, ids, o.adviceFor(&cfg))
 	if err != nil {
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
 	}

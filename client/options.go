@@ -127,7 +127,9 @@ func NATS(opts ...nats.Option) Option {
 }
 
 // Transport connects through dial instead of NATS Streaming. Package eventtest uses it, and
-// so does a broker that this library does not know.
+// so does a broker that this library does not know. Build refuses [JetStream], which names
+// another transport, and [NATS], whose options dial would not get, beside it; and a Transport
+// that is given twice. [Subjects] are told to dial.
 func Transport(dial transport.Dialer) Option {
 	return func(o *options) error {
 		if dial == nil {

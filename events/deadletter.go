@@ -212,7 +212,11 @@ func knownReason(r DeadLetterReason) error {
 
 func noDataIf(truncated bool, data []byte) error {
 	if truncated && len(data) > 0 {
-		return fmt.Errorf("data: has %d bytes, though truncated says that it is left out", len(data))
+		unit := "bytes"
+		if len(data) == 1 {
+			unit = "byte"
+		}
+		return fmt.Errorf("data: has %d %s, though truncated says that it is left out", len(data), unit)
 	}
 	return nil
 }

@@ -30,11 +30,13 @@ func TestLogNamesTheEntity(t *testing.T) {
 		opts   []listener.Option
 		conn   func(*fakeconn.Conn)
 	}{
-		"handler failed: the event is tried again": {handle: fails(errors.New("no"))},
+		"handler failed: the event is tried again":    {handle: fails(errors.New("no"))},
 		"event given up, and stored as a dead letter": {handle: fails(listener.Reject(errors.New("no")))},
 		"event given up, but its dead letter may not be stored": {
 			handle: fails(listener.Reject(errors.New("no"))),
-			conn:   func(c *fakeconn.Conn) { c.OnPublish = func(_ transport.Message, r transport.Receipt) { r.Done(transport.ErrNotStored) } },
+			conn: func(c *fakeconn.Conn) {
+				c.OnPublish = func(_ transport.Message, r transport.Receipt) { r.Done(transport.ErrNotStored) }
+			},
 		},
 		"handler panicked":          {handle: func(context.Context, events.TicketUpdated, listener.Delivery) error { panic("no") }},
 		"option Classify panicked":  {handle: fails(errors.New("no")), opts: []listener.Option{listener.Classify(func(error) error { panic("no") })}},

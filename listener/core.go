@@ -19,9 +19,9 @@ import (
 type eventType struct {
 	decode  func(data []byte) (event any, err error)
 	handle  func(ctx context.Context, event any, d Delivery) error
-	key     func(event any) (string, error) // nil: no ordering key
-	release func(event any)                 // the event is not used any more
-	entity  func(payload []byte) string     // for the log; "" if it can't be told; nil: the type has no entities
+	key     func(event any) (string, error)    // nil: no ordering key
+	release func(event any)                    // the event is not used any more
+	entity  func(d *transport.Delivery) string // for the log; "" if it can't be told; nil: the type has no entities
 }
 
 // core is a listener without its type: what [Listener] and [Raw] share.

@@ -318,7 +318,7 @@ func (o *options) check(group string, generatedID bool, features transport.Featu
 		return fmt.Errorf("%w option DurableName %q: without a queue group the server ties a durable to the client ID, and this one was generated: "+
 			"every start could begin anew and leave an orphan behind; set NATS_CLIENT_ID, give a queue group, or use Ephemeral", transport.ErrInvalid, o.durable)
 	case unit > 0 && o.ackWait%unit != 0:
-		return fmt.Errorf("%w option AckWait: %v; this broker takes multiples of %v", transport.ErrInvalid, o.ackWait, unit)
+		return fmt.Errorf("%w option AckWait: %v; this broker takes multiples of %v; use %v", transport.ErrInvalid, o.ackWait, unit, o.ackWait.Truncate(unit)+unit)
 	case o.maxInFlight < o.concurrency:
 		return fmt.Errorf("%w option MaxInFlight: %d is less than Concurrency %d, which could not be reached; raise MaxInFlight, or lower Concurrency",
 			transport.ErrInvalid, o.maxInFlight, o.concurrency)

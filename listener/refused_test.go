@@ -40,7 +40,7 @@ func TestNewRefuses(t *testing.T) {
 		{"g", []o{listener.DurableName("d"), listener.Ephemeral()}, "Ephemeral and DurableName: they exclude one another"},
 		{"g", []o{listener.AckWait(0)}, "option AckWait: 0s; must be positive"},
 		{"g", []o{listener.AckWait(-1)}, "option AckWait: -1ns; must be positive"},
-		{"g", []o{listener.AckWait(1500 * time.Millisecond)}, "option AckWait: 1.5s; this broker takes multiples of 1s"},
+		{"g", []o{listener.AckWait(1500 * time.Millisecond)}, "option AckWait: 1.5s; this broker takes multiples of 1s; use 2s"},
 		{"g", []o{listener.MaxInFlight(0)}, "option MaxInFlight: 0; must be from 1"},
 		{"g", []o{listener.MaxInFlight(-3)}, "option MaxInFlight: -3"},
 		{"g", []o{listener.MaxInFlight(1 << 40)}, "option MaxInFlight"},

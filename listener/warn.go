@@ -55,7 +55,7 @@ func (r *runner) look() {
 
 func (r *runner) warn(w schedule.Warning, now time.Time) {
 	t := w.Task
-	about := r.core.about(t.Message.Sequence, t.Attempt, t.Delivery.Data, slog.Duration("running", now.Sub(t.Begun)))
+	about := r.core.about(&t.Delivery, t.Attempt, slog.Duration("running", now.Sub(t.Begun)))
 	if w.Kind == schedule.TimeoutIgnored {
 		r.log.Warn("handler goes on after its HandlerTimeout and can't be ended: it has to heed its context",
 			append(about, slog.Duration("handler_timeout", r.core.options.timeout))...)

@@ -51,7 +51,8 @@ func newOptions(opts []Option) (options, error) {
 	}
 	o.logger = eventlog.Readable(o.logger)
 	if o.transport != nil && o.nats != nil {
-		return o, fmt.Errorf("%w option NATS: it would have no effect, since option Transport names another transport; give it to that one, or leave one of the options out", transport.ErrInvalid)
+		return o, fmt.Errorf("%w option NATS: it would have no effect, since option Transport names another transport; give it to that one, "+
+			"or leave one of the options out", transport.ErrInvalid)
 	}
 	if o.transport != nil && o.jetStream {
 		return o, fmt.Errorf("%w option JetStream: it would have no effect, since option Transport names another transport; leave one of the options out", transport.ErrInvalid)

@@ -44,11 +44,11 @@ func EscapeGroup(group string) string {
 	if b.Len() > 0 {
 		previous = 0
 	}
-	for i, size := 0, 0; i < len(group); i += size {
-		var r rune
-		r, size = utf8.DecodeRuneInString(group[i:])
-		char := group[i : i+size]
-		if mustEscape(r, size, previous, group[i+size:]) {
+	for rest := group; rest != ""; {
+		r, size := utf8.DecodeRuneInString(rest)
+		char := rest[:size]
+		rest = rest[size:]
+		if mustEscape(r, size, previous, rest) {
 			escapeBytes(&b, char)
 		} else {
 			b.WriteString(char)

@@ -72,7 +72,9 @@ func TestLogNamesTheEntity(t *testing.T) {
 			}
 			time.Sleep(8 * time.Second)
 			stop()
-			<-ended
+			if err := <-ended; err != nil {
+				require.ErrorIs(t, err, listener.ErrUnfinished)
+			}
 			require.Regexp(t, regexp.QuoteMeta(line)+`[^\n]* sequence=\d( attempt=\d)? entity=ticket-7 `, log.String())
 			for text := range strings.Lines(log.String()) {
 				require.Equal(t, strings.Contains(text, " sequence="), strings.Contains(text, " entity=ticket-7"), text)
@@ -108,7 +110,9 @@ func TestLogWithoutEntity(t *testing.T) {
 		go func() { ended <- l.Listen(ctx) }()
 		<-l.Ready()
 		for n, data := range []string{`{}`, `{`} {
-			conn.Subscriptions()[0].Deliver(transport.Delivery{Subject: "entityless", Sequence: uint64(n) + 1, Timestamp: time.Unix(1, 0), Data: []byte(data)}) //nolint:gosec // G115: 0 and 1
+			conn.Subscriptions()[0].Deliver(transport.Delivery{
+				Subject: "entityless", Sequence: uint64(n) + 1, Timestamp: time.Unix(1, 0), Data: []byte(data),
+			})
 		}
 		synctest.Wait()
 		require.Equal(t, 2, strings.Count(log.String(), "event given up, and stored as a dead letter"))

@@ -136,14 +136,16 @@ func TestNewDeadLettersRefuses(t *testing.T) {
 	t.Parallel()
 	c := onMemory(t, memory.New())
 	h := func(context.Context, events.DeadLetter, listener.Delivery) error { return nil }
+	type of = listener.DeadLettersOf
+	all := of{Group: "payments", Subject: listener.AllSubjects}
 	for text, err := range map[string]error{
-		"listen to dead.payments.> as alerts: not supported by the broker: AllSubjects": second(listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "payments", Subject: listener.AllSubjects}, h)),
-		"group of the dead letters": second(listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "", Subject: subjects.OrderCreated}, h)),
-		"the wildcard '*'":          second(listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "payments", Subject: "*"}, h)),
-		"the name ends with a dot":  second(listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "payments", Subject: ""}, h)),
-		"client: nil":               second(listener.NewDeadLetters(nil, "alerts", listener.DeadLettersOf{Group: "payments", Subject: listener.AllSubjects}, h)),
-		"handler: nil":              second(listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "payments", Subject: subjects.OrderCreated}, nil)),
-		"option Concurrency":        second(listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "payments", Subject: subjects.OrderCreated}, h, listener.Concurrency(0))),
+		"listen to dead.payments.> as alerts: not supported by the broker: AllSubjects": second(listener.NewDeadLetters(c, "alerts", all, h)),
+		"group of the dead letters": second(listener.NewDeadLetters(c, "alerts", of{Group: "", Subject: subjects.OrderCreated}, h)),
+		"the wildcard '*'":          second(listener.NewDeadLetters(c, "alerts", of{Group: "payments", Subject: "*"}, h)),
+		"the name ends with a dot":  second(listener.NewDeadLetters(c, "alerts", of{Group: "payments", Subject: ""}, h)),
+		"client: nil":               second(listener.NewDeadLetters(nil, "alerts", all, h)),
+		"handler: nil":              second(listener.NewDeadLetters(c, "alerts", of{Group: "payments", Subject: subjects.OrderCreated}, nil)),
+		"option Concurrency":        second(listener.NewDeadLetters(c, "alerts", of{Group: "payments", Subject: subjects.OrderCreated}, h, listener.Concurrency(0))),
 	} {
 		require.ErrorContains(t, err, text)
 		var e *listener.Error

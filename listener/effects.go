@@ -137,7 +137,7 @@ func (r *runner) tellRetry(e *schedule.Effect) {
 		if e.Waited > 1 {
 			about = append(about, slog.Int("waited", e.Waited))
 		}
-		r.log.Log(ctx, level, text, about...)
+		r.log.Log(ctx, level, text, about...) //nolint:sloglint // one of the texts above
 	}
 	r.tellFailed(e)
 }

@@ -2,6 +2,7 @@ package listener
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sgtickets/common/events"
@@ -42,10 +43,7 @@ func (o *options) checkNames(group string) error {
 // swapped returns an error if a queue group and a subject look swapped: the group is named
 // like an event of the platform, and the subject is no such event.
 func swapped(what, group string, subject subjects.Subject) error {
-	if _, err := subjects.Parse(group); err != nil {
-		return nil
-	}
-	if _, err := subjects.Parse(string(subject)); err == nil {
+	if all := subjects.All(); !slices.Contains(all, subjects.Subject(group)) || slices.Contains(all, subject) {
 		return nil
 	}
 	return fmt.Errorf("%w %s %q and subject %q: they look swapped, since %q is an event's subject", transport.ErrInvalid, what, group, subject, group)

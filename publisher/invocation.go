@@ -189,10 +189,10 @@ func (i *invocation) panicked(p any) {
 
 // entityOf returns the entity of an event for the log, and "" if it has none, or can't tell.
 func entityOf(event events.Event) (id string) {
-	defer func() { _ = recover() }()        //nolint:errcheck // the event's own method panicked: the log goes without
+	defer func() { _ = recover() }()        // the event's own method panicked: the log goes without
 	p := reflect.New(reflect.TypeOf(event)) // it has the methods of the pointer, too
 	p.Elem().Set(reflect.ValueOf(event))
-	if v, ok := p.Interface().(events.Versioned); ok {
+	if v, ok := reflect.TypeAssert[events.Versioned](p); ok {
 		id = v.EntityID()
 	}
 	return id

@@ -45,7 +45,7 @@ func TestNodeGroupsOfAnyNameAreJoined(t *testing.T) {
 		_, err = node.QueueSubscribe(string(subject), name, func(m *stan.Msg) {
 			inNode.Add(1)
 			_ = m.Ack()
-			all.put(int(m.Sequence), listener.Delivery{}) //nolint:gosec // G115: there are not that many
+			all.put(int(m.Sequence), listener.Delivery{})
 		}, stan.DurableName("durable"), stan.SetManualAckMode(), stan.DeliverAllAvailable())
 		require.NoError(t, err, name)
 		l := listen(t, c, name, into[tag](all), listener.DurableName("durable"))
@@ -80,7 +80,7 @@ func TestColonsWhereTheServerTakesThem(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, node.Close()) }()
 	name := "with:colon:" + rand.Text()
-	_, err = node.QueueSubscribe(string(subject), name, func(m *stan.Msg) { box.put(int(m.Sequence), listener.Delivery{}) }) //nolint:gosec // G115: there are not that many
+	_, err = node.QueueSubscribe(string(subject), name, func(m *stan.Msg) { box.put(int(m.Sequence), listener.Delivery{}) })
 	require.NoError(t, err)
 	listen(t, c, name, into[tag](box), listener.Ephemeral())
 	publish[tag](t, c, 20)
@@ -111,7 +111,7 @@ func TestGroupsOfAnyNameOverBothBrokers(t *testing.T) {
 			raw, err := publisher.NewRaw(c)
 			require.NoError(t, err)
 			var ends []func()
-			stop := func(l interface{ Listen(ctx context.Context) error }) {
+			start := func(l listener.Runner) {
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
 				go func() { ended <- l.Listen(ctx) }()
@@ -137,8 +137,8 @@ func TestGroupsOfAnyNameOverBothBrokers(t *testing.T) {
 						return nil
 					}, listener.DurableName("durable"))
 				require.NoError(t, err)
-				stop(l)
-				stop(alerts)
+				start(l)
+				start(alerts)
 				letter := <-dead
 				require.Equal(t, name, letter.Group)
 				require.Equal(t, "seat 1", string(letter.Data))

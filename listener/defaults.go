@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/transport"
@@ -32,8 +33,9 @@ func kindOf[T events.Event]() eventKind {
 // refuse returns an error if one of the listener's own options can't be used for its events.
 func (k eventKind) refuse(own *options) error {
 	if k.name == nil {
-		if name := own.needsType(); name != "" {
-			return fmt.Errorf("%w option %s: a raw listener's events have no type; make the listener with New, or leave the option out", transport.ErrInvalid, name)
+		if names := own.needType(); len(names) > 0 {
+			return fmt.Errorf("%w option %s: a raw listener's events have no type; make the listener with New, or leave the option out",
+				transport.ErrInvalid, strings.Join(names, ", "))
 		}
 		return nil
 	}
@@ -57,7 +59,7 @@ func (k eventKind) refuse(own *options) error {
 // defaults.
 func (o *options) passOver(own *options, kind eventKind) {
 	if kind.name == nil {
-		if name := o.needsType(); name != "" {
+		for _, name := range o.needType() {
 			o.notePassed(name, "a raw listener's events have no type")
 		}
 		o.forgetType()

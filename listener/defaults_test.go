@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/fakeconn"
 	"github.com/sgtickets/common/listener"
@@ -116,6 +117,19 @@ func TestDefaultsHoldAKeyForEachType(t *testing.T) {
 		require.Equal(t, map[string]int{"expiration": 2, "own": 2}, keyed, "its own replaces the default")
 		s.close()
 	})
+}
+
+// TestRawListenersSayEachDefaultThatTheyPassOver, at debug level.
+func TestRawListenersSayEachDefaultThatTheyPassOver(t *testing.T) {
+	t.Parallel()
+	c, log := withDefaults(t, &fakeconn.Conn{}, listener.OrderingKey(func(e expiration) string { return e.OrderID }), listener.Validate(),
+		listener.InVersionOrder(listener.NewMemoryVersions()), listener.Codec(codec.JSON{}), listener.Concurrency(2))
+	_, err := listener.NewRaw(c, "free", "g", func(context.Context, []byte, listener.Delivery) error { return nil })
+	require.NoError(t, err)
+	for _, option := range []string{"OrderingKey", "Validate", "InVersionOrder", "Codec"} {
+		require.Contains(t, log.String(), "option="+option+` why="a raw listener's events have no type"`)
+	}
+	require.NotContains(t, log.String(), "option=Concurrency")
 }
 
 // TestOwnOptionsExcludeDefaults: of a default and an option of the listener's own that

@@ -266,22 +266,23 @@ func newOptions(defaults, own []Option, kind eventKind) (options, error) {
 	return o, nil
 }
 
-// needsType returns the name of an option that was given and needs a type of events.
-func (o *options) needsType() string {
-	switch {
-	case o.keys != nil:
-		return "OrderingKey"
-	case o.versions != nil:
-		return "InVersionOrder"
-	case o.validate:
-		return "Validate"
-	case o.codec != nil:
-		return "Codec"
-	case len(o.middleware) > 0:
-		return "Use"
-	default:
-		return ""
+// needType returns the names of the options that were given and need a type of events.
+func (o *options) needType() (names []string) {
+	for _, option := range []struct {
+		name  string
+		given bool
+	}{
+		{"OrderingKey", o.keys != nil},
+		{"InVersionOrder", o.versions != nil},
+		{"Validate", o.validate},
+		{"Codec", o.codec != nil},
+		{"Use", len(o.middleware) > 0},
+	} {
+		if option.given {
+			names = append(names, option.name)
+		}
 	}
+	return names
 }
 
 // forgetType takes back the options that need a type of events.

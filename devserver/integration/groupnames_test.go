@@ -99,7 +99,7 @@ func TestGroupsOfAnyNameOverBothBrokers(t *testing.T) {
 	for _, overJetStream := range []bool{false, true} {
 		t.Run(map[bool]string{false: "NATS Streaming", true: "JetStream"}[overJetStream], func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t, devserver.MaxChannels(0))
+			s := startServer(t, devserver.MaxChannels(0), devserver.StoreDir(t.TempDir()))
 			var opts []client.Option
 			clusterID := s.server.ClusterID()
 			if overJetStream {

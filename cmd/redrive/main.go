@@ -25,6 +25,7 @@ import (
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/plural"
+	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/subjects"
 )
 
@@ -72,7 +73,7 @@ func (t task) check() error {
 	case t.limit < 0:
 		return fmt.Errorf("flag -limit: %d; must be positive, or 0 for all", t.limit)
 	}
-	return nil
+	return listener.DeadLettersOf{Group: t.group, Subject: t.subject}.Validate()
 }
 
 func (t task) run(ctx context.Context, c *client.Client, out io.Writer) error {

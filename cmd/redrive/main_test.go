@@ -72,6 +72,7 @@ func TestChecksFlags(t *testing.T) {
 		"-group and -subject":    {subject: "a"},
 		`"lost" is not a reason`: {group: "g", subject: "a", reason: "lost"},
 		"-limit: -1":             {group: "g", subject: "a", limit: -1},
+		"they look swapped":      {group: "order:created", subject: "payments"},
 	} {
 		require.ErrorContains(t, run(t.Context(), wrong), text)
 	}

@@ -25,6 +25,7 @@ func (r *runner) unlockAsync() {
 
 // decided releases the lock, and returns what is to be performed.
 func (r *runner) decided() []schedule.Effect {
+	r.checkUndecodable()
 	effects := r.scheduler.TakeEffects()
 	if len(effects) > 0 {
 		r.activeEffects++
@@ -36,6 +37,7 @@ func (r *runner) decided() []schedule.Effect {
 		r.startExtending()
 		r.setAlarm()
 		r.checkStuck()
+		r.recoverStalled()
 	}
 	r.signalIdle()
 	r.mu.Unlock()
@@ -55,6 +57,7 @@ func (r *runner) performOne(e *schedule.Effect) {
 	if e.Skip != "" {
 		r.tellSkipped(e)
 	}
+	r.announceUndecodable(e)
 	switch e.Do {
 	case schedule.AckAgain:
 		r.ackOrRelease(e.Task)

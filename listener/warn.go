@@ -20,6 +20,7 @@ func (r *runner) watchOver(t *schedule.Task) {
 	if at, of := r.scheduler.NextWarning(t); of != 0 {
 		r.lookAt(at)
 	}
+	r.lookAt(t.Begun.Add(r.scheduler.StallTimeout()))
 }
 
 func (r *runner) lookAt(at time.Time) {
@@ -51,6 +52,7 @@ func (r *runner) look() {
 		r.lookAt(next)
 	}
 	r.warnOfCrowd()
+	r.checkHung(now)
 }
 
 func (r *runner) warn(w schedule.Warning, now time.Time) {

@@ -28,7 +28,8 @@ var ErrTooManyUndecodable = errors.New("too many undecodable events in a row")
 // should be small where something restarts it. n must be at least 1, which stops at the first.
 //
 // Events that [Validate] refuses count like those that can't be decoded. An event that comes
-// again counts once. A decodable event ends the row.
+// again counts once. A decodable event ends the row. A [Raw] listener decodes nothing, so that
+// the option has no effect there.
 //
 // Without this option the listener goes on. After 16 in a row the client is degraded, until an
 // event can be decoded or Listen ends; see client.Client.Status.

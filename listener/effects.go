@@ -71,7 +71,7 @@ func (r *runner) performOne(e *schedule.Effect) {
 		r.tellRetry(e)
 		return // the task is here, and may run by now
 	case schedule.Drop:
-		if e.Skip == observe.SkipLate {
+		if e.Skip == observe.SkipLate && !e.Quiet {
 			r.warnLate(e)
 		}
 		e.Delivery.Settler.Release()
@@ -129,6 +129,8 @@ func (r *runner) tellRetry(e *schedule.Effect) {
 	switch {
 	case withoutCause(e.Err):
 		r.log.Debug("handler gave the event back: it is tried again", about...)
+	case e.Unreadable != "":
+		r.log.Warn("event can't be decoded, or is not valid, and makes no dead letter: it comes again", about...)
 	case e.Waited == 1:
 		r.log.Info("event can't be handled yet, which is no attempt: it is tried again", about...)
 	case e.Waited > 1:

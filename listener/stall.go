@@ -90,18 +90,25 @@ func (r *runner) checkHung(now time.Time) {
 		r.lookAt(next)
 	}
 	r.checkStall(now, len(due) > 0)
+	if r.stalled.degraded {
+		if n := r.scheduler.DropForgotten(now); n > 0 {
+			r.log.Warn("events that waited for a handler have gone to other members, since their ack waits expired", slog.Int("events", n))
+		}
+	}
 }
 
 func (r *runner) warnHung(h schedule.Hung, now time.Time) {
-	about := []any{slog.Uint64("sequence", h.Task.Message.Sequence), slog.Int("attempt", h.Task.Attempt),
-		slog.Duration("running", now.Sub(h.Task.Begun).Round(time.Millisecond))}
+	about := []any{
+		slog.Uint64("sequence", h.Task.Message.Sequence), slog.Int("attempt", h.Task.Attempt),
+		slog.Duration("running", now.Sub(h.Task.Begun).Round(time.Millisecond)), slog.Duration("stall_timeout", r.scheduler.StallTimeout()),
+	}
 	if h.Reading {
 		r.log.Warn("the ordering key of an event has not been read for long, and no further event comes in: "+
 			"find out what the codec, the key's function or an observer waits for", about...)
 		return
 	}
 	r.log.Warn("handler has not returned for long, and can't be ended: find out what it waits for; it has to heed its context, which HandlerTimeout ends; "+
-		"if handlers may take that long, raise StallTimeout", append(about, slog.Duration("stall_timeout", r.scheduler.StallTimeout()))...)
+		"if handlers may take that long, raise StallTimeout", about...)
 }
 
 // checkStall tells the client if no handler returns though events wait, and again says why if
@@ -168,7 +175,7 @@ func (r *runner) degradeStalled(stall *schedule.Stall, atBroker uint64, now time
 	case stall.Waiting > 0:
 		waits = plural.Count(stall.Waiting, "event waits", "events wait") + " here"
 	case atBroker > 0:
-		waits = plural.Count(int(min(atBroker, 1<<31-1)), "event waits", "events wait") + " at the server" //nolint:gosec // G115: it is bounded
+		waits = plural.Count(int(min(atBroker, 1<<31-1)), "event waits", "events wait") + " at the server"
 	default:
 		waits = "the server sends no others"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -387,6 +388,44 @@ func TestStallTimeoutMustBePositive(t *testing.T) {
 		_, err := listener.New(s.client, "g", newHanging().handler(nil), listener.StallTimeout(0))
 		require.ErrorIs(s, err, client.ErrInvalid)
 		require.ErrorContains(s, err, "option StallTimeout: 0s; must be positive")
+		s.close()
+	})
+}
+
+// TestHungMemberOfAGroup: over NATS Streaming what waits behind its handler goes to the other
+// member, and the one that hangs does not collect it without end.
+func TestHungMemberOfAGroup(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(s *bed) {
+		if s.gives() {
+			return
+		}
+		h, handled := newHanging(), make(chan string, 10_000)
+		var late atomic.Int64
+		stop := s.listen(h.handler(handled), listener.Observe(observe.Func(func(o observe.Observation) {
+			if o.Kind == observe.Skipped && o.Reason == observe.SkipLate {
+				late.Add(1)
+			}
+		})))
+		s.publish("hang")
+		stopOther := s.listen(func(_ context.Context, e expiration, _ listener.Delivery) error {
+			handled <- e.OrderID
+			return nil
+		})
+		for range 1000 {
+			s.publish("a", "b")
+			time.Sleep(time.Second)
+		}
+		s.requireStalled("events wait there, each for an ack wait")
+		require.Greater(s, len(handled), 1990)
+		require.Greater(s, late.Load(), int64(500))
+		require.Contains(s, s.log.String(), "events that waited for a handler have gone to other members")
+		require.NotContains(s, s.log.String(), "event skipped: its ack wait expired")
+		h.end()
+		time.Sleep(time.Minute)
+		s.requireWell("it has returned")
+		stop()
+		stopOther()
 		s.close()
 	})
 }

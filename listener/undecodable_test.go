@@ -34,11 +34,11 @@ func (s *bed) listenUntilEnd(h listener.Handler[expiration], opts ...listener.Op
 	l, err := listener.New(s.client, "payments", h, opts...)
 	require.NoError(s, err)
 	ctx, cancel := context.WithCancel(s.Context())
-	ended = make(chan error, 1)
+	returned := make(chan error, 1)
 	ready := l.Ready()
-	go func() { ended <- l.Listen(ctx) }()
+	go func() { returned <- l.Listen(ctx) }()
 	<-ready
-	return ended, cancel
+	return returned, cancel
 }
 
 func handles(context.Context, expiration, listener.Delivery) error { return nil }

@@ -38,7 +38,7 @@ func (r *runner) lookAt(at time.Time) {
 // look warns of handlers that run too long, and looks again in time.
 func (r *runner) look() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.unlock()
 	r.watch.looks = time.Time{}
 	if r.ended {
 		return

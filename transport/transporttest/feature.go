@@ -198,6 +198,9 @@ func (c *caseRun) requireBacklog(counter transport.BacklogCounter, want uint64) 
 		case err != nil:
 			c.Fatalf("%d messages wait, want %d: %v", got, want, err)
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/internal/backoff"
+	"github.com/sgtickets/common/observe"
 )
 
 // The stall timeout where the rules have none: the longest of these. An ack wait or a
@@ -146,6 +147,44 @@ func (s *Scheduler) Stall() Stall {
 	return stall
 }
 
+// DropForgotten drops the events that wait for a handler and have not come again for two ack
+// waits, where the broker can't extend those: other members have them. Without that, a listener
+// whose handlers do not return would collect them without end. It returns how many there were.
+func (s *Scheduler) DropForgotten(now time.Time) int {
+	if s.rules.CanExtend {
+		return 0
+	}
+	var forgotten []*Task
+	for _, t := range s.active {
+		if (t.state == ready || t.state == waiting) && now.Sub(t.Received) >= redeliveryWaitsInGroup*s.ackWait {
+			forgotten = append(forgotten, t)
+		}
+	}
+	sortByMessage(forgotten)
+	for _, t := range forgotten {
+		s.dropForgotten(t, now)
+	}
+	return len(forgotten)
+}
+
+// dropForgotten drops a task that is ready or waits.
+func (s *Scheduler) dropForgotten(t *Task, now time.Time) {
+	switch t.state {
+	case ready:
+		s.unready(t)
+		s.setState(t, arriving)
+	case waiting:
+		if running := s.runningWithID(t.id); running != nil {
+			running.sameID = slices.DeleteFunc(running.sameID, func(other *Task) bool { return other == t })
+		}
+	default:
+		return
+	}
+	s.emit(Drop, t, observe.SkipLate)
+	s.effects[len(s.effects)-1].Quiet = true
+	s.remove(t, now)
+}
+
 // holders returns the tasks that others may have to wait for: those whose handlers run, those
 // that a handler left open, and one whose key is being read; the oldest first.
 func (s *Scheduler) holders() []*Task {
@@ -174,7 +213,7 @@ func (s *Scheduler) latestBegun() (latest time.Time) {
 // waitsSince returns since when a task waits for the handler of another one; zero: it does
 // not. latest is what latestBegun returns.
 func (s *Scheduler) waitsSince(t *Task, latest time.Time) time.Time {
-	switch t.state { //nolint:exhaustive // tasks in the other states wait for no handler
+	switch t.state {
 	case ready:
 		if len(s.running) < s.rules.Concurrency {
 			return time.Time{}

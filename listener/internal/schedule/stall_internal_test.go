@@ -197,3 +197,28 @@ func TestStallBehindTheSameEvent(t *testing.T) {
 	require.Equal(t, 1, stall.Waiting)
 	require.Equal(t, at(4), stall.Since)
 }
+
+// TestDropForgotten: what has not come again for two ack waits is with another member.
+func TestDropForgotten(t *testing.T) {
+	t.Parallel()
+	s := New(stalling(streaming(1)), ackWait)
+	same := arrived(6, 4)
+	arrive(s, keyed(1, 0, "a"), keyed(2, 0, "a"), keyed(3, 0, "a"), keyed(4, 0, "b"), keyed(5, 0, "b"), same)
+	one := runs1(t, s, 1, 0)
+	one.id, same.id = EventID{1, 2}, EventID{1, 2}
+	require.Zero(t, s.DropForgotten(at(9)))
+	arrive(s, again(keyed(2, 9, "a"), 2))
+	require.Equal(t, 4, s.DropForgotten(at(14)))
+	for _, e := range s.TakeEffects() {
+		require.True(t, e.Do == Replace || e.Do == Drop && e.Quiet)
+	}
+	require.Equal(t, 1, s.Stall().Waiting, "2 has come again")
+	handle(s, one, 15)
+	handle(s, runs1(t, s, 2, 13), 16)
+	requireEmpty(t, s)
+
+	s = New(stalling(jetStream(1)), ackWait)
+	arrive(s, arrived(1, 0), arrived(2, 0))
+	runs1(t, s, 1, 0)
+	require.Zero(t, s.DropForgotten(at(3600)), "its ack wait is extended")
+}

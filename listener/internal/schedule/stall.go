@@ -37,7 +37,7 @@ type Hung struct {
 
 // Stall says that events wait, and since when no handler has returned.
 type Stall struct {
-	Since   time.Time // zero: nothing waits for a handler
+	Since   time.Time // zero: nothing waits for a handler; in the future: an event waits for its time, too
 	Waiting int       // how many events wait here
 	// AtBroker: none waits here, but as many events as the listener takes are with its
 	// handlers. Whether others wait is known to the broker alone.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -80,8 +81,10 @@ func (r *runner) checkUndecodable() {
 		if !r.undecodable.stopping {
 			r.undecodable.stopping = true
 			r.scheduler.Drain(time.Now())
-			r.undecodable.stop <- fmt.Errorf("%w (%d; option StopAfterUndecodable), the last with sequence %d: %w; "+
+			err := fmt.Errorf("%w (%d; option StopAfterUndecodable), the last with sequence %d: %w; "+
 				"compare the event's type, its tags and the codec with what is published", ErrTooManyUndecodable, n, sequence, last.Err)
+			r.log.Error("Listen ends before more events become dead letters", slog.Any("error", err))
+			r.undecodable.stop <- err
 		}
 	case n >= degradedAtUndecodable && n != told:
 		r.undecodable.told = n

@@ -118,22 +118,21 @@ func (r *runner) checkStall(now time.Time, again bool) {
 		return
 	}
 	stall := r.scheduler.Stall()
-	if stall.Since.IsZero() {
-		return
-	}
-	timeout := r.scheduler.StallTimeout()
-	if due := stall.Since.Add(timeout); due.After(now) {
+	due := stall.Since.Add(r.scheduler.StallTimeout())
+	switch {
+	case r.stalled.degraded:
+		r.degradeStalled(&stall, 0, now)
+	case stall.Since.IsZero():
+	case due.After(now):
 		r.lookAt(due)
-		return
-	}
-	if stall.AtBroker && !r.stalled.degraded && r.stalled.backlog != nil {
+	case stall.AtBroker && r.stalled.backlog != nil:
 		if !r.stalled.asking {
 			r.stalled.asking = true
 			go r.askBacklog(r.stalled.backlog)
 		}
-		return
+	default:
+		r.degradeStalled(&stall, 0, now)
 	}
-	r.degradeStalled(&stall, 0, now)
 }
 
 // askBacklog asks the broker whether events wait there, and tells the client if they do.
@@ -177,7 +176,7 @@ func (r *runner) degradeStalled(stall *schedule.Stall, atBroker uint64, now time
 	case atBroker > 0:
 		waits = plural.Count(int(min(atBroker, 1<<31-1)), "event waits", "events wait") + " at the server"
 	default:
-		waits = "the server sends no others"
+		waits = "others may wait at the server"
 	}
 	var running []string
 	for i, t := range stall.Tasks {

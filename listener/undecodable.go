@@ -83,7 +83,7 @@ func (r *runner) checkUndecodable() {
 			r.scheduler.Drain(time.Now())
 			err := fmt.Errorf("%w (%d; option StopAfterUndecodable), the last with sequence %d: %w; "+
 				"compare the event's type, its tags and the codec with what is published", ErrTooManyUndecodable, n, sequence, last.Err)
-			r.log.Error("Listen ends before more events become dead letters", slog.Any("error", err))
+			r.log.Error("too many undecodable events in a row: Listen ends before more become dead letters", slog.Any("error", err))
 			r.undecodable.stop <- err
 		}
 	case n >= degradedAtUndecodable && n != told:

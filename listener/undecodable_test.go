@@ -172,7 +172,7 @@ func TestStopAfterUndecodable(t *testing.T) {
 				require.ErrorContains(s, err, "listen to expiration:complete as payments: too many undecodable events in a row (16; option StopAfterUndecodable), "+
 					"the last with sequence 28: ")
 				require.EqualValues(s, 2, handled.Load())
-				require.Equal(s, 1, strings.Count(s.log.String(), "Listen ends before more events become dead letters"))
+				require.Equal(s, 1, strings.Count(s.log.String(), "Listen ends before more become dead letters"))
 				time.Sleep(time.Hour)
 				letters := s.letters()
 				require.Len(s, letters, 25)

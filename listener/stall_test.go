@@ -416,7 +416,7 @@ func TestHungMemberOfAGroup(t *testing.T) {
 			s.publish("a", "b")
 			time.Sleep(time.Second)
 		}
-		s.requireStalled("events wait there, each for an ack wait")
+		require.ErrorContains(s, s.requireStalled("events wait there, each for an ack wait").Err, "(sequence 1 for 10m0s)", "as was logged last")
 		require.Greater(s, len(handled), 1990)
 		require.Greater(s, late.Load(), int64(500))
 		require.Contains(s, s.log.String(), "events that waited for a handler have gone to other members")

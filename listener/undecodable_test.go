@@ -162,6 +162,7 @@ func TestStopAfterUndecodable(t *testing.T) {
 				defer stop()
 				s.publish("good")
 				s.publishBad(10)
+				time.Sleep(time.Minute) // side by side, a good one could be counted before the bad ones
 				s.publish("good")
 				time.Sleep(time.Minute)
 				s.publishBad(100)
@@ -170,7 +171,10 @@ func TestStopAfterUndecodable(t *testing.T) {
 				require.ErrorIs(s, err, listener.ErrUndecodable)
 				require.NotErrorIs(s, err, listener.ErrUnfinished)
 				require.ErrorContains(s, err, "listen to expiration:complete as payments: too many undecodable events in a row (16; option StopAfterUndecodable), "+
-					"the last with sequence 28: ")
+					"the last with sequence ")
+				if opts == nil { // side by side any of them may be the last
+					require.ErrorContains(s, err, "sequence 28: ")
+				}
 				require.EqualValues(s, 2, handled.Load())
 				require.Equal(s, 1, strings.Count(s.log.String(), "Listen ends before more become dead letters"))
 				time.Sleep(time.Hour)

@@ -64,6 +64,7 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	}
 	shared := session.New(conn, o.logger, o.window, ids.generated, m.record)
 	shared.Defaults, shared.LoggedPayload, shared.Observers = o.defaults, o.loggedBytes, o.observers
+	shared.Announce = func(a session.Announcement) { m.announce(announced(a)) }
 	return &Client{
 		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared, closeTimeout: o.closeTimeout,
 	}, nil

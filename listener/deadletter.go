@@ -129,6 +129,7 @@ func (r *runner) storeDeadLetter(e schedule.Effect) {
 		return
 	}
 	r.tellDeadLettered(&e)
+	r.announceDeadLetter(&e)
 	r.settleDeadLettered(&e)
 	r.log.Error("event given up, and stored as a dead letter", r.attributesOf(&e, known...)...)
 	if e.GiveUp.Reason != events.DeadLetterVersionGap { // what ends its wait does not make others wait longer

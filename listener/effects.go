@@ -26,6 +26,7 @@ func (r *runner) unlockAsync() {
 
 // decided releases the lock, and returns what is to be performed.
 func (r *runner) decided() []schedule.Effect {
+	r.checkUndecodable()
 	effects := r.scheduler.TakeEffects()
 	if len(effects) > 0 {
 		r.activeEffects++
@@ -37,6 +38,7 @@ func (r *runner) decided() []schedule.Effect {
 		r.startExtending()
 		r.setAlarm()
 		r.checkStuck()
+		r.recoverStalled()
 	}
 	r.signalIdle()
 	r.mu.Unlock()
@@ -56,6 +58,7 @@ func (r *runner) performOne(e *schedule.Effect) {
 	if e.Skip != "" {
 		r.tellSkipped(e)
 	}
+	r.announceUndecodable(e)
 	switch e.Do {
 	case schedule.AckAgain:
 		r.ackOrRelease(e.Task)
@@ -69,7 +72,7 @@ func (r *runner) performOne(e *schedule.Effect) {
 		r.tellRetry(e)
 		return // the task is here, and may run by now
 	case schedule.Drop:
-		if e.Skip == observe.SkipLate {
+		if e.Skip == observe.SkipLate && !e.Quiet {
 			r.warnLate(e)
 		}
 		e.Delivery.Settler.Release()
@@ -127,6 +130,8 @@ func (r *runner) tellRetry(e *schedule.Effect) {
 	switch {
 	case withoutCause(e.Err):
 		level, text = slog.LevelDebug, "handler gave the event back: it is tried again"
+	case e.Unreadable != "":
+		text = "event can't be decoded, or is not valid, and makes no dead letter: it comes again"
 	case e.Waited == 1:
 		level, text = slog.LevelInfo, "event can't be handled yet, which is no attempt: it is tried again"
 	case e.Waited > 1:

@@ -42,6 +42,9 @@ type options struct {
 	classify          func(error) error // nil: errors say by themselves what becomes of the event
 	versionGapTimeout time.Duration
 	noDeadLetters     bool
+
+	stallTimeout         time.Duration // 0: see StallTimeout
+	stopAfterUndecodable int           // 0: it goes on
 }
 
 const (

@@ -20,6 +20,7 @@ func (r *runner) watchOver(t *schedule.Task) {
 	if at, of := r.scheduler.NextWarning(t); of != 0 {
 		r.lookAt(at)
 	}
+	r.lookAt(t.Begun.Add(r.scheduler.StallTimeout()))
 }
 
 func (r *runner) lookAt(at time.Time) {
@@ -37,7 +38,7 @@ func (r *runner) lookAt(at time.Time) {
 // look warns of handlers that run too long, and looks again in time.
 func (r *runner) look() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.unlock()
 	r.watch.looks = time.Time{}
 	if r.ended {
 		return
@@ -51,6 +52,7 @@ func (r *runner) look() {
 		r.lookAt(next)
 	}
 	r.warnOfCrowd()
+	r.checkHung(now)
 }
 
 func (r *runner) warn(w schedule.Warning, now time.Time) {

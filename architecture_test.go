@@ -91,7 +91,7 @@ func TestArrows(t *testing.T) {
 			"listener/internal/versions", "transport", "internal/access", "internal/await", "internal/backoff",
 			"internal/eventtype", "internal/observing", "internal/option", "internal/plural", "internal/session", "internal/together",
 		},
-		"listener/internal/schedule": {"events", "observe", "transport", "internal/fifo"},
+		"listener/internal/schedule": {"events", "observe", "transport", "internal/backoff", "internal/fifo"},
 		"listener/internal/versions": {"internal/await", "internal/backoff"},
 		"deadletter": {
 			"subjects", "events", "codec", "observe", "client", "listener", "transport", "internal/access",

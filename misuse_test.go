@@ -17,7 +17,7 @@ func TestMisuseDoesNotCompile(t *testing.T) {
 	t.Parallel()
 	programs, err := filepath.Glob("testdata/misuse/*.go")
 	require.NoError(t, err)
-	require.Len(t, programs, 6)
+	require.Len(t, programs, 7)
 	for _, program := range programs {
 		t.Run(filepath.Base(program), func(t *testing.T) {
 			t.Parallel()

@@ -67,13 +67,17 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	if o.clientID != "" {
 		ids = fixedID(o.clientID)
 	}
+	if err := checkArguments(clusterID, ids.given); err != nil {
+		return nil, fmt.Errorf("build client: %w", err)
+	}
 	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), Subjects: o.stored(), URL: url, Logger: o.logger}
-	conn, m, err := connect(ctx, o.dialer(), &cfg, ids, o.advice)
+	conn, m, err := connect(ctx, o.dialer(), &cfg, ids, o.adviceFor(&cfg))
 	if err != nil {
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)
 	}
 	shared := session.New(conn, o.logger, o.window, ids.generated, m.record)
 	shared.Defaults, shared.LoggedPayload, shared.Observers = o.defaults, o.loggedBytes, o.observers
+	shared.Announce = func(a session.Announcement) { m.announce(announced(a)) }
 	return &Client{
 		clusterID: clusterID, clientID: cfg.ClientID, closed: make(chan struct{}), monitor: m, session: shared, closeTimeout: o.closeTimeout,
 	}, nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sgtickets/common/internal/session"
+	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -45,12 +47,25 @@ const (
 	// EventComponent: a [Component] tells something; Component names it, and Text is what
 	// it tells.
 	EventComponent EventKind = iota + 1000
+	// EventDeadLettered: a listener has given an event up, and its dead letter is stored. Reason
+	// is the dead letter's, such as "exhausted", and Err why the event was given up.
+	EventDeadLettered
+	// EventUndecodable: a listener got an event that it can't decode, or that listener.Validate
+	// refuses. Reason is "undecodable" or "invalid", and Err says why. It is told once for each
+	// event and Listen. Where the listener makes dead letters, EventDeadLettered follows when
+	// the event's dead letter is stored.
+	EventUndecodable
 )
 
 // String returns the kind's name in words.
 func (k EventKind) String() string {
-	if k == EventComponent {
+	switch k { //nolint:exhaustive // the others are the transport's
+	case EventComponent:
 		return "component"
+	case EventDeadLettered:
+		return "dead-lettered"
+	case EventUndecodable:
+		return "undecodable"
 	}
 	if k >= EventDisconnected && k <= EventClosed {
 		return transport.EventKind(k).String()
@@ -68,7 +83,8 @@ type Event struct {
 	Err error
 
 	// Reason belongs to EventDegraded and EventRecovered: what does not work, in words, the
-	// same in both, and the Text of the [Reason] in [Status].
+	// same in both, and the Text of the [Reason] in [Status]. Of EventDeadLettered and
+	// EventUndecodable it is the reason of the dead letter (events.DeadLetterReason).
 	Reason string
 
 	// Server is the URL of the server that the event is about, without secrets; of
@@ -79,6 +95,20 @@ type Event struct {
 	Component string
 	Text      string
 
+	// Listener, Subject, Group and Sequence belong to EventDeadLettered and EventUndecodable:
+	// the listener, as in the reasons of Status; the event's subject; the listener's queue
+	// group, empty without one; and the event's sequence.
+	Listener string
+	Subject  subjects.Subject
+	Group    string
+	Sequence uint64
+
+	// Count belongs to EventDeadLettered and EventUndecodable: how many events this one stands
+	// for. It is 1, or more where the watcher was too slow to get each by itself; then Sequence
+	// and Err are the last one's. All that it stands for have the same Kind, Listener, Subject,
+	// Group and Reason, so that sums of Count are right.
+	Count int
+
 	// Missed is how many events this watcher was too slow to get, between the one before
 	// and this one.
 	Missed int
@@ -87,4 +117,16 @@ type Event struct {
 // eventOf returns what a transport tells as an event of the client.
 func eventOf(e transport.Event) Event {
 	return Event{Kind: EventKind(e.Kind), Time: e.Time, Err: e.Err, Reason: e.Reason, Server: e.Server}
+}
+
+// announced returns what a listener announces as an event of the client.
+func announced(a session.Announcement) Event {
+	kind := EventDeadLettered
+	if a.Kind == session.Undecodable {
+		kind = EventUndecodable
+	}
+	return Event{
+		Kind: kind, Time: time.Now(), Err: a.Err, Reason: a.Reason,
+		Listener: a.Listener, Subject: subjects.Subject(a.Subject), Group: a.Group, Sequence: a.Sequence, Count: 1,
+	}
 }

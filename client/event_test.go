@@ -27,4 +27,6 @@ func TestEventKinds(t *testing.T) {
 	require.Equal(t, "EventKind(12)", client.EventKind(len(kinds)+1).String())
 	require.Equal(t, "EventKind(0)", client.EventKind(0).String())
 	require.Equal(t, "component", client.EventComponent.String())
+	require.Equal(t, "dead-lettered", client.EventDeadLettered.String())
+	require.Equal(t, "undecodable", client.EventUndecodable.String())
 }

@@ -52,12 +52,13 @@ func legal(s string) string {
 
 // identity returns the client IDs to try, one after another.
 type identity struct {
-	generated bool // the caller gave no client ID
+	given     string // the client ID that the caller gave; empty: none
+	generated bool   // the caller gave none
 	next      func() string
 }
 
 func fixedID(id string) identity {
-	return identity{next: func() string { return id }}
+	return identity{given: id, next: func() string { return id }}
 }
 
 // generatedID returns ID(service) first, and then the same with a number: several processes

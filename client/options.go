@@ -52,10 +52,11 @@ func newOptions(opts []Option) (options, error) {
 	}
 	o.logger = eventlog.Readable(o.logger)
 	if o.transport != nil && o.nats != nil {
-		return o, fmt.Errorf("%w option NATS: it would have no effect, since option Transport names another transport", transport.ErrInvalid)
+		return o, fmt.Errorf("%w option NATS: it would have no effect, since option Transport names another transport; give it to that one, "+
+			"or leave one of the options out", transport.ErrInvalid)
 	}
 	if o.transport != nil && o.jetStream {
-		return o, fmt.Errorf("%w option JetStream: it would have no effect, since option Transport names another transport", transport.ErrInvalid)
+		return o, fmt.Errorf("%w option JetStream: it would have no effect, since option Transport names another transport; leave one of the options out", transport.ErrInvalid)
 	}
 	return o, nil
 }
@@ -128,7 +129,9 @@ func NATS(opts ...nats.Option) Option {
 }
 
 // Transport connects through dial instead of NATS Streaming. Package eventtest uses it, and
-// so does a broker that this library does not know.
+// so does a broker that this library does not know. Build refuses [JetStream], which names
+// another transport, and [NATS], whose options dial would not get, beside it; and a Transport
+// that is given twice. [Subjects] are told to dial.
 func Transport(dial transport.Dialer) Option {
 	return func(o *options) error {
 		if dial == nil {

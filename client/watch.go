@@ -3,12 +3,8 @@ package client
 import (
 	"context"
 	"iter"
-	"slices"
 	"sync"
 )
-
-// watchBuffer is how many events wait for a watcher.
-const watchBuffer = 64
 
 // Watch returns what happens to the client from now on, event by event in order:
 //
@@ -24,6 +20,16 @@ const watchBuffer = 64
 // There may be any number of watchers. None of them holds up the client or another: up to
 // 64 events wait for each, then the oldest are dropped, and the next event that the loop
 // gets says in Missed how many were. Watch is safe for concurrent use.
+//
+// [EventDeadLettered] and [EventUndecodable] tell of single events, and may come in floods. At
+// most 32 of the events that wait are of these kinds. A further one is added to the last one
+// that is like it, so that whoever counts adds up Count:
+//
+//	for e := range c.Watch(ctx) {
+//		if e.Kind == client.EventDeadLettered {
+//			deadLetters.WithLabelValues(e.Listener, e.Reason).Add(float64(e.Count))
+//		}
+//	}
 func (c *Client) Watch(ctx context.Context) iter.Seq[Event] {
 	if !c.made() {
 		return func(func(Event) bool) {}
@@ -62,21 +68,16 @@ func (c *Client) Watch(ctx context.Context) iter.Seq[Event] {
 type watcher struct {
 	wake chan struct{} // holds an element after each change
 
-	mu      sync.Mutex
-	waiting []Event
-	missed  int  // events dropped since the last one that was taken
-	over    bool // no event is added any more
+	mu    sync.Mutex
+	queue eventQueue
+	over  bool // no event is added any more
 }
 
-// offer adds an event. If the buffer is full, it drops the oldest event first.
+// offer adds an event.
 func (w *watcher) offer(e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.waiting) == watchBuffer {
-		w.waiting = slices.Delete(w.waiting, 0, 1)
-		w.missed++
-	}
-	w.waiting = append(w.waiting, e)
+	w.queue.add(e)
 	w.over = e.Kind == EventClosed
 	w.signal()
 }
@@ -86,13 +87,9 @@ func (w *watcher) offer(e Event) {
 func (w *watcher) take() (e Event, ok, over bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.waiting) == 0 {
-		return Event{}, false, w.over
+	if e, ok = w.queue.take(); !ok {
+		return e, false, w.over
 	}
-	e = w.waiting[0]
-	e.Missed = w.missed
-	w.waiting = slices.Delete(w.waiting, 0, 1)
-	w.missed = 0
 	return e, true, false
 }
 
@@ -100,7 +97,7 @@ func (w *watcher) take() (e Event, ok, over bool) {
 func (w *watcher) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.waiting, w.over = nil, true
+	w.queue, w.over = eventQueue{}, true
 	w.signal()
 }
 

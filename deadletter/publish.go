@@ -4,13 +4,15 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"unicode"
 
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/transport"
 )
 
 // RedrivenFor is a header of each event that was put back. Its value is the queue group that
-// could not handle the event. Brokers without headers do not carry it.
+// could not handle the event; a name that a header can't hold, with control characters or with
+// spaces at its ends, is escaped (events.EscapeGroup). Brokers without headers do not carry it.
 const RedrivenFor = "Redriven-For"
 
 // publishResult is the outcome of a publish.
@@ -126,7 +128,15 @@ func (r *redriver) message(ctx context.Context, dead events.DeadLetter) (transpo
 		maps.DeleteFunc(m.Header, func(name string, _ []string) bool {
 			return strings.HasPrefix(strings.ToLower(name), "nats-") // the first publish's requests to the broker
 		})
-		m.Header[RedrivenFor] = []string{dead.Group}
+		m.Header[RedrivenFor] = []string{headerValue(dead.Group)}
 	}
 	return m, nil
+}
+
+// headerValue returns the group's name as a header can hold it.
+func headerValue(group string) string {
+	if strings.ContainsFunc(group, unicode.IsControl) || strings.TrimSpace(group) != group {
+		return events.EscapeGroup(group)
+	}
+	return group
 }

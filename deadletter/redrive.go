@@ -52,7 +52,8 @@ type Result struct {
 // Redrive reads the dead letters that a queue group has left of a subject, and publishes
 // their events on that subject again: the same bytes, and the same headers where the broker
 // has headers. If an event was too large for its dead letter, Redrive reads it from the
-// subject's own channel.
+// subject's own channel. group is the group's name as its listeners have it, also where it is
+// escaped in the subject of the dead letters (events.EscapeGroup).
 //
 // Redrive acknowledges a dead letter when the server has stored its event, and not before.
 // So a Redrive that is killed loses nothing, and the next one goes on. If the
@@ -129,17 +130,10 @@ func valid(ctx context.Context, c *client.Client, group string, subject subjects
 	if ctx == nil {
 		return fmt.Errorf("%w context: nil; use context.Background()", transport.ErrInvalid)
 	}
-	for _, part := range []struct {
-		what string
-		name subjects.Subject
-	}{
-		{"group", subjects.Subject(group)}, {"subject", subject}, {"subject of the dead letters", events.DeadLetterSubject(group, subject)},
-	} {
-		if err := subjects.Valid(string(part.name)); err != nil {
-			return fmt.Errorf("%w %s: %w", transport.ErrInvalid, part.what, err)
-		}
+	if err := subjects.Valid(string(subject)); err != nil {
+		return fmt.Errorf("%w subject: %w", transport.ErrInvalid, err)
 	}
-	return nil
+	return listener.DeadLettersOf{Group: group, Subject: subject}.Validate()
 }
 
 // redrive is Redrive with arguments that are valid. It counts in counts.

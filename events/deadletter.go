@@ -43,7 +43,7 @@ func (r DeadLetterReason) Valid() bool {
 type DeadLetter struct {
 	ID        string           `json:"id"`        // see DeadLetterID
 	Original  subjects.Subject `json:"subject"`   // where the event is
-	Group     string           `json:"group"`     // the queue group that could not handle it
+	Group     string           `json:"group"`     // the queue group that could not handle it; its name as it is, see EscapeGroup
 	Sequence  uint64           `json:"sequence"`  // of the event in its channel or stream
 	Timestamp time.Time        `json:"timestamp"` // when the broker stored the event; cut to milliseconds, see StoredAt
 	Attempts  int              `json:"attempts"`  // how often a handler of the process that gave it up ran on it; 0 if the payload kept it from running
@@ -81,19 +81,22 @@ func NewDeadLetter(d DeadLetter) DeadLetter {
 }
 
 // DeadLetterID makes the ID: "<subject>/<sequence>/<timestamp>/<group>", where the
-// timestamp counts nanoseconds since 1970. No subject or group holds a slash. The
-// same event, given up twice by the same group, has the same ID; one that took the
-// sequence after the server had lost its store has another.
+// timestamp counts nanoseconds since 1970, and the group's name is escaped by
+// [EscapeGroup]. So no part holds a slash. The same event, given up twice by the same
+// group, has the same ID; one that took the sequence after the server had lost its
+// store has another.
 func DeadLetterID(original subjects.Subject, sequence uint64, timestamp time.Time, group string) string {
-	return string(original) + "/" + strconv.FormatUint(sequence, 10) + "/" + strconv.FormatInt(timestamp.UnixNano(), 10) + "/" + group
+	return string(original) + "/" + strconv.FormatUint(sequence, 10) + "/" + strconv.FormatInt(timestamp.UnixNano(), 10) + "/" + EscapeGroup(group)
 }
 
 // DeadLetterSubject is where the dead letters go that a queue group makes of a
-// subject's events: "dead.<group>.<subject>". [subjects.Valid] tells whether that
-// is too long for a subject. Where names hold dots it may be another pair's too;
-// Group and Original say which one's a dead letter is.
+// subject's events: "dead.<group>.<subject>", where the group's name is escaped by
+// [EscapeGroup]. [subjects.Valid] tells whether that is too long for a subject. No two
+// groups share the subject of their dead letters of one subject. Where names hold dots it
+// may be that of another group and another subject; Group and Original say whose a dead
+// letter is.
 func DeadLetterSubject(group string, original subjects.Subject) subjects.Subject {
-	return subjects.Subject("dead." + group + "." + string(original))
+	return subjects.Subject("dead." + EscapeGroup(group) + "." + string(original))
 }
 
 // Subject is where the dead letter goes: [DeadLetterSubject] of its Group and
@@ -145,8 +148,8 @@ func (d DeadLetter) Shorter() (DeadLetter, bool) {
 func (d DeadLetter) Validate() error {
 	return errors.Join(
 		d.validID(),
-		validName("subject", string(d.Original)),
-		validName("group", d.Group),
+		validOriginal(d.Original),
+		validGroup(d.Group),
 		validSequence(d.Sequence),
 		set("timestamp", d.Timestamp),
 		notNegative("attempts", d.Attempts),
@@ -171,9 +174,16 @@ func (d DeadLetter) validID() error {
 	return nil
 }
 
-func validName(field, name string) error {
-	if err := subjects.Valid(name); err != nil {
-		return fmt.Errorf("%s: %w", field, err)
+func validOriginal(subject subjects.Subject) error {
+	if err := subjects.Valid(string(subject)); err != nil {
+		return fmt.Errorf("subject: %w", err)
+	}
+	return nil
+}
+
+func validGroup(name string) error {
+	if err := ValidGroup(name); err != nil {
+		return fmt.Errorf("group: %w", err)
 	}
 	return nil
 }
@@ -202,7 +212,11 @@ func knownReason(r DeadLetterReason) error {
 
 func noDataIf(truncated bool, data []byte) error {
 	if truncated && len(data) > 0 {
-		return fmt.Errorf("data: has %d bytes, though truncated says that it is left out", len(data))
+		unit := "bytes"
+		if len(data) == 1 {
+			unit = "byte"
+		}
+		return fmt.Errorf("data: has %d %s, though truncated says that it is left out", len(data), unit)
 	}
 	return nil
 }

@@ -126,13 +126,15 @@ func TestDeadLetterValidate(t *testing.T) {
 		"is not what subject, sequence and group make":             func(d *events.DeadLetter) { d.Sequence++ },
 		"is not of the timestamp 2026":                             func(d *events.DeadLetter) { d.Timestamp = d.Timestamp.Add(time.Millisecond) },
 		"subject: invalid subject: the name is empty":              func(d *events.DeadLetter) { d.Original = "" },
-		"group: invalid subject \"a b\"":                           func(d *events.DeadLetter) { d.Group = "a b" },
+		"group: the name is empty":                                 func(d *events.DeadLetter) { d.Group = "" },
+		"group: the name \"a\\xff\" is not UTF-8":                  func(d *events.DeadLetter) { d.Group = "a\xff" },
 		"sequence: is 0":                                           func(d *events.DeadLetter) { d.Sequence = 0 },
 		"timestamp: is not set":                                    func(d *events.DeadLetter) { d.Timestamp = time.Time{} },
 		"attempts: -1 is negative":                                 func(d *events.DeadLetter) { d.Attempts = -1 },
 		"failedAt: is not set":                                     func(d *events.DeadLetter) { d.FailedAt = time.Time{} },
 		`reason: "lost" is none of "undecodable"`:                  func(d *events.DeadLetter) { d.Reason = "lost" },
 		"data: has 6 bytes, though truncated":                      func(d *events.DeadLetter) { d.Truncated = true },
+		"data: has 1 byte, though truncated":                       func(d *events.DeadLetter) { d.Truncated, d.Data = true, []byte("x") },
 	} {
 		require.ErrorContains(t, with(letter(), change).Validate(), text)
 	}

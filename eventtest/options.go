@@ -17,7 +17,7 @@ type options struct {
 }
 
 // NATSStreaming makes the broker behave like NATS Streaming. This is the default, as in
-// client.Build.
+// client.Build. Of this and [JetStream] the one that is given last counts.
 func NATSStreaming() Option {
 	return func(o *options) error {
 		o.broker = memory.NATSStreaming()

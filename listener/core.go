@@ -19,8 +19,9 @@ import (
 type eventType struct {
 	decode  func(data []byte) (event any, err error)
 	handle  func(ctx context.Context, event any, d Delivery) error
-	key     func(event any) (string, error) // nil: no ordering key
-	release func(event any)                 // the event is not used any more
+	key     func(event any) (string, error)    // nil: no ordering key
+	release func(event any)                    // the event is not used any more
+	entity  func(d *transport.Delivery) string // for the log; "" if it can't be told; nil: the type has no entities
 }
 
 // core is a listener without its type: what [Listener] and [Raw] share.
@@ -41,20 +42,20 @@ type core struct {
 }
 
 // newCore makes what all listeners have; its eventType is still to be set.
-func newCore(c *client.Client, subject subjects.Subject, queueGroup string, opts []Option, raw bool) (*core, error) {
-	core := &core{subject: subject, group: queueGroup, raw: raw, stuckRemedy: remedyNoDeadLetters, ready: make(chan struct{})}
+func newCore(c *client.Client, subject subjects.Subject, queueGroup string, opts []Option, kind eventKind) (*core, error) {
+	core := &core{subject: subject, group: queueGroup, raw: kind.name == nil, stuckRemedy: remedyNoDeadLetters, ready: make(chan struct{})}
 	core.session = access.Session(c)
 	if core.session == nil {
 		return nil, core.fail(fmt.Errorf("%w client: nil; make one with client.Build or client.FromEnv", client.ErrInvalid))
 	}
 	core.log = core.session.Log.With(slog.String("subject", string(subject)), slog.String("group", queueGroup))
-	if raw {
+	if core.raw {
 		if err := core.validSubject(); err != nil {
 			return nil, core.fail(err)
 		}
 	}
 	var err error
-	core.options, err = newOptions(defaults(&core.session.Defaults), opts, raw)
+	core.options, err = newOptions(defaults(&core.session.Defaults), opts, kind)
 	if err == nil {
 		err = core.options.check(queueGroup, core.session.GeneratedID, core.session.Conn.Features())
 	}
@@ -64,6 +65,7 @@ func newCore(c *client.Client, subject subjects.Subject, queueGroup string, opts
 	if err != nil {
 		return nil, core.fail(err)
 	}
+	core.logPassed()
 	core.observers = slices.Concat(core.session.Observers, core.options.observers)
 	return core, nil
 }

@@ -124,13 +124,14 @@ func (r *runner) storeDeadLetter(e schedule.Effect) {
 	}
 	if err := r.publishDeadLetter(letter); err != nil {
 		r.log.Error("event given up, but its dead letter may not be stored: the event stays unacknowledged, and storing is tried again",
-			attributesOf(&e, append(known, slog.Any("not_stored", err))...)...)
+			r.attributesOf(&e, append(known, slog.Any("not_stored", err))...)...)
 		r.deadLetterNotStored(&e, explainNotStored(err))
 		return
 	}
 	r.tellDeadLettered(&e)
+	r.announceDeadLetter(&e)
 	r.settleDeadLettered(&e)
-	r.log.Error("event given up, and stored as a dead letter", attributesOf(&e, known...)...)
+	r.log.Error("event given up, and stored as a dead letter", r.attributesOf(&e, known...)...)
 	if e.GiveUp.Reason != events.DeadLetterVersionGap { // what ends its wait does not make others wait longer
 		r.doneWith(e.Task)
 	}
@@ -213,7 +214,7 @@ func (r *runner) settleDeadLettered(e *schedule.Effect) {
 	}
 	if err != nil {
 		r.log.Warn("dead letter stored, but the acknowledgement was not sent: the event comes again, and is acknowledged then",
-			attributesOf(e, slog.Any("error", err))...)
+			r.attributesOf(e, slog.Any("error", err))...)
 	}
 	if r.observed() {
 		o := r.observation(observe.Settled, &e.Delivery, e.Attempt)

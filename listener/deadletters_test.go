@@ -58,7 +58,7 @@ func TestDeadLettersOfOneSubject(t *testing.T) {
 				sent := publishDeadLetter(t, c, "payments", subjects.OrderCreated, 3)
 				ctx, stop := context.WithCancel(t.Context())
 				var seen []string
-				l, err := listener.NewDeadLetters(c, "alerts", "payments", subjects.OrderCreated,
+				l, err := listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "payments", Subject: subjects.OrderCreated},
 					func(_ context.Context, e events.DeadLetter, d listener.Delivery) error {
 						require.Equal(t, subjects.Subject("dead.payments.order:created"), d.Subject)
 						require.Equal(t, sent.Data, e.Data)
@@ -87,7 +87,7 @@ func TestDeadLettersThatAreStuck(t *testing.T) {
 		c := onMemory(t, memory.New())
 		publishDeadLetter(t, c, "payments", subjects.OrderCreated, 1)
 		ctx, stop := context.WithCancel(t.Context())
-		l, err := listener.NewDeadLetters(c, "alerts", "payments", subjects.OrderCreated,
+		l, err := listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "payments", Subject: subjects.OrderCreated},
 			func(context.Context, events.DeadLetter, listener.Delivery) error {
 				return listener.Reject(errors.New("no"))
 			},
@@ -114,7 +114,7 @@ func TestDeadLettersOfAllSubjects(t *testing.T) {
 		publishDeadLetter(t, c, "mails", subjects.OrderCreated, 2)
 		ctx, stop := context.WithCancel(t.Context())
 		var got []subjects.Subject
-		l, err := listener.NewDeadLetters(c, "alerts", "payments", listener.AllSubjects,
+		l, err := listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "payments", Subject: listener.AllSubjects},
 			func(_ context.Context, e events.DeadLetter, d listener.Delivery) error {
 				require.Equal(t, e.Subject(), d.Subject)
 				if got = append(got, e.Original); len(got) == 2 {
@@ -136,14 +136,16 @@ func TestNewDeadLettersRefuses(t *testing.T) {
 	t.Parallel()
 	c := onMemory(t, memory.New())
 	h := func(context.Context, events.DeadLetter, listener.Delivery) error { return nil }
+	type of = listener.DeadLettersOf
+	all := of{Group: "payments", Subject: listener.AllSubjects}
 	for text, err := range map[string]error{
-		"listen to dead.payments.> as alerts: not supported by the broker: AllSubjects": second(listener.NewDeadLetters(c, "alerts", "payments", listener.AllSubjects, h)),
-		"group of the dead letters": second(listener.NewDeadLetters(c, "alerts", "", subjects.OrderCreated, h)),
-		"the wildcard '*'":          second(listener.NewDeadLetters(c, "alerts", "payments", "*", h)),
-		"the name ends with a dot":  second(listener.NewDeadLetters(c, "alerts", "payments", "", h)),
-		"client: nil":               second(listener.NewDeadLetters(nil, "alerts", "payments", listener.AllSubjects, h)),
-		"handler: nil":              second(listener.NewDeadLetters(c, "alerts", "payments", subjects.OrderCreated, nil)),
-		"option Concurrency":        second(listener.NewDeadLetters(c, "alerts", "payments", subjects.OrderCreated, h, listener.Concurrency(0))),
+		"listen to dead.payments.> as alerts: not supported by the broker: AllSubjects": second(listener.NewDeadLetters(c, "alerts", all, h)),
+		"group of the dead letters": second(listener.NewDeadLetters(c, "alerts", of{Group: "", Subject: subjects.OrderCreated}, h)),
+		"the wildcard '*'":          second(listener.NewDeadLetters(c, "alerts", of{Group: "payments", Subject: "*"}, h)),
+		"the name ends with a dot":  second(listener.NewDeadLetters(c, "alerts", of{Group: "payments", Subject: ""}, h)),
+		"client: nil":               second(listener.NewDeadLetters(nil, "alerts", all, h)),
+		"handler: nil":              second(listener.NewDeadLetters(c, "alerts", of{Group: "payments", Subject: subjects.OrderCreated}, nil)),
+		"option Concurrency":        second(listener.NewDeadLetters(c, "alerts", of{Group: "payments", Subject: subjects.OrderCreated}, h, listener.Concurrency(0))),
 	} {
 		require.ErrorContains(t, err, text)
 		var e *listener.Error

@@ -78,4 +78,6 @@ func (r *runner) withdrawAll() {
 		r.core.session.Withdraw(r, r.core.stuckReason())
 	}
 	r.degraded = degraded{}
+	r.withdrawStalled()
+	r.withdrawUndecodable()
 }

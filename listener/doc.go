@@ -23,6 +23,11 @@
 // is more, are remembered. What comes again after as many others runs again. Across
 // listeners and processes events are delivered at least once.
 //
+// What goes wrong for all events of a listener makes its client degraded, and shows in
+// client.Client.Status: handlers that do not return ([StallTimeout]), payloads that can't be
+// decoded ([StopAfterUndecodable]), dead letters that can't be stored, events that are stuck.
+// client.Client.Watch tells of each dead letter.
+//
 // [Observe] tells what becomes of each delivery, [Use] wraps handlers in middleware, and
 // [NewRaw] makes a listener for tools, whose events are bytes.
 //

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
@@ -25,6 +26,7 @@ func (r *runner) unlockAsync() {
 
 // decided releases the lock, and returns what is to be performed.
 func (r *runner) decided() []schedule.Effect {
+	r.checkUndecodable()
 	effects := r.scheduler.TakeEffects()
 	if len(effects) > 0 {
 		r.activeEffects++
@@ -36,6 +38,7 @@ func (r *runner) decided() []schedule.Effect {
 		r.startExtending()
 		r.setAlarm()
 		r.checkStuck()
+		r.recoverStalled()
 	}
 	r.signalIdle()
 	r.mu.Unlock()
@@ -55,6 +58,7 @@ func (r *runner) performOne(e *schedule.Effect) {
 	if e.Skip != "" {
 		r.tellSkipped(e)
 	}
+	r.announceUndecodable(e)
 	switch e.Do {
 	case schedule.AckAgain:
 		r.ackOrRelease(e.Task)
@@ -68,7 +72,7 @@ func (r *runner) performOne(e *schedule.Effect) {
 		r.tellRetry(e)
 		return // the task is here, and may run by now
 	case schedule.Drop:
-		if e.Skip == observe.SkipLate {
+		if e.Skip == observe.SkipLate && !e.Quiet {
 			r.warnLate(e)
 		}
 		e.Delivery.Settler.Release()
@@ -92,7 +96,7 @@ func (r *runner) nak(e *schedule.Effect) {
 	if err != nil {
 		e.Delivery.Settler.Release()
 		if !errors.Is(err, ErrSubscriptionClosed) {
-			r.log.Warn("event not given back: it comes again when its ack wait has passed", attributesOf(e, slog.Any("error", err))...)
+			r.log.Warn("event not given back: it comes again when its ack wait has passed", r.attributesOf(e, slog.Any("error", err))...)
 		}
 	}
 	if r.observed() {
@@ -106,7 +110,7 @@ func (r *runner) nak(e *schedule.Effect) {
 func (r *runner) warnLate(e *schedule.Effect) {
 	r.log.Warn("event skipped: its ack wait expired before a handler was free, so it comes again; "+
 		"lower MaxInFlight, or raise Concurrency or AckWait",
-		slog.Uint64("sequence", e.Task.Message.Sequence), slog.Duration("ack_wait", r.core.options.ackWait))
+		r.attributesOf(e, slog.Duration("ack_wait", r.core.options.ackWait))...)
 }
 
 // tellRetry says that an attempt failed, and when the next one is. A handler that asked
@@ -122,21 +126,23 @@ func (r *runner) tellRetry(e *schedule.Effect) {
 	case schedule.LetGo:
 		again = "when its ack wait has passed, by whichever member gets it"
 	}
-	about := attributesOf(e, slog.Any("error", e.Err), slog.Duration("after", e.Delay), slog.String("again", again), r.payload(&e.Delivery))
+	level, text := slog.LevelWarn, "handler failed: the event is tried again"
 	switch {
 	case withoutCause(e.Err):
-		r.log.Debug("handler gave the event back: it is tried again", about...)
+		level, text = slog.LevelDebug, "handler gave the event back: it is tried again"
+	case e.Unreadable != "":
+		text = "event can't be decoded, or is not valid, and makes no dead letter: it comes again"
 	case e.Waited == 1:
-		r.log.Info("event can't be handled yet, which is no attempt: it is tried again", about...)
+		level, text = slog.LevelInfo, "event can't be handled yet, which is no attempt: it is tried again"
 	case e.Waited > 1:
-		r.log.Debug("event can't be handled yet, which is no attempt: it is tried again", append(about, slog.Int("waited", e.Waited))...)
-	default:
-		r.log.Warn("handler failed: the event is tried again", about...)
+		level, text = slog.LevelDebug, "event can't be handled yet, which is no attempt: it is tried again"
+	}
+	if ctx := context.Background(); r.log.Enabled(ctx, level) {
+		about := r.attributesOf(e, slog.Any("error", e.Err), slog.Duration("after", e.Delay), slog.String("again", again), r.payload(&e.Delivery))
+		if e.Waited > 1 {
+			about = append(about, slog.Int("waited", e.Waited))
+		}
+		r.log.Log(ctx, level, text, about...) //nolint:sloglint // one of the texts above
 	}
 	r.tellFailed(e)
-}
-
-// attributesOf names the event of an effect in the log.
-func attributesOf(e *schedule.Effect, more ...any) []any {
-	return append([]any{slog.Uint64("sequence", e.Task.Message.Sequence), slog.Int("attempt", e.Attempt)}, more...)
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"sync"
 
-	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
 )
 
@@ -25,6 +23,7 @@ func erase[T events.Event](h Handler[T], o options, log *slog.Logger) (eventType
 	}
 	t := eventType{
 		release: release,
+		entity:  entityIn[T](o),
 		decode: func(data []byte) (any, error) {
 			event := pool.Get()
 			if err := decode(o, data, event); err != nil {
@@ -49,21 +48,15 @@ func erase[T events.Event](h Handler[T], o options, log *slog.Logger) (eventType
 		}
 	}
 	if o.versions != nil {
-		if err := o.checkVersions(any(new(T)), reflect.TypeFor[T]()); err != nil {
-			return t, err
-		}
 		t.handle = oneAtATime(o.versions, t.handle)
 		if o.concurrency > 1 {
 			t.key = entityOf
 		}
 	}
-	if _, ok := any(new(T)).(events.Validator); o.validate && !ok {
-		return t, fmt.Errorf("%w option Validate: %v has no method Validate, so that it would have no effect", client.ErrInvalid, reflect.TypeFor[T]())
-	}
-	if o.key != nil {
-		key, ok := o.key.(func(T) string)
-		if !ok {
-			return t, fmt.Errorf("%w option OrderingKey: it is a %T, and the listener's events are %v", client.ErrInvalid, o.key, reflect.TypeFor[T]())
+	for _, given := range o.keys {
+		key, ok := given.(func(T) string)
+		if !ok { // newOptions has passed it over, or refused it
+			continue
 		}
 		t.key = func(event any) (k string, err error) {
 			defer recovered("OrderingKey", &err)

@@ -71,7 +71,7 @@ func (c *core) listen(ctx context.Context) (err error) {
 		defer cancel()
 		return errors.Join(err, r.drain(draining))
 	}
-	r.applyAckWait(sub.AckWait())
+	r.subscribed(sub)
 	close(c.ready)
 	c.log.Info("listening", slog.String("durable", c.options.durable),
 		slog.Duration("ack_wait", sub.AckWait()), slog.Int("max_in_flight", c.options.maxInFlight))
@@ -79,6 +79,7 @@ func (c *core) listen(ctx context.Context) (err error) {
 	var lost error
 	select {
 	case <-ctx.Done():
+	case lost = <-r.undecodable.stop:
 	case <-sub.Done():
 		if err := sub.Err(); !errors.Is(err, transport.ErrClosed) {
 			lost = err

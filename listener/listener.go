@@ -45,7 +45,7 @@ func New[T events.Event](c *client.Client, queueGroup string, h Handler[T], opts
 
 // newOn makes the listener to a subject.
 func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGroup string, h Handler[T], opts []Option) (*Listener[T], error) {
-	core, err := newCore(c, subject, queueGroup, opts, false)
+	core, err := newCore(c, subject, queueGroup, opts, kindOf[T]())
 	if err != nil {
 		return nil, err
 	}
@@ -68,9 +68,9 @@ func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGrou
 //
 // It returns an [*Error] that matches [ErrListening] if the listener listens already,
 // [ErrClosed] if the client is closed before it begins, [ErrConnectionLost] when the
-// connection is over, and [ErrUnfinished] when handlers were still running at the end of the
-// drain, or events were not settled: it names their sequences. Other errors: the server
-// refused the subscription; the stream stores no dead letters (use [NoDeadLetters]); the
+// connection is over, [ErrTooManyUndecodable] with [StopAfterUndecodable], and
+// [ErrUnfinished] when handlers were still running at the end of the drain, or events were not
+// settled: it names their sequences. Other errors: the server refused the subscription; the stream stores no dead letters (use [NoDeadLetters]); the
 // server did not confirm the end in time (the rest of the DrainTimeout, 2.5 s at most);
 // DeleteDurable is running. While the link is down, Listen waits for it. Once it has
 // returned, Listen may be called again.

@@ -52,7 +52,16 @@ func Use(m ...Middleware) Option {
 
 // Defaults is an option of client.Build: each listener of the client gets these options
 // before its own, unless it has [WithoutDefaults]. Given several times, Defaults adds to
-// what was given. A [Raw] listener passes over the options that need a type of events.
+// what was given.
+//
+// A listener passes over what it can't use, and says so in the log at debug level: a [Raw]
+// listener the options that need a type of events; an [OrderingKey] of another type,
+// [InVersionOrder] for events that have no versions, [Validate] for events that can't be
+// validated; and what the listener's own options exclude, such as a default [Ephemeral] beside
+// its own [DurableName], or InVersionOrder beside its own [ManualAck]. A default [Concurrency]
+// is lowered to the listener's own [MaxInFlight], and a default MaxInFlight raised to its own
+// Concurrency. Defaults that contradict one another are refused by [New], as a listener's own
+// options are.
 //
 //	c, err := client.Build(ctx, cluster, id, url, listener.Defaults(listener.Use(logged)))
 func Defaults(opts ...Option) client.Option {
@@ -60,8 +69,12 @@ func Defaults(opts ...Option) client.Option {
 		if len(opts) == 0 {
 			return fmt.Errorf("%w option listener.Defaults: it holds no option", transport.ErrInvalid)
 		}
-		if err := apply(opts, new(options)); err != nil {
+		var given options
+		if err := apply(opts, &given); err != nil {
 			return fmt.Errorf("option listener.Defaults: %w", err)
+		}
+		if given.noDefaults {
+			return fmt.Errorf("%w options listener.Defaults and WithoutDefaults: a listener has the second to go without the first; give it to that listener", transport.ErrInvalid)
 		}
 		d.Listeners = slices.Concat(defaults(d), opts)
 		return nil

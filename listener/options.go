@@ -10,7 +10,6 @@ import (
 	"github.com/sgtickets/common/internal/backoff"
 	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/observe"
-	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -30,19 +29,23 @@ type options struct {
 	start        Position
 	codec        codec.Codec // nil: JSON
 	validate     bool
-	key          any // func(T) string
+	keys         []any // each a func(T) string: a client's default for each type. Of those that fit, the last counts
 	middleware   []Middleware
 	versions     VersionStore // nil: in whatever order they come
 	observers    []observe.Observer
 	noDefaults   bool
 	giveBack     bool // at the end of Listen, what waits for its delay at the broker
 
+	passed [][]any // what is to be logged of the defaults that the listener can't use
+
 	maxAttempts       int
 	backoff           backoff.Policy
-	backoffSet        bool
 	classify          func(error) error // nil: errors say by themselves what becomes of the event
 	versionGapTimeout time.Duration
 	noDeadLetters     bool
+
+	stallTimeout         time.Duration // 0: see StallTimeout
+	stopAfterUndecodable int           // 0: it goes on
 }
 
 const (
@@ -72,6 +75,9 @@ func DurableName(name string) Option {
 
 // Ephemeral makes the server forget the listener, or its queue group with the
 // last member, as soon as it leaves. It can't be combined with [DurableName].
+//
+// To the NATS Streaming server the ephemeral group "a:b" is the same as the group "b" with the
+// durable name "a".
 func Ephemeral() Option {
 	return func(o *options) error {
 		o.ephemeral = true
@@ -176,24 +182,26 @@ func StartAt(p Position) Option {
 	}
 }
 
-// OrderingKey keeps the events of one key in order: with [Concurrency] of more
-// than 1, which it needs, those whose key is equal are handled one after another,
-// in the order in which they were stored, while those of other keys go on. The next
-// one begins when the one before it is handled or stored as a dead letter: an event
-// that fails holds up its key, and no other, until it succeeds or is given up. With
-// [ManualAck] the next one begins when the one before it is settled.
+// OrderingKey keeps the events of one key in order: those whose key is equal are handled
+// one after another, in the order in which they were stored, while those of other keys go
+// on. The next one begins when the one before it is handled or stored as a dead letter: an
+// event that fails holds up its key, and no other, until it succeeds or is given up. With
+// [ManualAck] the next one begins when the one before it is settled. With a [Concurrency] of
+// 1 events begin in the order of delivery anyway: there the key matters only behind an event
+// that failed.
 //
 // Over NATS Streaming an event that can't be held any longer within its ack wait
 // holds up its key until it comes again; in a queue group, where another member may
 // get it, for two ack waits at most, and without one for twelve. Those that wait
 // count among [MaxInFlight]. The type of event must be the listener's, or New
-// refuses it.
+// refuses it. Of the client's [Defaults], which may hold one for each type, the last of the
+// listener's type counts, and those of other types are passed over.
 func OrderingKey[T events.Event](key func(T) string) Option {
 	return func(o *options) error {
 		if key == nil {
 			return fmt.Errorf("%w option OrderingKey: nil", transport.ErrInvalid)
 		}
-		o.key = key
+		o.keys = append(o.keys, key)
 		return nil
 	}
 }
@@ -211,7 +219,7 @@ func Codec(c codec.Codec) Option {
 
 // Validate treats an event that its own Validate method refuses like one that
 // can't be decoded: it becomes a dead letter at once. By default what decodes is handled. New refuses it for an
-// event that has no such method.
+// event that has no such method; among the client's [Defaults] it is passed over for those.
 func Validate() Option {
 	return func(o *options) error {
 		o.validate = true
@@ -228,16 +236,15 @@ func WithoutDefaults() Option {
 	}
 }
 
-// newOptions applies the client's defaults and the listener's own options. raw: the
-// listener has no type of events. Own options that need one are refused then, and
-// defaults that do are passed over.
-func newOptions(defaults, own []Option, raw bool) (options, error) {
+// newOptions applies the client's defaults and the listener's own options. Own options that
+// can't be used for the listener's events are refused, and defaults that can't are passed over.
+func newOptions(defaults, own []Option, kind eventKind) (options, error) {
 	var given options
 	if err := apply(own, &given); err != nil {
 		return given, err
 	}
-	if name := given.needsType(); raw && name != "" {
-		return given, fmt.Errorf("%w option %s: a raw listener's events have no type; make the listener with New, or leave the option out", transport.ErrInvalid, name)
+	if err := kind.refuse(&given); err != nil {
+		return given, err
 	}
 	o := options{
 		ackWait: defaultAckWait, concurrency: 1,
@@ -250,9 +257,7 @@ func newOptions(defaults, own []Option, raw bool) (options, error) {
 			return o, err
 		}
 	}
-	if raw {
-		o.forgetType()
-	}
+	o.passOver(&given, kind)
 	if err := apply(own, &o); err != nil {
 		return o, err
 	}
@@ -265,27 +270,28 @@ func newOptions(defaults, own []Option, raw bool) (options, error) {
 	return o, nil
 }
 
-// needsType returns the name of an option that was given and needs a type of events.
-func (o *options) needsType() string {
-	switch {
-	case o.key != nil:
-		return "OrderingKey"
-	case o.versions != nil:
-		return "InVersionOrder"
-	case o.validate:
-		return "Validate"
-	case o.codec != nil:
-		return "Codec"
-	case len(o.middleware) > 0:
-		return "Use"
-	default:
-		return ""
+// needType returns the names of the options that were given and need a type of events.
+func (o *options) needType() (names []string) {
+	for _, option := range []struct {
+		name  string
+		given bool
+	}{
+		{"OrderingKey", o.keys != nil},
+		{"InVersionOrder", o.versions != nil},
+		{"Validate", o.validate},
+		{"Codec", o.codec != nil},
+		{"Use", len(o.middleware) > 0},
+	} {
+		if option.given {
+			names = append(names, option.name)
+		}
 	}
+	return names
 }
 
 // forgetType takes back the options that need a type of events.
 func (o *options) forgetType() {
-	o.key, o.versions, o.validate, o.codec, o.middleware = nil, nil, false, nil, nil
+	o.keys, o.versions, o.validate, o.codec, o.middleware = nil, nil, false, nil, nil
 }
 
 func apply(opts []Option, o *options) error {
@@ -298,10 +304,8 @@ func (o *options) check(group string, generatedID bool, features transport.Featu
 	if !o.durableSet && !o.ephemeral {
 		o.durable = group
 	}
-	if group != "" {
-		if err := validName("queue group", group); err != nil {
-			return err
-		}
+	if err := o.checkNames(group); err != nil {
+		return err
 	}
 	unit := features.AckWaitUnit
 	switch {
@@ -309,33 +313,21 @@ func (o *options) check(group string, generatedID bool, features transport.Featu
 		return fmt.Errorf("%w options Ephemeral and DurableName: they exclude one another", transport.ErrInvalid)
 	case o.durable != "" && group == "" && generatedID:
 		return fmt.Errorf("%w option DurableName %q: without a queue group the server ties a durable to the client ID, and this one was generated: "+
-			"every start could begin anew and leave an orphan behind; set NATS_CLIENT_ID, or give a queue group", transport.ErrInvalid, o.durable)
+			"every start could begin anew and leave an orphan behind; set NATS_CLIENT_ID, give a queue group, or use Ephemeral", transport.ErrInvalid, o.durable)
 	case unit > 0 && o.ackWait%unit != 0:
-		return fmt.Errorf("%w option AckWait: %v; this broker takes multiples of %v", transport.ErrInvalid, o.ackWait, unit)
+		return fmt.Errorf("%w option AckWait: %v; this broker takes multiples of %v; use %v", transport.ErrInvalid, o.ackWait, unit, o.ackWait.Truncate(unit)+unit)
 	case o.maxInFlight < o.concurrency:
-		return fmt.Errorf("%w option MaxInFlight: %d is less than Concurrency %d, which could not be reached", transport.ErrInvalid, o.maxInFlight, o.concurrency)
-	case o.key != nil && o.concurrency == 1:
-		return fmt.Errorf("%w option OrderingKey: it needs a Concurrency of 2 or more; "+
-			"with 1, one event begins after another in the order of delivery, whatever its key", transport.ErrInvalid)
+		return fmt.Errorf("%w option MaxInFlight: %d is less than Concurrency %d, which could not be reached; raise MaxInFlight, or lower Concurrency",
+			transport.ErrInvalid, o.maxInFlight, o.concurrency)
 	case !features.InProgress && o.timeout >= o.ackWait:
 		return fmt.Errorf("%w option HandlerTimeout: %v is not less than AckWait %v, which this broker can't extend: the event would come again while its handler runs; "+
 			"raise AckWait, or lower HandlerTimeout", transport.ErrInvalid, o.timeout, o.ackWait)
-	case o.backoffSet && o.maxAttempts == 1:
-		return fmt.Errorf("%w option Backoff: it has no effect with MaxAttempts 1", transport.ErrInvalid)
-	}
-	return nil
-}
-
-// validName checks a name that becomes part of subjects: of a JetStream consumer,
-// and of the group's dead letters.
-func validName(what, name string) error {
-	if err := subjects.Valid(name); err != nil {
-		return fmt.Errorf("%w %s: its rules are those of subjects: %w", transport.ErrInvalid, what, err)
-	}
-	for _, r := range name {
-		if r == ':' {
-			return fmt.Errorf("%w %s %q: it holds a ':', with which the server joins durable name and group", transport.ErrInvalid, what, name)
-		}
+	case o.versions != nil && o.manualAck:
+		return fmt.Errorf("%w options InVersionOrder and ManualAck: a version is set when the handler has succeeded, which with ManualAck its return does not say; "+
+			"leave one of them out", transport.ErrInvalid)
+	case o.versions != nil && o.keys != nil:
+		return fmt.Errorf("%w options InVersionOrder and OrderingKey: the key would keep a missing event behind those that wait for it; "+
+			"leave it out, the events of an entity are in order without it", transport.ErrInvalid)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ type Raw struct {
 // error, which matches client.ErrInvalid, says what is wrong with the subject, a name,
 // the handler or an option.
 func NewRaw(c *client.Client, subject subjects.Subject, queueGroup string, h RawHandler, opts ...Option) (*Raw, error) {
-	core, err := newCore(c, subject, queueGroup, opts, true)
+	core, err := newCore(c, subject, queueGroup, opts, eventKind{})
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (c *core) validSubject() error {
 	if err := validPattern(c.subject); err != nil {
 		return fmt.Errorf("%w subject: %w", transport.ErrInvalid, err)
 	}
-	return nil
+	return swapped("queue group", c.group, c.subject)
 }
 
 // validPattern checks a subject that may be a pattern: with a name in place of each

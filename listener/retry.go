@@ -34,7 +34,8 @@ func MaxAttempts(n int) Option {
 // Backoff is how long a failed event waits for its next attempt: first after the first
 // attempt, twice as long after each further one, at most limit. The last half of each
 // wait is drawn by chance. Default 100 ms and 30 s, with which the 20 attempts by default
-// take about four minutes. first must be positive, and limit not less.
+// take about four minutes. first must be positive, and limit not less. With [MaxAttempts] of
+// 1 no event waits, and Backoff has no effect.
 //
 // NATS Streaming sends an event that is not acknowledged again after each ack wait. There the
 // listener holds a failed event only within its ack wait. The next attempt must begin early
@@ -47,7 +48,7 @@ func Backoff(first, limit time.Duration) Option {
 		if first <= 0 || limit < first {
 			return fmt.Errorf("%w option Backoff: first %v, limit %v; the first must be positive, and the limit not less", transport.ErrInvalid, first, limit)
 		}
-		o.backoff, o.backoffSet = backoff.Policy{First: first, Max: limit}, true
+		o.backoff = backoff.Policy{First: first, Max: limit}
 		return nil
 	}
 }

@@ -43,12 +43,15 @@ type runner struct {
 	pace        pace
 	delayed     delayed
 	degraded    degraded         // what the client is told
+	stalled     stalled          // handlers that do not return
+	undecodable undecodable      // events in a row that can't be decoded
 	reader      *versions.Reader // tells others how far this one has read; nil without InVersionOrder
 	resting     atomic.Int64     // events that are here and that no worker could begin
 }
 
 func newRunner(ctx context.Context, c *core) *runner {
 	r := &runner{core: c, log: c.log, began: time.Now(), scheduler: schedule.New(c.rules(), c.options.ackWait)}
+	r.undecodable.stop = make(chan error, 1)
 	r.handlers, r.endHandlers = context.WithCancel(context.WithoutCancel(ctx))
 	return r
 }
@@ -60,6 +63,7 @@ func (c *core) rules() schedule.Rules {
 		Concurrency: o.concurrency, MaxInFlight: o.maxInFlight, HandlerTimeout: o.timeout,
 		MaxAttempts: o.maxAttempts, Backoff: o.backoff.Delay, LongestBackoff: o.backoff.Full, DeadLetterBackoff: deadLetterBackoff.Delay,
 		GapBackoff: versions.RetryAfter, VersionGapTimeout: o.versionGapTimeout,
+		StallTimeout: o.stallTimeout, StopAtUnreadable: o.stopAfterUndecodable,
 		CanExtend: features.InProgress, CanNak: features.Nak,
 		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters,
 	}
@@ -82,6 +86,9 @@ func (r *runner) deliver(d transport.Delivery) {
 	if r.core.raw {
 		t.ForgetEventID()
 	}
+	if r.core.eventType.key != nil || r.observed() {
+		r.watchReading(t)
+	}
 	r.tellDelivered(t)
 	r.readKey(t)
 	r.mu.Lock()
@@ -102,6 +109,7 @@ func (r *runner) readKey(t *schedule.Task) {
 	}
 	event, err := r.core.eventType.decode(t.Delivery.Data)
 	if err == nil {
+		r.decoded()
 		t.Event, t.Keyed = event, true
 		t.Key, err = r.core.eventType.key(event)
 	}
@@ -138,20 +146,4 @@ func (r *runner) settler(t *schedule.Task) (transport.Settler, error) {
 		return nil, ErrSubscriptionClosed
 	}
 	return r.scheduler.LatestSettler(t), nil
-}
-
-func (r *runner) attributes(t *schedule.Task, more ...any) []any {
-	r.mu.Lock()
-	attempt := t.Attempt // a late acknowledgement may be of an event that is tried again by now
-	r.mu.Unlock()
-	return append([]any{slog.Uint64("sequence", t.Message.Sequence), slog.Int("attempt", attempt)}, more...)
-}
-
-// payload is what the log tells of the payload: nothing, unless it was asked for.
-func (r *runner) payload(d *transport.Delivery) slog.Attr {
-	n := min(len(d.Data), r.core.session.LoggedPayload)
-	if n == 0 {
-		return slog.Attr{}
-	}
-	return slog.String("payload", string(d.Data[:n]))
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"reflect"
 
-	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/option"
 	"github.com/sgtickets/common/listener/internal/versions"
@@ -47,7 +46,8 @@ type VersionStore interface {
 
 // InVersionOrder applies the events of each entity exactly in the order of their
 // versions, each once, though they arrive delayed, doubled or out of order. T has to
-// be an events.Versioned, or New refuses it.
+// be an events.Versioned, or New refuses it; among the client's [Defaults] the option is passed
+// over for other types.
 //
 //   - An event is handled when the version before its own was applied last, and one
 //     that begins its entity ([events.Beginner]) also when none was.
@@ -83,23 +83,6 @@ func InVersionOrder(store VersionStore) Option {
 		o.versions = store
 		return nil
 	}
-}
-
-// checkVersions returns why the events of a type can't be put in version order.
-func (o *options) checkVersions(event any, name reflect.Type) error {
-	_, versioned := event.(events.Versioned)
-	switch {
-	case !versioned:
-		return fmt.Errorf("%w option InVersionOrder: %v has no methods EntityID and EntityVersion (events.Versioned); give it both, or leave the option out",
-			client.ErrInvalid, name)
-	case o.manualAck:
-		return fmt.Errorf("%w options InVersionOrder and ManualAck: a version is set when the handler has succeeded, which with ManualAck its return does not say",
-			client.ErrInvalid)
-	case o.key != nil:
-		return fmt.Errorf("%w options InVersionOrder and OrderingKey: the key would keep a missing event behind those that wait for it; "+
-			"leave it out, the events of an entity are in order without it", client.ErrInvalid)
-	}
-	return nil
 }
 
 // ordered makes a handler apply events in version order.

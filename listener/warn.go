@@ -20,6 +20,7 @@ func (r *runner) watchOver(t *schedule.Task) {
 	if at, of := r.scheduler.NextWarning(t); of != 0 {
 		r.lookAt(at)
 	}
+	r.lookAt(t.Begun.Add(r.scheduler.StallTimeout()))
 }
 
 func (r *runner) lookAt(at time.Time) {
@@ -37,7 +38,7 @@ func (r *runner) lookAt(at time.Time) {
 // look warns of handlers that run too long, and looks again in time.
 func (r *runner) look() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.unlock()
 	r.watch.looks = time.Time{}
 	if r.ended {
 		return
@@ -51,11 +52,12 @@ func (r *runner) look() {
 		r.lookAt(next)
 	}
 	r.warnOfCrowd()
+	r.checkHung(now)
 }
 
 func (r *runner) warn(w schedule.Warning, now time.Time) {
 	t := w.Task
-	about := []any{slog.Uint64("sequence", t.Message.Sequence), slog.Int("attempt", t.Attempt), slog.Duration("running", now.Sub(t.Begun))}
+	about := r.core.about(&t.Delivery, t.Attempt, slog.Duration("running", now.Sub(t.Begun)))
 	if w.Kind == schedule.TimeoutIgnored {
 		r.log.Warn("handler goes on after its HandlerTimeout and can't be ended: it has to heed its context",
 			append(about, slog.Duration("handler_timeout", r.core.options.timeout))...)

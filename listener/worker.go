@@ -93,6 +93,7 @@ func (r *runner) process(t *schedule.Task, d *transport.Delivery) (next *schedul
 			err = &unreadError{err}
 			return nil
 		}
+		r.decoded()
 		t.Event = event
 		err = errExited
 	}

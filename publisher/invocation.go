@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -25,6 +26,7 @@ var (
 // invocation is one publish that goes through the middleware.
 type invocation struct {
 	core  *core
+	event events.Event // as the caller gave it, for the log
 	async bool
 
 	mu        sync.Mutex
@@ -40,7 +42,7 @@ type invocation struct {
 
 // publishThrough publishes through the middleware, and waits for the outcome.
 func (c *core) publishThrough(ctx context.Context, event events.Event) error {
-	i := &invocation{core: c}
+	i := &invocation{core: c, event: event}
 	err := i.run(ctx, event)
 	i.Done(err)
 	return err
@@ -48,7 +50,7 @@ func (c *core) publishThrough(ctx context.Context, event events.Event) error {
 
 // publishAsyncThrough publishes through the middleware without waiting for the outcome.
 func (c *core) publishAsyncThrough(ctx context.Context, event events.Event) (*Pending, error) {
-	i := &invocation{core: c, async: true}
+	i := &invocation{core: c, event: event, async: true}
 	err := i.run(ctx, event)
 	if i.pending != nil {
 		return i.pending, nil
@@ -178,6 +180,20 @@ func (i *invocation) call(callback func(error), err error) {
 }
 
 func (i *invocation) panicked(p any) {
-	i.core.log.Error("publisher's middleware panicked", slog.String("subject", string(i.core.subject)),
-		slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+	about := []any{slog.String("subject", string(i.core.subject))}
+	if id := entityOf(i.event); id != "" {
+		about = append(about, slog.String("entity", id))
+	}
+	i.core.log.Error("publisher's middleware panicked", append(about, slog.Any("panic", p), slog.String("stack", string(debug.Stack())))...)
+}
+
+// entityOf returns the entity of an event for the log, and "" if it has none, or can't tell.
+func entityOf(event events.Event) (id string) {
+	defer func() { _ = recover() }()        // the event's own method panicked: the log goes without
+	p := reflect.New(reflect.TypeOf(event)) // it has the methods of the pointer, too
+	p.Elem().Set(reflect.ValueOf(event))
+	if v, ok := reflect.TypeAssert[events.Versioned](p); ok {
+		id = v.EntityID()
+	}
+	return id
 }

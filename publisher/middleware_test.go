@@ -306,6 +306,28 @@ func TestPanicsOfMiddlewareAreLogged(t *testing.T) {
 	require.Contains(t, log.String(), "panic=told")
 }
 
+// TestPanicsOfMiddlewareNameTheEntity of the event, where it has one.
+func TestPanicsOfMiddlewareNameTheEntity(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	conn := &fakeconn.Conn{OnPublish: func(_ transport.Message, r transport.Receipt) { r.Done(nil) }}
+	c := connect(t, conn, client.Logger(slog.New(slog.NewTextHandler(&log, nil))),
+		publisher.Defaults(publisher.Use(func(publisher.Invocation) publisher.Invocation {
+			return func(context.Context, events.Event, publisher.Publishing) error { panic("no") }
+		})))
+	tickets, err := publisher.New[events.TicketCreated](c)
+	require.NoError(t, err)
+	require.ErrorIs(t, tickets.Publish(t.Context(), events.TicketCreated{ID: "ticket-7"}), publisher.ErrNotStored)
+	require.Contains(t, log.String(), "subject=ticket:created entity=ticket-7 panic=no")
+	_, err = tickets.PublishAsync(t.Context(), events.TicketCreated{ID: "ticket-8"})
+	require.ErrorIs(t, err, publisher.ErrNotStored)
+	require.Contains(t, log.String(), "subject=ticket:created entity=ticket-8 panic=no")
+	expirations, err := publisher.New[events.ExpirationComplete](c)
+	require.NoError(t, err)
+	require.ErrorIs(t, expirations.Publish(t.Context(), event), publisher.ErrNotStored)
+	require.Contains(t, log.String(), "subject=expiration:complete panic=no")
+}
+
 // TestZeroPublishing can be used in the unit test of a middleware.
 func TestZeroPublishing(t *testing.T) {
 	t.Parallel()

@@ -70,6 +70,14 @@ type Subscription interface {
 	Err() error
 }
 
+// BacklogCounter is implemented by a Subscription whose broker can say what waits for it there.
+type BacklogCounter interface {
+	// Backlog asks the broker how many messages it has for the subscription, or for its group,
+	// that it has sent to no member yet. It returns when ctx is done at the latest. The error
+	// matches [ErrUnsupported] if the broker can't say, and [ErrForbidden] if it may not be asked.
+	Backlog(ctx context.Context) (uint64, error)
+}
+
 // Delivery is one message as it was delivered. Data and Header must not be
 // changed, and stay valid.
 type Delivery struct {

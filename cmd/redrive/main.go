@@ -25,6 +25,7 @@ import (
 	"github.com/sgtickets/common/deadletter"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/plural"
+	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/subjects"
 )
 
@@ -42,7 +43,7 @@ func main() {
 	flag.StringVar(&t.group, "group", "", "queue `group` that could not handle the events")
 	flag.StringVar((*string)(&t.subject), "subject", "", "`subject` of the events, such as order:created")
 	flag.StringVar((*string)(&t.reason), "reason", "", "only those given up for that `reason`: undecodable, invalid, rejected, exhausted or version-gap")
-	flag.IntVar(&t.limit, "limit", 0, "put back `n` events at most; 0: all")
+	flag.IntVar(&t.limit, "limit", 0, "put back, or list, `n` events at most; 0: all")
 	flag.BoolVar(&t.list, "list", false, "only show them")
 	flag.Parse()
 	if err := run(context.Background(), t); err != nil {
@@ -71,17 +72,17 @@ func (t task) check() error {
 		return fmt.Errorf("flag -reason: %q is not a reason; use undecodable, invalid, rejected, exhausted or version-gap", t.reason)
 	case t.limit < 0:
 		return fmt.Errorf("flag -limit: %d; must be positive, or 0 for all", t.limit)
-	case t.list && t.limit > 0:
-		return errors.New("flag -limit has no effect beside -list, which puts nothing back; leave one of them out")
 	}
-	return nil
+	return listener.DeadLettersOf{Group: t.group, Subject: t.subject}.Validate()
 }
 
 func (t task) run(ctx context.Context, c *client.Client, out io.Writer) error {
+	listed := 0
 	opts := []deadletter.Option{deadletter.Where(func(d events.DeadLetter) bool {
-		if t.reason != "" && d.Reason != t.reason {
+		if t.reason != "" && d.Reason != t.reason || t.list && t.limit > 0 && listed == t.limit {
 			return false
 		}
+		listed++
 		_, err := fmt.Fprintln(out, line(d))
 		return err == nil && !t.list
 	})}

@@ -51,6 +51,7 @@ func TestListsAndPutsBack(t *testing.T) {
 			says string
 		}{
 			{task{list: true}, exhausted + undecodable + "put back: 0; duplicates: 0; left: 2; failed: 0\n"},
+			{task{list: true, limit: 1}, exhausted + "put back: 0; duplicates: 0; left: 2; failed: 0\n"},
 			{task{reason: events.DeadLetterUndecodable, list: true}, undecodable + "put back: 0; duplicates: 0; left: 2; failed: 0\n"},
 			{task{reason: events.DeadLetterExhausted, limit: 5}, exhausted + "put back: 1; duplicates: 0; left: 1; failed: 0\n"},
 			{task{}, undecodable + "put back: 1; duplicates: 0; left: 0; failed: 0\n"},
@@ -71,7 +72,7 @@ func TestChecksFlags(t *testing.T) {
 		"-group and -subject":    {subject: "a"},
 		`"lost" is not a reason`: {group: "g", subject: "a", reason: "lost"},
 		"-limit: -1":             {group: "g", subject: "a", limit: -1},
-		"-limit has no effect":   {group: "g", subject: "a", limit: 1, list: true},
+		"they look swapped":      {group: "order:created", subject: "payments"},
 	} {
 		require.ErrorContains(t, run(t.Context(), wrong), text)
 	}

@@ -392,7 +392,7 @@ func redrivenEventsAreHandled[Tag any](t *testing.T, m *deadLetterChannel) {
 	})
 	ids := make(map[string]bool)
 	dead := make(chan string, 1000)
-	alerts, err := listener.NewDeadLetters(m.client, "alerts", m.Group, m.Subject,
+	alerts, err := listener.NewDeadLetters(m.client, "alerts", listener.DeadLettersOf{Group: m.Group, Subject: m.Subject},
 		func(_ context.Context, e events.DeadLetter, _ listener.Delivery) error {
 			dead <- e.ID
 			return nil
@@ -446,7 +446,7 @@ func TestDeadLettersAreListenedTo(t *testing.T) {
 		}
 		for _, subject := range subjects {
 			got := make(chan events.DeadLetter, 10)
-			l, err := listener.NewDeadLetters(m.client, "alerts", m.Group, subject,
+			l, err := listener.NewDeadLetters(m.client, "alerts", listener.DeadLettersOf{Group: m.Group, Subject: subject},
 				func(_ context.Context, e events.DeadLetter, _ listener.Delivery) error {
 					got <- e
 					return nil

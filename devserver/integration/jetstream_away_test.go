@@ -44,7 +44,7 @@ func whileAway[Tag any](t *testing.T, c *client.Client, away, back func()) {
 	refused := listen(t, c, failing, func(context.Context, note[Tag], listener.Delivery) error { return listener.Reject(errors.New("no")) })
 	publish[Tag](t, c, 1)
 	letters := newInbox()
-	dead, err := listener.NewDeadLetters(c, "letters-"+failing, failing, subject,
+	dead, err := listener.NewDeadLetters(c, "letters-"+failing, listener.DeadLettersOf{Group: failing, Subject: subject},
 		func(context.Context, events.DeadLetter, listener.Delivery) error {
 			letters.put(1, listener.Delivery{})
 			return nil

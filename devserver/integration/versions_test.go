@@ -172,7 +172,7 @@ func TestHistoryInVersionOrder(t *testing.T) {
 				dead <- d
 				return nil
 			}
-			letters, err := listener.NewDeadLetters(c, "alerts", "replica", events.TicketUpdated{}.Subject(), alert)
+			letters, err := listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "replica", Subject: events.TicketUpdated{}.Subject()}, alert)
 			require.NoError(t, err)
 			ctx, end := context.WithCancel(t.Context())
 			defer end()

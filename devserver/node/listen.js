@@ -2,11 +2,13 @@
 
 // Listens as a member of a queue group, until a signal:
 //
-//   node listen.js --group <name> [--ack-wait <ms>] [--samples] [--refuse] <subject>...
+//   node listen.js --group <name> [--durable <name>] [--ack-wait <ms>] [--samples] [--refuse] <subject>...
 //
 // prints {"ready":true} once it has joined for all subjects, and a line for each
 // event that comes. "problem" is why the payload can't be parsed or, with
 // --samples, how the event differs from that of its place in fromGo of samples.js.
+//
+// The durable's name is that of the group, unless --durable gives another.
 //
 // Every event is acknowledged, but for --refuse: then none is, as when a handler
 // throws because it can't do anything with the event yet.
@@ -20,6 +22,7 @@ const { values: args, positionals: subjects } = parseArgs({
   allowPositionals: true,
   options: {
     group: { type: 'string' },
+    durable: { type: 'string' },
     'ack-wait': { type: 'string', default: '5000' },
     samples: { type: 'boolean' },
     refuse: { type: 'boolean' },
@@ -32,7 +35,7 @@ function listen(stan, subject) {
     .setManualAckMode(true)
     .setDeliverAllAvailable()
     .setAckWait(Number(args['ack-wait']))
-    .setDurableName(args.group);
+    .setDurableName(args.durable ?? args.group);
   const subscription = stan.subscribe(subject, args.group, options);
   subscription.on('error', fail);
   subscription.on('timeout', fail);

@@ -25,3 +25,7 @@ func (r *Reminder) Due(now time.Time, what string) bool {
 	r.next = now.Add(r.Intervals.Full(r.said))
 	return true
 }
+
+// Next returns when it is due to log again that the same thing goes on; zero if nothing was
+// logged.
+func (r *Reminder) Next() time.Time { return r.next }

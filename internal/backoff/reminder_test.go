@@ -23,5 +23,6 @@ func TestReminder(t *testing.T) {
 	now := begin.Add(20 * time.Second)
 	require.True(t, r.Due(now, "refused"), "it is another thing")
 	require.False(t, r.Due(now, "refused"))
+	require.Equal(t, now.Add(time.Second), r.Next())
 	require.True(t, r.Due(now.Add(time.Second), "refused"), "which begins anew")
 }

@@ -38,6 +38,10 @@ type Session struct {
 	Observers []observe.Observer
 	Defaults  Defaults
 
+	// Announce, unless it is nil, hands an announcement to those who watch the client. It does
+	// not block. The client sets it before it makes the session available.
+	Announce func(Announcement)
+
 	record   func(transport.Event) (log func())
 	sender   func() *publishing.Sender // made with the first call, when Observers are set
 	mu       sync.Mutex

@@ -92,6 +92,7 @@ func TestOptionsThatCantBe(t *testing.T) {
 		"MaxBytes: 0":                                             {MaxBytes(0)},
 		"MaxMessages: -1":                                         {MaxMessages(-1)},
 		"DuplicateWindow: 0s":                                     {DuplicateWindow(0)},
+		"DuplicateWindow: 2m0s is longer than MaxAge 1m0s":        {DuplicateWindow(2 * time.Minute), MaxAge(time.Minute)},
 		"MaxAckPending: 0":                                        {MaxAckPending(0)},
 		`Domain: "a.b"`:                                           {Domain("a.b")},
 	} {

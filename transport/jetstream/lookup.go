@@ -130,3 +130,12 @@ func (c *conn) apiAnswered() {
 	c.silentSince = time.Time{}
 	c.mu.Unlock()
 }
+
+// Backlog implements [transport.BacklogCounter].
+func (s *subscription) Backlog(ctx context.Context) (uint64, error) {
+	info, err := s.lookUpConsumer(ctx)
+	if err != nil {
+		return 0, s.conn.explain(err)
+	}
+	return info.NumPending, nil
+}

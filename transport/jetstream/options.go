@@ -55,8 +55,12 @@ func newOptions(opts []Option) (options, error) {
 	return o, nil
 }
 
-// contradiction finds options that would have no effect.
+// contradiction finds options that would have no effect, or that the server refuses together.
 func (o options) contradiction() error {
+	if o.duplicates != nil && o.maxAge != nil && *o.duplicates > *o.maxAge {
+		return fmt.Errorf("DuplicateWindow: %v is longer than MaxAge %v, and the server remembers no event for longer than it keeps it; shorten it, or raise MaxAge",
+			*o.duplicates, *o.maxAge)
+	}
 	if !o.bindOnly {
 		return nil
 	}
@@ -176,7 +180,7 @@ func Replicas(n int) Option {
 }
 
 // MemoryStorage keeps the stream in memory: it does not survive its servers.
-// Default: in files.
+// Default: in files. Of this and [FileStorage] the one that is given last counts.
 func MemoryStorage() Option {
 	return func(o *options) error {
 		memory := js.MemoryStorage

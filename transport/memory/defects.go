@@ -12,6 +12,7 @@ const (
 	countsNoDeliveries
 	cutsPayloads
 	deliversAfterStop
+	forgetsBacklog
 	forgetsDurable
 	ignoresAcks
 	ignoresInProgress

@@ -23,6 +23,7 @@ var found = map[defect]string{
 	countsNoDeliveries:     "redelivery after the ack wait, counted",
 	cutsPayloads:           "large and empty payloads",
 	deliversAfterStop:      "drain: stop, acknowledge, close",
+	forgetsBacklog:         "what waits at the broker",
 	forgetsDurable:         "close keeps the durable",
 	ignoresAcks:            "an acknowledged message does not come again",
 	ignoresInProgress:      "extending the ack wait",

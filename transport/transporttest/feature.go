@@ -1,6 +1,7 @@
 package transporttest
 
 import (
+	"errors"
 	"time"
 
 	"github.com/sgtickets/common/transport"
@@ -148,6 +149,22 @@ var featureCases = []testCase{
 			c.Fatalf("check a subject that the broker stores: %v", err)
 		}
 	}},
+	{"what waits at the broker", func(c *caseRun) {
+		conn, s := c.connect(), c.config(c.subject("a"), "g")
+		s.MaxInFlight = 1
+		in := c.subscribe(conn, s)
+		counter, ok := in.Subscription.(transport.BacklogCounter)
+		if !ok {
+			return // the transport can't ask this broker
+		}
+		c.requireBacklog(counter, 0)
+		c.store(conn, s.Subject, numbers(1, 3)...)
+		first := in.next()
+		c.requireBacklog(counter, 2)
+		c.ack(first)
+		in.expect(numbers(2, 3)...)
+		c.requireBacklog(counter, 0)
+	}},
 	{"the unit of the ack wait", func(c *caseRun) {
 		conn := c.connect()
 		for wait, ok := range map[time.Duration]bool{
@@ -166,4 +183,24 @@ var featureCases = []testCase{
 			_ = sub.Close(c.context())
 		}
 	}},
+}
+
+// requireBacklog fails the case unless the broker says in the end that so many messages wait.
+// Where it can't say, nothing is required.
+func (c *caseRun) requireBacklog(counter transport.BacklogCounter, want uint64) {
+	c.Helper()
+	ctx := c.context()
+	for {
+		got, err := counter.Backlog(ctx)
+		switch {
+		case errors.Is(err, transport.ErrUnsupported), err == nil && got == want:
+			return
+		case err != nil:
+			c.Fatalf("%d messages wait, want %d: %v", got, want, err)
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
 }

@@ -15,6 +15,7 @@ type attemptHistory struct {
 	waited     int       // how often in a row the event could not be handled yet, which is no failure
 	gapSince   time.Time // from when on its wait for the event before it counts; zero: it does not wait for one
 	giveUp     *GiveUp   // it is to become a dead letter
+	unreadable bool      // it was counted as one that can't be read
 }
 
 // attemptHistories remembers the attempts of events. An attempt is a run of a handler of

@@ -9,6 +9,7 @@ import (
 // Deliver takes a delivery in. An event that is here already is not taken a second time:
 // its ack wait counts from now on, and it is settled through the later delivery.
 func (s *Scheduler) Deliver(t *Task, now time.Time) {
+	s.endReading(now)
 	here := s.active[t.Message]
 	switch {
 	case s.acknowledged.has(t.Message):

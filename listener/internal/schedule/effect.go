@@ -3,6 +3,7 @@ package schedule
 import (
 	"time"
 
+	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -20,6 +21,11 @@ type Effect struct {
 	GiveUp   GiveUp             // of StoreDeadLetter: why the event is given up
 	Again    bool               // of StoreDeadLetter: it was decided before, and storing is tried again
 	Skip     string             // one of observe's Skip constants, for a delivery that is not run; else empty
+	Quiet    bool               // of Drop: the log need not tell of it
+
+	// Unreadable is set when it turns out that the event can't be read. It is the reason that
+	// its dead letter has, or would have.
+	Unreadable events.DeadLetterReason
 }
 
 // Action is what an [Effect] asks for.

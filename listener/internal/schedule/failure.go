@@ -33,6 +33,7 @@ const fitMargin = 10
 // Fail says that an attempt failed, or that there can be none, and decides what is done
 // about it. While the handler still runs, the decision waits for it.
 func (s *Scheduler) Fail(t *Task, f Failure, now time.Time) {
+	s.progressed(now)
 	if f.OutOfOrder && t.state != running {
 		s.leaveKeyQueue(t, now)
 	}

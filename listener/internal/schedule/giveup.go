@@ -20,10 +20,19 @@ type GiveUp struct {
 func (s *Scheduler) giveUp(t *Task, f Failure, now time.Time) {
 	history := s.attempts.of(t.Message)
 	history.attempt, history.notBefore, history.waited = t.Attempt, time.Time{}, 0
-	if !s.rules.DeadLetters {
+	var unreadable events.DeadLetterReason
+	if f.Unreadable() && s.noteUnreadable(t, f, &history) {
+		unreadable = f.Reason
+	}
+	switch {
+	case f.Unreadable() && s.unreadable.stopped: // the listener ends: others may be able to read it
+		s.attempts.set(t.Message, history)
+		s.retryAt(t, now, now, Effect{Err: f.Err, Unreadable: unreadable})
+		return
+	case !s.rules.DeadLetters:
 		s.attempts.set(t.Message, history)
 		s.noteStuck(t, now)
-		s.retryAt(t, now.Add(s.ackWait), now, Effect{Err: f.Err})
+		s.retryAt(t, now.Add(s.ackWait), now, Effect{Err: f.Err, Unreadable: unreadable})
 		return
 	}
 	if f.Reason == "" {
@@ -33,6 +42,7 @@ func (s *Scheduler) giveUp(t *Task, f Failure, now time.Time) {
 	s.attempts.set(t.Message, history)
 	t.GiveUp = history.giveUp
 	s.storeDeadLetter(t, false)
+	s.effects[len(s.effects)-1].Unreadable = unreadable
 }
 
 // storeDeadLetter has the dead letter of an event stored that is given up; again: it was

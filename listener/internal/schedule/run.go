@@ -53,7 +53,7 @@ func (s *Scheduler) runningWithID(id EventID) *Task {
 // begin counts an attempt.
 func (s *Scheduler) begin(t *Task, now time.Time) {
 	t.Attempt++
-	t.Begun, t.warned = now, 0
+	t.Begun, t.warned, t.hung = now, 0, nil
 	s.setState(t, running)
 	t.runIndex = len(s.running)
 	s.running = append(s.running, t)
@@ -63,6 +63,7 @@ func (s *Scheduler) begin(t *Task, now time.Time) {
 // ManualAck that is before or after the event is settled; the next task of its key waits
 // for both.
 func (s *Scheduler) Returned(t *Task, now time.Time) {
+	s.progressed(now)
 	last := s.running[len(s.running)-1]
 	s.running[t.runIndex], last.runIndex = last, t.runIndex
 	s.running = slices.Delete(s.running, len(s.running)-1, len(s.running))
@@ -86,6 +87,7 @@ func (s *Scheduler) Returned(t *Task, now time.Time) {
 // Acknowledged says that an event was acknowledged: it must not run again.
 func (s *Scheduler) Acknowledged(t *Task, now time.Time) {
 	t.settled = true
+	s.progressed(now)
 	s.remember(t, t.id)
 	switch {
 	case t.state == removed:

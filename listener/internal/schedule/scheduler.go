@@ -22,6 +22,9 @@ type Rules struct {
 	GapBackoff        func(missing int64, waited int) time.Duration
 	VersionGapTimeout time.Duration
 
+	StallTimeout     time.Duration // after what time without a handler's return the listener is stalled; 0: see [Scheduler.StallTimeout]
+	StopAtUnreadable int           // after how many events in a row that can't be read the listener has to end; 0: never
+
 	CanExtend   bool // the broker can begin the ack wait of a delivery anew
 	CanNak      bool // the broker takes a delivery back and sends it again after a delay
 	NoGroup     bool // no queue group: what is not acknowledged comes again to this listener
@@ -47,6 +50,8 @@ type Scheduler struct {
 	attempts           attemptHistories
 	acknowledged       recentlyAcknowledged
 	stuck              stuckEvents
+	progress           handlerProgress
+	unreadable         unreadableRow
 	draining           bool
 }
 

@@ -137,6 +137,7 @@ func (m *simMember) unlock() {
 			if m.alarm.Equal(due) {
 				m.alarm = time.Time{}
 				m.scheduler.Wake(s.now)
+				m.look()
 				m.unlock()
 			}
 		})
@@ -145,6 +146,14 @@ func (m *simMember) unlock() {
 		m.extending = true
 		s.after(interval, m.extend)
 	}
+}
+
+// look does what the listener does about handlers that do not return.
+func (m *simMember) look() {
+	if stall := m.scheduler.Stall(); stall.Waiting > 0 && stall.Since.IsZero() || stall.Waiting > len(m.scheduler.active) {
+		m.sim.brokenf("handlers are said to be stalled since %v, and %d events to wait", stall.Since, stall.Waiting)
+	}
+	m.scheduler.DropForgotten(m.sim.now)
 }
 
 func (m *simMember) extend() {

@@ -3,6 +3,7 @@ package schedule
 import (
 	"time"
 
+	"github.com/sgtickets/common/internal/backoff"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -34,11 +35,13 @@ type Task struct {
 	storeTries int       // how often its dead letter could not be stored
 	sameID     []*Task   // tasks with the same event ID, which wait until this one has run
 	warned     warnings
+	arrived    time.Time         // when the first delivery of it came that has not been let go since
+	hung       *backoff.Reminder // of the run that goes on: when to say again that it does not return; nil: that was not said
 }
 
 // NewTask returns a task for a delivery.
 func NewTask(d transport.Delivery, received time.Time) *Task {
-	return &Task{Message: KeyOf(d), id: eventIDOf(d.Header), Delivery: d, Received: received}
+	return &Task{Message: KeyOf(d), id: eventIDOf(d.Header), Delivery: d, Received: received, arrived: received}
 }
 
 // ForgetEventID makes the task one whose event has no ID of its own: it is told from

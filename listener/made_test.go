@@ -67,7 +67,8 @@ func TestClientThatBuildDidNotMake(t *testing.T) {
 		require.ErrorIs(t, err, client.ErrInvalid)
 		_, err = listener.NewRaw(c, "x", "g", func(context.Context, []byte, listener.Delivery) error { return nil })
 		require.ErrorContains(t, err, "invalid client: nil")
-		_, err = listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "g", Subject: listener.AllSubjects}, func(context.Context, events.DeadLetter, listener.Delivery) error { return nil })
+		_, err = listener.NewDeadLetters(c, "alerts", listener.DeadLettersOf{Group: "g", Subject: listener.AllSubjects},
+			func(context.Context, events.DeadLetter, listener.Delivery) error { return nil })
 		require.ErrorContains(t, err, "invalid client: nil")
 	}
 }

@@ -54,7 +54,7 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	if err != nil {
 		return nil, fmt.Errorf("build client: %w", err)
 	}
-	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), Subjects: o.stored(), URL: url, Logger: o.logger}
+	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), Subjects: o.stored(), DeadLetters: deadLetters, URL: url, Logger: o.logger}
 	conn, m, err := connect(ctx, o.dialer(), &cfg, ids, o.advice)
 	if err != nil {
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)

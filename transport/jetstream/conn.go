@@ -40,6 +40,9 @@ type conn struct {
 	streamless rateLimit
 	silent     rateLimit
 
+	adder    subjectAdder
+	subjects atomic.Pointer[subjectSet] // the stream's, as they were last seen
+
 	mu          sync.Mutex
 	stream      js.StreamConfig // as it was last seen
 	created     time.Time       // of that stream: one that was made anew is another; zero: it is gone
@@ -67,7 +70,9 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 	c.sender.attach(nc, nc.NewInbox()+".")
 	if err := c.begin(ctx); err != nil {
 		nc.Close()
-		return nil, c.explain(err)
+		err = c.explain(err)
+		c.End(err) // for the goroutines that have begun
+		return nil, err
 	}
 	c.Begin()
 	c.background(func() { c.sender.write(c.Done()) })

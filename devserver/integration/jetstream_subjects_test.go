@@ -379,12 +379,42 @@ func TestJetStreamDeadLettersOfItsOwn(t *testing.T) {
 	require.Equal(t, 1, result.Redriven)
 }
 
+// TestJetStreamUpdateLock: clients wait for one that died while it held the lock, and one that
+// may not have the lock adds its subjects without.
+func TestJetStreamUpdateLock(t *testing.T) {
+	t.Parallel()
+	const lock = "updating-subjects"
+	s := &jetStream{name: "shared", url: startServer(t, devserver.Users(
+		devserver.User{Name: "lockless", Password: "secret", Publish: devserver.Permission{Deny: []string{"$JS.API.CONSUMER.*.shared." + lock}}},
+		devserver.User{Name: "owner", Password: "secret"},
+	)).server.URL()}
+	lockless := s.join(t, inMemory, client.NATS(nats.UserInfo("lockless", "secret")))
+	c := s.join(t, inMemory, client.NATS(nats.UserInfo("owner", "secret")))
+	nc, err := nats.Connect(s.url, nats.UserInfo("owner", "secret"))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	s.raw, err = js.New(nc)
+	require.NoError(t, err)
+
+	_, err = s.raw.CreateConsumer(deadline(t), s.name, js.ConsumerConfig{
+		Name: lock, AckPolicy: js.AckNonePolicy, DeliverPolicy: js.DeliverNewPolicy, InactiveThreshold: time.Second, MemoryStorage: true,
+	})
+	require.NoError(t, err)
+	added := make(chan error, 1)
+	go func() { added <- publishRaw(deadline(t), c, "waits") }()
+	require.NoError(t, publishRaw(deadline(t), lockless, "lockless"))
+	require.NoError(t, <-added)
+	require.ElementsMatch(t, []string{"dead.>", "lockless", "waits"}, s.subjects(t))
+	_, err = s.raw.Consumer(deadline(t), s.name, lock)
+	require.ErrorIs(t, err, js.ErrConsumerNotFound, "whoever had the lock has given it back")
+}
+
 // TestJetStreamManyAddSubjects: thirty clients that start together, each with a subject of its
 // own, don't undo each other's. The list is complete when the last one is ready, whether they
 // ask for their subjects or just use them.
 func TestJetStreamManyAddSubjects(t *testing.T) {
 	t.Parallel()
-	const clients, rounds = 30, 10
+	const clients, rounds = 30, 5
 	for name, ask := range map[string]bool{"Subjects": true, "Publish": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -413,6 +443,12 @@ func TestJetStreamManyAddSubjects(t *testing.T) {
 					require.NoError(t, err, "client %d of round %d", i, round)
 				}
 				require.ElementsMatch(t, want, s.subjects(t))
+				before := s.info(t).State.Msgs
+				for _, subject := range want[1:] { // without a message ID, as a service in another language may
+					_, err := s.nc.RequestWithContext(deadline(t), subject, []byte("{}"))
+					require.NoError(t, err)
+				}
+				require.Equal(t, before+clients, s.info(t).State.Msgs, "the server stores each message once")
 				for _, c := range built {
 					closeClient(t, c)
 				}

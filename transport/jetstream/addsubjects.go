@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +26,7 @@ const (
 	// meanwhile, and the server is not asked.
 	refusedFor = 5 * time.Second
 	// rechecks is how often a client looks whether the stream still has the subjects that it
-	// has added: another client may have read the list before that, and update it very late.
+	// has added.
 	rechecks = 8
 	// forbiddenPoll is how often an update that waits for its answer looks whether the server
 	// has refused it for want of a permission, and forbiddenPolls is how often it has to see that:
@@ -199,7 +198,7 @@ func (c *conn) noteAdded(names []string, refused map[string]error, err error) {
 }
 
 // lookAgain looks a few times whether the stream still has what this client has added, and
-// adds again what it has not.
+// adds again what it has not: who updates the stream without the lock may have undone it.
 func (c *conn) lookAgain() {
 	ctx, cancel := c.whileUp()
 	defer cancel()
@@ -271,66 +270,43 @@ func (c *conn) addSubjects(ctx context.Context, names []string) (refused map[str
 
 // addTogether adds the subjects to the stream, all or none.
 func (c *conn) addTogether(ctx context.Context, names []string) error {
-	a := addition{names: names}
-	for {
-		began := time.Now()
-		stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
-		if err != nil {
-			return c.explain(err)
-		}
-		c.seen(stream.CachedInfo())
-		config := stream.CachedInfo().Config
-		switch a.look(config.Subjects) {
-		case stepDone:
-			return nil
-		case stepGiveUp:
-			return fmt.Errorf("%w: stream %q loses the subjects %s again each time that they are added: see who else sets its subjects, such as a tool that manages it, and add them there",
-				transport.ErrInvalid, c.cfg.ClusterID, strings.Join(names, ", "))
-		case stepUpdate:
-			list, err := c.updateSubjects(ctx, config, names)
-			if err != nil {
-				return err
-			}
-			a.updated(list)
-		case stepWait:
-		}
-		select {
-		case <-time.After(a.pause(time.Since(began), rand.Float64())):
-		case <-ctx.Done():
-			return await.Cause(ctx)
-		}
+	defer c.lockUpdates(ctx)()
+	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
+	if err != nil {
+		return c.explain(err)
 	}
+	c.seen(stream.CachedInfo())
+	return c.updateSubjects(ctx, stream.CachedInfo().Config, names)
 }
 
-// updateSubjects adds the subjects to the list in config, which was just read, and returns the
-// stream's list afterwards.
-func (c *conn) updateSubjects(ctx context.Context, config js.StreamConfig, names []string) ([]string, error) {
+// updateSubjects adds the subjects to those in config, which was just read.
+func (c *conn) updateSubjects(ctx context.Context, config js.StreamConfig, names []string) error {
 	lacks := lacking(config.Subjects, names)
+	if len(lacks) == 0 {
+		return nil
+	}
 	for _, name := range lacks {
 		if other, crosses := crossing(config.Subjects, name); crosses {
-			return nil, c.lacksBecause(name, fmt.Errorf("the stream has %s, and neither takes in all of the other, so that it can't have both: "+
+			return c.lacksBecause(name, fmt.Errorf("the stream has %s, and neither takes in all of the other, so that it can't have both: "+
 				"option Subjects(%q) gives it one that takes in both", other, widened(other, name)))
 		}
 	}
-	config.Subjects = union(config.Subjects, names)
+	config.Subjects = union(config.Subjects, lacks)
 	info, err := c.updateStream(ctx, config)
 	if err == nil {
 		c.seen(info)
 		c.log.Info("subjects added to the stream", slog.String("stream", config.Name), slog.Any("added", lacks))
-		return info.Config.Subjects, nil
+		return nil
 	}
 	config.Subjects = lacks // which the error is about
-	switch explained := c.explainConfig(ctx, err, config); {
-	case errors.Is(explained, transport.ErrInvalid):
-		return nil, explained
-	case errors.Is(explained, transport.ErrForbidden):
-		return nil, c.mayNotAdd(lacks, explained)
-	default:
-		if explained = c.explain(explained); errors.Is(explained, transport.ErrForbidden) {
-			return nil, c.mayNotAdd(lacks, explained)
-		}
-		return nil, explained
+	err = c.explainConfig(ctx, err, config)
+	if !errors.Is(err, transport.ErrForbidden) {
+		err = c.explain(err)
 	}
+	if errors.Is(err, transport.ErrForbidden) {
+		return c.mayNotAdd(lacks, err)
+	}
+	return err
 }
 
 // mayNotAdd returns the error of subjects that the client may not add.
@@ -344,18 +320,25 @@ func (c *conn) lacksBecause(subject string, why error) error {
 	return fmt.Errorf("%w: stream %q lacks subject %q: %w", transport.ErrInvalid, c.cfg.ClusterID, subject, why)
 }
 
-// updateStream gives the stream another configuration. The error matches
-// transport.ErrForbidden if the server refuses that for want of a permission, of which its
-// answer says nothing: there is none.
+// updateStream gives the stream another configuration.
 func (c *conn) updateStream(ctx context.Context, config js.StreamConfig) (*js.StreamInfo, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	c.background(func() { c.cancelIfForbidden(ctx, c.prefix+"STREAM.UPDATE."+config.Name, cancel) })
-	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.UpdateStream(ctx, config) })
+	stream, err := requestUnlessForbidden(ctx, c, "STREAM.UPDATE."+config.Name, func(ctx context.Context) (js.Stream, error) {
+		return c.js.UpdateStream(ctx, config)
+	})
 	if err != nil {
 		return nil, err
 	}
 	return stream.CachedInfo(), nil
+}
+
+// requestUnlessForbidden is request for a call on that subject of JetStream's API. The error
+// matches transport.ErrForbidden if this client may not publish to the subject: the call gets no
+// answer then, but the server says so beside.
+func requestUnlessForbidden[T any](ctx context.Context, c *conn, subject string, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c.background(func() { c.cancelIfForbidden(ctx, c.prefix+subject, cancel) })
+	return request(ctx, c, call)
 }
 
 // cancelIfForbidden cancels a request when the server has said that this client may not

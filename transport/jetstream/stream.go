@@ -264,6 +264,13 @@ func (c *conn) adjustStream(ctx context.Context, config js.StreamConfig) (js.Str
 	if len(d) == 0 || !c.options.updateStream {
 		return config, nil
 	}
+	defer c.lockUpdates(ctx)()
+	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, config.Name) })
+	if err != nil {
+		return config, err
+	}
+	tuned = stream.CachedInfo().Config
+	c.options.tune(&tuned)
 	info, err := c.updateStream(ctx, tuned)
 	if err != nil {
 		return config, fmt.Errorf("update stream %q: %w", config.Name, c.explainConfig(ctx, err, tuned))

@@ -414,46 +414,54 @@ func TestJetStreamUpdateLock(t *testing.T) {
 // ask for their subjects or just use them.
 func TestJetStreamManyAddSubjects(t *testing.T) {
 	t.Parallel()
-	const clients, rounds = 30, 5
-	for name, ask := range map[string]bool{"Subjects": true, "Publish": false} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url := startServer(t).server.URL()
-			for round := range rounds {
-				s := streamOn(t, url)
-				want := []string{"dead.>"}
-				var starting sync.WaitGroup
-				built, errs := make([]*client.Client, clients), make([]error, clients)
-				for i := range clients {
-					subject := subjects.Subject(fmt.Sprintf("round%d.subject%d", round, i))
-					want = append(want, string(subject))
-					var opts []client.Option
-					if ask {
-						opts = append(opts, client.Subjects(subject))
-					}
-					starting.Go(func() {
-						built[i], errs[i] = s.build(t, fmt.Sprintf("client-%d", i), inMemory, opts...)
-						if errs[i] == nil && !ask {
-							errs[i] = publishRaw(deadline(t), built[i], subject)
-						}
-					})
-				}
-				starting.Wait()
-				for i, err := range errs {
-					require.NoError(t, err, "client %d of round %d", i, round)
-				}
-				require.ElementsMatch(t, want, s.subjects(t))
-				before := s.info(t).State.Msgs
-				for _, subject := range want[1:] { // without a message ID, as a service in another language may
-					_, err := s.nc.RequestWithContext(deadline(t), subject, []byte("{}"))
-					require.NoError(t, err)
-				}
-				require.Equal(t, before+clients, s.info(t).State.Msgs, "the server stores each message once")
-				for _, c := range built {
-					closeClient(t, c)
-				}
-				require.NoError(t, s.raw.DeleteStream(deadline(t), s.name))
+	single := func(t *testing.T) string { t.Helper(); return startServer(t).server.URL() }
+	t.Run("Subjects", func(t *testing.T) { t.Parallel(); manyAddSubjects(t, single(t), 5, true) })
+	t.Run("Publish", func(t *testing.T) { t.Parallel(); manyAddSubjects(t, single(t), 5, false) })
+	t.Run("in a cluster", func(t *testing.T) {
+		t.Parallel()
+		cluster, err := devserver.StartJetStreamCluster()
+		require.NoError(t, err)
+		t.Cleanup(cluster.Shutdown)
+		manyAddSubjects(t, cluster.URL(), 1, false, jetstream.Replicas(3))
+	})
+}
+
+func manyAddSubjects(t *testing.T, url string, rounds int, ask bool, more ...jetstream.Option) {
+	t.Helper()
+	const clients = 30
+	for round := range rounds {
+		s := streamOn(t, url)
+		want := []string{"dead.>"}
+		var starting sync.WaitGroup
+		built, errs := make([]*client.Client, clients), make([]error, clients)
+		for i := range clients {
+			subject := subjects.Subject(fmt.Sprintf("round%d.subject%d", round, i))
+			want = append(want, string(subject))
+			var opts []client.Option
+			if ask {
+				opts = append(opts, client.Subjects(subject))
 			}
-		})
+			starting.Go(func() {
+				built[i], errs[i] = s.build(t, fmt.Sprintf("client-%d", i), append(more, inMemory...), opts...)
+				if errs[i] == nil && !ask {
+					errs[i] = publishRaw(deadline(t), built[i], subject)
+				}
+			})
+		}
+		starting.Wait()
+		for i, err := range errs {
+			require.NoError(t, err, "client %d of round %d", i, round)
+		}
+		require.ElementsMatch(t, want, s.subjects(t))
+		before := s.info(t).State.Msgs
+		for _, subject := range want[1:] { // without a message ID, as a service in another language may
+			_, err := s.nc.RequestWithContext(deadline(t), subject, []byte("{}"))
+			require.NoError(t, err)
+		}
+		require.Equal(t, before+clients, s.info(t).State.Msgs, "the server stores each message once")
+		for _, c := range built {
+			closeClient(t, c)
+		}
+		require.NoError(t, s.raw.DeleteStream(deadline(t), s.name))
 	}
 }

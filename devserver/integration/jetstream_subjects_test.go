@@ -73,7 +73,10 @@ func listenRaw(t *testing.T, c *client.Client, subject subjects.Subject, h func(
 	go func() { ended <- l.Listen(ctx) }()
 	select {
 	case <-ready:
-		t.Cleanup(func() { cancel(); <-ended })
+		t.Cleanup(func() {
+			cancel()
+			require.NoError(t, <-ended)
+		})
 		return nil
 	case err := <-ended:
 		cancel()
@@ -358,6 +361,7 @@ func TestJetStreamSubjectThatSomebodyReads(t *testing.T) {
 	s := ownStream(t)
 	_, err := s.nc.Subscribe(">", func(*nats.Msg) {})
 	require.NoError(t, err)
+	require.NoError(t, s.nc.Flush())
 	c := s.join(t, inMemory)
 	require.NoError(t, publishRaw(deadline(t), c, "overheard"))
 	require.Equal(t, uint64(1), s.info(t).State.Msgs)

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sgtickets/common/internal/await"
@@ -28,11 +27,6 @@ const (
 	// rechecks is how often a client looks whether the stream still has the subjects that it
 	// has added.
 	rechecks = 8
-	// forbiddenPoll is how often an update that waits for its answer looks whether the server
-	// has refused it for want of a permission, and forbiddenPolls is how often it has to see that:
-	// it may be an older refusal.
-	forbiddenPoll  = 50 * time.Millisecond
-	forbiddenPolls = 6
 )
 
 // recheckPauses spaces out the looks: the last one comes about 40 s after the addition.
@@ -270,7 +264,8 @@ func (c *conn) addSubjects(ctx context.Context, names []string) (refused map[str
 
 // addTogether adds the subjects to the stream, all or none.
 func (c *conn) addTogether(ctx context.Context, names []string) error {
-	defer c.lockUpdates(ctx)()
+	unlock := c.lockUpdates(ctx)
+	defer unlock()
 	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, c.cfg.ClusterID) })
 	if err != nil {
 		return c.explain(err)
@@ -329,49 +324,4 @@ func (c *conn) updateStream(ctx context.Context, config js.StreamConfig) (*js.St
 		return nil, err
 	}
 	return stream.CachedInfo(), nil
-}
-
-// requestUnlessForbidden is request for a call on that subject of JetStream's API. The error
-// matches transport.ErrForbidden if this client may not publish to the subject: the call gets no
-// answer then, but the server says so beside.
-func requestUnlessForbidden[T any](ctx context.Context, c *conn, subject string, call func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	c.background(func() { c.cancelIfForbidden(ctx, c.prefix+subject, cancel) })
-	return request(ctx, c, call)
-}
-
-// cancelIfForbidden cancels a request when the server has said that this client may not
-// publish to its subject. It returns when ctx is done.
-func (c *conn) cancelIfForbidden(ctx context.Context, subject string, cancel context.CancelCauseFunc) {
-	ticker := time.NewTicker(forbiddenPoll)
-	defer ticker.Stop()
-	for seen := 0; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		err := c.nc.LastError()
-		if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), `"`+subject+`"`) {
-			continue
-		}
-		if seen++; seen == forbiddenPolls {
-			cancel(fmt.Errorf("%w: %w", transport.ErrForbidden, err))
-			return
-		}
-	}
-}
-
-// whileUp returns a context that ends with the connection.
-func (c *conn) whileUp() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		select {
-		case <-c.Done():
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
 }

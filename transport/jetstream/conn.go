@@ -166,6 +166,19 @@ func (c *conn) background(f func()) {
 	}
 }
 
+// whileUp returns a context that ends with the connection.
+func (c *conn) whileUp() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-c.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 func (c *conn) subscriptions() []*subscription {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -264,7 +264,8 @@ func (c *conn) adjustStream(ctx context.Context, config js.StreamConfig) (js.Str
 	if len(d) == 0 || !c.options.updateStream {
 		return config, nil
 	}
-	defer c.lockUpdates(ctx)()
+	unlock := c.lockUpdates(ctx)
+	defer unlock()
 	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, config.Name) })
 	if err != nil {
 		return config, err

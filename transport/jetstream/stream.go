@@ -79,7 +79,7 @@ func (c *conn) addWanted(ctx context.Context, have []string) error {
 		switch err := refused[name]; {
 		case err == nil:
 		case name == deadLetters:
-			c.log.Warn("the stream does not get the subject of all dead letters", slog.String("stream", c.cfg.ClusterID), slog.String("subject", name), slog.Any("error", err))
+			c.log.Info("the stream does not get the subject of all dead letters: a listener that needs it says so", slog.String("stream", c.cfg.ClusterID), slog.String("subject", name), slog.Any("error", err))
 		default:
 			return err
 		}

@@ -157,7 +157,7 @@ func (c *conn) addRequested() {
 		if err != nil {
 			err = c.explain(err)
 		} else {
-			refused, err = c.addSubjects(ctx, names)
+			refused, err = c.addSubjects(ctx, slices.DeleteFunc(slices.Clone(names), c.takes))
 		}
 		c.noteAdded(names, refused, err)
 		for _, r := range requests {
@@ -244,6 +244,9 @@ func (c *conn) restoreSubjects() {
 // err is why it could not be found out.
 func (c *conn) addSubjects(ctx context.Context, names []string) (refused map[string]error, err error) {
 	refused = make(map[string]error)
+	if len(names) == 0 {
+		return refused, nil
+	}
 	err = c.addTogether(ctx, names)
 	if err == nil || !errors.Is(err, transport.ErrInvalid) {
 		return refused, err

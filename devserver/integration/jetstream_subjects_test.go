@@ -365,6 +365,13 @@ func TestJetStreamSubjectThatSomebodyReads(t *testing.T) {
 	c := s.join(t, inMemory)
 	require.NoError(t, publishRaw(deadline(t), c, "overheard"))
 	require.Equal(t, uint64(1), s.info(t).State.Msgs)
+
+	other := s.join(t, inMemory) // which has added nothing
+	require.NoError(t, publishRaw(deadline(t), other, "overheard"))
+	closeClient(t, c)
+	s.set(t, "dead.>")
+	require.NoError(t, publishRaw(deadline(t), other, "overheard"), "though nobody says that no stream takes it")
+	require.Equal(t, uint64(3), s.info(t).State.Msgs)
 }
 
 // TestJetStreamDeadLettersOfItsOwn: a stream that has dead letters of its own instead of

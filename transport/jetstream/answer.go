@@ -105,7 +105,7 @@ func (c *conn) noResponders(t transport.Ticket, a outbox.Attempt) {
 	if !pending {
 		return
 	}
-	c.mindStream() // it may be gone
+	c.mindSubject(subject) // the stream or its subject may be gone
 	takes := c.takes(subject)
 	var refused error
 	if !takes {

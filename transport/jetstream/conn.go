@@ -61,6 +61,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 		finding: make(chan struct{}, 1), expected: []string{cfg.ClusterID},
 	}
 	c.sender = newSender(publishPolicy(c.repeatWindow))
+	c.sender.onSilence = c.mindSubject
 	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.onDisconnect, Reconnected: c.onReconnect, Closed: c.onClosed}
 	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {

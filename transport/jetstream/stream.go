@@ -148,7 +148,12 @@ func (c *conn) makeSureOfStream(ctx context.Context) (*js.StreamInfo, error) {
 
 // mindStream makes sure that the stream is there, for who only publishes, too. It
 // does not wait.
-func (c *conn) mindStream() {
+func (c *conn) mindStream() { c.mindSubject("") }
+
+// mindSubject is mindStream, and has the subject added if the stream has lost it. Nobody may
+// have said that a publish reaches no stream: that the server says only if nobody at all
+// subscribes to the subject.
+func (c *conn) mindSubject(subject string) {
 	if !c.minding.CompareAndSwap(false, true) {
 		return
 	}
@@ -156,8 +161,12 @@ func (c *conn) mindStream() {
 		defer c.minding.Store(false)
 		ctx, cancel := c.whileUp()
 		defer cancel()
-		if _, err := c.findStream(ctx); err != nil && ctx.Err() == nil && c.streamless.due() {
-			c.log.Warn("the stream can't be found or made: what is published is not stored", slog.String("stream", c.cfg.ClusterID), slog.Any("error", c.explain(err)))
+		_, err := c.findStream(ctx)
+		if err == nil && subject != "" && !c.Takes(subject) {
+			_, err = c.requestSubject(subject)
+		}
+		if err != nil && ctx.Err() == nil && c.streamless.due() {
+			c.log.Warn("the stream can't be found or made, or lacks a subject: what is published is not stored", slog.String("stream", c.cfg.ClusterID), slog.Any("error", c.explain(err)))
 		}
 	})
 }

@@ -79,7 +79,8 @@ func (c *conn) addWanted(ctx context.Context, have []string) error {
 		switch err := refused[name]; {
 		case err == nil:
 		case name == deadLetters:
-			c.log.Info("the stream does not get the subject of all dead letters: a listener that needs it says so", slog.String("stream", c.cfg.ClusterID), slog.String("subject", name), slog.Any("error", err))
+			c.log.Info("the stream does not get the subject of all dead letters: a listener that needs it says so",
+				slog.String("stream", c.cfg.ClusterID), slog.String("subject", name), slog.Any("error", err))
 		default:
 			return err
 		}
@@ -166,7 +167,8 @@ func (c *conn) mindSubject(subject string) {
 			_, err = c.requestSubject(subject)
 		}
 		if err != nil && ctx.Err() == nil && c.streamless.due() {
-			c.log.Warn("the stream can't be found or made, or lacks a subject: what is published is not stored", slog.String("stream", c.cfg.ClusterID), slog.Any("error", c.explain(err)))
+			c.log.Warn("the stream can't be found or made, or lacks a subject: what is published is not stored",
+				slog.String("stream", c.cfg.ClusterID), slog.Any("error", c.explain(err)))
 		}
 	})
 }

@@ -188,6 +188,13 @@ func TestJetStreamAddsWhatIsAskedFor(t *testing.T) {
 	s.set(t, "a", "dead.*.a")
 	s.join(t, inMemory)
 	require.Equal(t, []string{"a", "dead.*.a"}, s.subjects(t), "somebody has given the stream dead letters of its own")
+	s.set(t, "a")
+	c := s.join(t, inMemory)
+	require.NoError(t, publishRaw(deadline(t), c, "b"))
+	require.Equal(t, []string{"a", "dead.>", "b"}, s.subjects(t))
+	s.set(t, "a", "dead.*.a")
+	own := []string{"a", "dead.*.a", "b"}
+	require.Eventually(t, func() bool { return slices.Equal(own, s.subjects(t)) }, patience, 20*time.Millisecond, "and does so while clients run")
 }
 
 // TestJetStreamSubjectOfAnotherStream: the error names that stream, and one subject that is

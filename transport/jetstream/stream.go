@@ -71,7 +71,8 @@ func (c *conn) addWanted(ctx context.Context, have []string) error {
 		return nil
 	}
 	refused, err := c.addSubjects(ctx, names)
-	c.noteAdded(names, refused, err)
+	// Somebody may give the stream dead letters of its own later: dead.> is not added again.
+	c.noteAdded(slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == deadLetters }), refused, err)
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func TestArrows(t *testing.T) {
 		"transport/internal/outbox":    {"transport", "internal/await", "internal/fifo", "internal/plural"},
 		"transport/jetstream": {
 			"transport", "transport/internal/lifecycle", "transport/internal/natsconn", "transport/internal/outbox",
-			"transport/jetstream/internal/consuming", "internal/await", "internal/option",
+			"transport/jetstream/internal/consuming", "internal/await", "internal/backoff", "internal/option",
 		},
 		"transport/jetstream/internal/consuming": {"transport"},
 		"transport/memory":                       {"transport", "transport/internal/outbox", "internal/option"},

@@ -70,7 +70,7 @@ func build(ctx context.Context, clusterID string, ids identity, url string, opts
 	if err := checkArguments(clusterID, ids.given); err != nil {
 		return nil, fmt.Errorf("build client: %w", err)
 	}
-	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), Subjects: o.stored(), URL: url, Logger: o.logger}
+	cfg := transport.Config{ClusterID: clusterID, ClientID: ids.next(), Subjects: o.stored(), DeadLetters: deadLetters, URL: url, Logger: o.logger}
 	conn, m, err := connect(ctx, o.dialer(), &cfg, ids, o.adviceFor(&cfg))
 	if err != nil {
 		return nil, fmt.Errorf("build client %q: %w", cfg.ClientID, err)

@@ -12,10 +12,12 @@ import (
 type JetStreamOption = jetstream.Option
 
 // JetStream makes the client use JetStream instead of NATS Streaming. The cluster
-// ID is then the name of the stream. The client makes the stream if it is missing, with
-// the subjects of option [Subjects], by default the platform's, with dead.> for dead
-// letters, and with those of jetstream.Subjects. It makes the consumers that are missing,
-// too. It changes nothing that exists unless an option says so.
+// ID is then the name of the stream. The client makes the stream if it is missing, with dead.>
+// for dead letters and the subjects of the options [Subjects] and jetstream.Subjects. It adds
+// the subject of each publisher and listener to the stream, before it is first used, and makes
+// the consumers that are missing. Other settings of what exists it changes only if an option
+// says so. With jetstream.FixedSubjects it adds no subject to a stream that exists, and with
+// jetstream.BindOnly it makes and changes nothing.
 //
 // May be given several times, and adds up. Where NATS_TRANSPORT is streaming, [FromEnv] uses
 // NATS Streaming all the same: the options are for when it is jetstream.

@@ -32,7 +32,6 @@ type options struct {
 	jetStream        bool
 	jetStreamOptions []jetstream.Option
 	subjects         []string // those of option Subjects
-	subjectsGiven    bool     // there may be none
 
 	defaults  session.Defaults
 	observers []observe.Observer

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sgtickets/common/subjects"
@@ -12,27 +13,29 @@ import (
 // see events.DeadLetterSubject.
 const deadLetters = "dead.>"
 
-// Subjects names the subjects that a JetStream stream stores beside dead letters. They are
-// used when the client makes the stream, and by jetstream.AddSubjects. Default: the
-// platform's own, subjects.All(). Subjects replaces them, so that a team with events and a
-// stream of its own names its events alone:
+// Subjects names subjects that a JetStream stream is to have once [Build] has returned, beside
+// dead.> for dead letters. The stream is made with them, and one that exists gets those that
+// it lacks. Nobody has to name the subject of a publisher or a listener: the client adds it to
+// the stream before it is first published to or listened on. Subjects is for those that only
+// others use, such as services in other languages, and for patterns that take in many. All
+// of the platform's events:
 //
-//	client.Build(ctx, "seating", id, url, client.JetStream(), client.Subjects(SeatAssignedSubject))
+//	client.Build(ctx, "ticketing", id, url, client.JetStream(), client.Subjects(subjects.All()...))
 //
-// Dead letters have "dead.>", all of it. The streams of one account can't share a subject, so
-// that one stream of an account is made in that way, the platform's or the team's. Others are
-// refused, also with dead-letter subjects of their own, as long as one stream has "dead.>". A
+// The streams of one account can't share a subject, and a stream is made with dead.>, all dead
+// letters. So one stream of an account is made in that way, the platform's or a team's. Others
+// are refused, also with dead-letter subjects of their own, as long as one stream has dead.>. A
 // second team has an account of its own; or uses the stream that is there, whose name is the
-// cluster ID, with Subjects and jetstream.AddSubjects; or each stream of the account is made
-// with jetstream.OnlySubjects, and with the dead letters of its own subjects alone, such as
-// "dead.*.seat:assigned".
+// cluster ID; or each stream of the account is made with jetstream.OnlySubjects, and with the
+// dead letters of its own subjects alone, such as "dead.*.seat:assigned".
 //
-// Without a name there are dead letters alone. Patterns such as "seating.>" are allowed. May
-// be given several times, and adds up. jetstream.Subjects adds to these subjects, and
-// jetstream.OnlySubjects replaces them, dead letters included. NATS Streaming stores
-// whatever is published, and does not have to be told. A name that can't be a subject,
-// and one that takes in what the servers use (">", "$JS.>", "_INBOX.>"), is refused with
-// [ErrInvalid].
+// Patterns such as "seating.>" are allowed. May be given several times, and adds up.
+// jetstream.Subjects adds to these subjects, and jetstream.OnlySubjects replaces them, dead
+// letters included. With jetstream.BindOnly and jetstream.FixedSubjects the subjects of a
+// stream that exists stay as they are. NATS Streaming stores whatever is published, and does
+// not have to be told. A name that can't be a subject, and one that takes in what the servers
+// use (">", "$JS.>", "_INBOX.>"), is refused with [ErrInvalid]; so is a subject that the stream
+// can't have, since another stream has it or the client may not change the stream.
 func Subjects(names ...subjects.Subject) Option {
 	return func(o *options) error {
 		for _, name := range names {
@@ -41,7 +44,6 @@ func Subjects(names ...subjects.Subject) Option {
 			}
 			o.subjects = append(o.subjects, string(name))
 		}
-		o.subjectsGiven = true
 		return nil
 	}
 }
@@ -69,15 +71,5 @@ func validPattern(name string) error {
 	return nil
 }
 
-// stored returns the subjects that the broker is to store.
-func (o *options) stored() []string {
-	if o.subjectsGiven {
-		return append(append([]string(nil), o.subjects...), deadLetters)
-	}
-	all := subjects.All()
-	names := make([]string, 0, len(all)+1)
-	for _, s := range all {
-		names = append(names, string(s))
-	}
-	return append(names, deadLetters)
-}
+// stored returns the subjects that the broker is to store from the beginning.
+func (o *options) stored() []string { return append(slices.Clone(o.subjects), deadLetters) }

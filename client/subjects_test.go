@@ -15,7 +15,7 @@ import (
 // TestSubjects: the transport is told what the broker is to store.
 func TestSubjects(t *testing.T) {
 	t.Parallel()
-	platform := make([]string, 0, 7)
+	platform := make([]string, 0, len(subjects.All())+1)
 	for _, s := range subjects.All() {
 		platform = append(platform, string(s))
 	}
@@ -23,7 +23,8 @@ func TestSubjects(t *testing.T) {
 		opts []client.Option
 		want []string
 	}{
-		"the platform's by default": {nil, append(platform, "dead.>")},
+		"dead letters alone by default": {nil, []string{"dead.>"}},
+		"the platform's":                {[]client.Option{client.Subjects(subjects.All()...)}, append(platform, "dead.>")},
 		"a team's own": {
 			[]client.Option{client.Subjects("seat:assigned", "seating.*.>"), client.Subjects("hall")},
 			[]string{"seat:assigned", "seating.*.>", "hall", "dead.>"},
@@ -32,15 +33,16 @@ func TestSubjects(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got []string
+			var got transport.Config
 			conn := (&fakeconn.Conn{}).Dialer()
 			dial := client.Transport(func(ctx context.Context, cfg transport.Config) (transport.Conn, error) {
-				got = cfg.Subjects
+				got = cfg
 				return conn(ctx, cfg)
 			})
 			c, err := client.Build(t.Context(), "ticketing", "orders-1", "nats://x", append(tc.opts, quiet(), dial)...)
 			require.NoError(t, err)
-			require.Equal(t, tc.want, got)
+			require.Equal(t, tc.want, got.Subjects)
+			require.Equal(t, "dead.>", got.DeadLetters)
 			require.NoError(t, c.Close(t.Context()))
 		})
 	}

@@ -77,25 +77,11 @@ func (c *core) validDeadLetterSubject() error {
 		return fmt.Errorf("%w subject of the dead letters, which is made of the queue group's name and the event's subject; "+
 			"shorten either, or use NoDeadLetters: %w", transport.ErrInvalid, err)
 	}
-	if own := events.DeadLetterSubject(c.deadLetterGroup(), c.subject); overlap(string(c.subject), string(own)) {
+	if own := events.DeadLetterSubject(c.deadLetterGroup(), c.subject); transport.Overlap(string(c.subject), string(own)) {
 		return fmt.Errorf("%w subject %s: it takes in the listener's own dead letters (%s), so that each would make another one without end; "+
 			"give the listener the option NoDeadLetters, or a narrower pattern", transport.ErrInvalid, c.subject, own)
 	}
 	return nil
-}
-
-// overlap reports whether a subject can match both patterns.
-func overlap(a, b string) bool {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range min(len(as), len(bs)) {
-		switch {
-		case as[i] == ">", bs[i] == ">":
-			return true
-		case as[i] != "*" && bs[i] != "*" && as[i] != bs[i]:
-			return false
-		}
-	}
-	return len(as) == len(bs)
 }
 
 // startStoringDeadLetter has a dead letter stored, which may take a while.

@@ -31,8 +31,8 @@ func newOptions(opts []Option) (options, error) {
 	return o, err
 }
 
-// Timeout bounds each publish whose context has no deadline, the wait for the window
-// included. For PublishAsync and PublishAll it bounds the wait for the server's confirmation,
+// Timeout bounds each publish whose context has no deadline, the waits for the window and for
+// the subject included. For PublishAsync and PublishAll it bounds the wait for the server's confirmation,
 // whatever the deadline of their context. Default 30 s; must be positive.
 func Timeout(d time.Duration) Option {
 	return func(o *options) error {

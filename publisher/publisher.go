@@ -76,7 +76,8 @@ func fits[T events.Event](opts []Option) error {
 // Publish returns nil when the server has stored the event. An event that is not
 // valid, or too large, or a client that is closed, is refused before anything is
 // sent. It returns when ctx is done at the latest, or, where ctx has no deadline,
-// after [Timeout]. Any error is an [*Error].
+// after [Timeout]. Any error is an [*Error]. Over JetStream the client adds the event's subject
+// to the stream before the first publish; see client.JetStream.
 func (p *Publisher[T]) Publish(ctx context.Context, event T) error {
 	if err := p.made(ctx); err != nil {
 		return err
@@ -91,8 +92,9 @@ func (p *Publisher[T]) Publish(ctx context.Context, event T) error {
 
 // PublishAsync sends the event and returns without waiting for the server. The [Pending]
 // tells the outcome, at the latest when the [Timeout] has passed. ctx bounds the wait for the
-// client's window only. An error, always an [*Error] that matches [ErrNotStored], means that
-// nothing was sent.
+// client's window only; and over JetStream, once for each subject, the wait until the stream
+// takes it. An error, always an [*Error] that matches [ErrNotStored], means that nothing was
+// sent.
 func (p *Publisher[T]) PublishAsync(ctx context.Context, event T) (*Pending, error) {
 	if err := p.made(ctx); err != nil {
 		return nil, err

@@ -15,11 +15,14 @@ type Dialer func(ctx context.Context, cfg Config) (Conn, error)
 type Config struct {
 	ClusterID string // the streaming server's cluster ID, or the name of the stream
 	ClientID  string
-	// Subjects are those that the broker is to store, where it has to be told; patterns
-	// where it has them. Empty: what the broker has.
+	// Subjects are those that the broker is to store from the beginning, where it has to be
+	// told; patterns where it has them. Others are added when they are used; see [SubjectAdder].
 	Subjects []string
-	URL      string       // of a server, or of several, separated by commas
-	Logger   *slog.Logger // nil: nothing is logged
+	// DeadLetters is the one of Subjects that takes dead letters. A broker that is there already
+	// and can't store all of it is used as it is. Empty: there is none.
+	DeadLetters string
+	URL         string       // of a server, or of several, separated by commas
+	Logger      *slog.Logger // nil: nothing is logged
 
 	// Notify, unless it is nil, is told what happens to the connection, and logs it,
 	// so that the transport does not. It must not block, nor call the connection, and
@@ -74,10 +77,25 @@ type Conn interface {
 
 // SubjectChecker is implemented by a Conn whose broker stores some subjects only.
 type SubjectChecker interface {
-	// CheckSubject returns nil if the broker stores what is published to the subject, and an
-	// error that matches ErrInvalid and says what to do if not. Other errors mean that
-	// it could not be found out.
+	// CheckSubject returns nil if the broker stores what is published to the subject, which
+	// is added first if it has to be and this client may. An error that matches ErrInvalid
+	// says what to do. Other errors mean that it could not be found out.
 	CheckSubject(ctx context.Context, subject string) error
+}
+
+// SubjectAdder is implemented by a Conn whose broker stores some subjects only, and to which
+// clients can add others.
+type SubjectAdder interface {
+	// Takes reports whether nothing has to be done before a message of that subject is
+	// published: the broker stores it, as far as is known here, or this client adds no
+	// subjects. It does not ask the broker, and allocates nothing.
+	Takes(subject string) bool
+
+	// AddSubject has the broker store what is published to the subject. It returns when that
+	// is so, or ctx is done. An error that matches ErrInvalid says why the subject can't be
+	// added, and what to do; if the client lacks the permission, it matches ErrForbidden,
+	// too. Other errors mean that it could not be found out.
+	AddSubject(ctx context.Context, subject string) error
 }
 
 // Receipt is told what became of a publish. Done must not block. It is an

@@ -16,14 +16,31 @@ func IsPattern(subject string) bool {
 // Covers reports whether the pattern takes all that the subject, which may be a
 // pattern itself, stands for.
 func Covers(pattern, subject string) bool {
-	p, s := strings.Split(pattern, "."), strings.Split(subject, ".")
-	for i, token := range p {
+	for {
+		p, morePattern, pGoesOn := strings.Cut(pattern, ".")
+		s, moreSubject, sGoesOn := strings.Cut(subject, ".")
 		switch {
-		case token == ">":
-			return len(s) > i
-		case i >= len(s) || s[i] == ">", token != "*" && token != s[i]:
+		case p == ">":
+			return true
+		case s == ">", p != "*" && p != s:
+			return false
+		case !pGoesOn || !sGoesOn:
+			return pGoesOn == sGoesOn
+		}
+		pattern, subject = morePattern, moreSubject
+	}
+}
+
+// Overlap reports whether a subject can match both patterns.
+func Overlap(a, b string) bool {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(as), len(bs)) {
+		switch {
+		case as[i] == ">", bs[i] == ">":
+			return true
+		case as[i] != "*" && bs[i] != "*" && as[i] != bs[i]:
 			return false
 		}
 	}
-	return len(p) == len(s)
+	return len(as) == len(bs)
 }

@@ -16,3 +16,23 @@ func TestIsPattern(t *testing.T) {
 		require.Equal(t, is, transport.IsPattern(subject), subject)
 	}
 }
+
+func TestOverlap(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		a, b    string
+		overlap bool
+	}{
+		{"a", "a", true},
+		{"a", "b", false},
+		{"a.*", "*.b", true},
+		{"a.*", "b.*", false},
+		{"a.*", "a.b.c", false},
+		{"a.>", "a.b.c", true},
+		{"a.>", "a", false},
+		{"*.x.>", "dead.*.y", true},
+	} {
+		require.Equal(t, tc.overlap, transport.Overlap(tc.a, tc.b), "%s and %s", tc.a, tc.b)
+		require.Equal(t, tc.overlap, transport.Overlap(tc.b, tc.a), "%s and %s", tc.b, tc.a)
+	}
+}

@@ -84,7 +84,7 @@ func TestGoReadsWhatNodePublishesToJetStream(t *testing.T) {
 	t.Parallel()
 	requireSamples(t)
 	srv := serve(t)
-	connect(t, srv, "maker-of-the-stream", client.JetStream())
+	connect(t, srv, "maker-of-the-stream", client.JetStream(), client.Subjects(subjects.All()...)) // Node asks for none
 	require.Equal(t, len(fromNode), publishWith(t, srv, "jetstream.js", []string{"publish", "--samples"}, nil))
 	for subject, kind := range kinds {
 		t.Run(string(subject), func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestGroupOnJetStream(t *testing.T) {
 		all     = 250 // and what there is when a team leaves
 	)
 	srv := serve(t)
-	publisher := connect(t, srv, "go-publisher", client.JetStream())
+	publisher := connect(t, srv, "go-publisher", client.JetStream(), client.Subjects(subjects.All()...)) // Node publishes first
 	// publish is half the work of a Go service and half that of a Node service.
 	publish := func(first, last int) {
 		half := (first + last) / 2

@@ -21,7 +21,8 @@ type Config struct {
 	// Observers are told of each publish.
 	Observers []observe.Observer
 	// Timeout bounds each Publish whose context has no deadline, and each PublishAsync: the
-	// wait for the window if its context has no deadline, and then the wait for the outcome.
+	// wait for the subject and for the window, each if its context has no deadline, and then
+	// the wait for the outcome.
 	// 0: nothing but the context does, and nothing bounds a PublishAsync.
 	Timeout time.Duration
 	// Wrap makes the error that callers get of an error that matches
@@ -34,13 +35,15 @@ type Sender struct {
 	Config
 
 	features  transport.Features
-	waiters   sync.Pool // of *waiter
-	deadlines deadlines // of the asynchronous publishes
+	subjects  transport.SubjectAdder // nil: the broker stores all subjects
+	waiters   sync.Pool              // of *waiter
+	deadlines deadlines              // of the asynchronous publishes
 }
 
 // NewSender returns a Sender.
 func NewSender(c Config) *Sender {
 	s := &Sender{Config: c, features: c.Conn.Features()}
+	s.subjects, _ = c.Conn.(transport.SubjectAdder)
 	s.waiters.New = func() any { return newWaiter(c.Window) }
 	s.deadlines.conn, s.deadlines.expired, s.deadlines.epoch = c.Conn, s.timedOut, time.Now()
 	return s
@@ -56,6 +59,9 @@ func NewSender(c Config) *Sender {
 func (s *Sender) Publish(ctx context.Context, m transport.Message) error {
 	started := time.Now()
 	watch := s.prepare(&m)
+	if err := s.addSubject(ctx, m.Subject); err != nil {
+		return s.refuse(watch, m.Subject, err)
+	}
 	if err := s.acquire(ctx); err != nil {
 		return s.refuse(watch, m.Subject, err)
 	}
@@ -83,11 +89,15 @@ func (s *Sender) Publish(ctx context.Context, m transport.Message) error {
 }
 
 // PublishAsync returns once m is handed to the connection; p tells the outcome, after the
-// Timeout at the latest. ctx bounds the wait for the window only. An error matches
+// Timeout at the latest. ctx bounds the wait for the window only, and for the subject to be
+// added where the broker does not store it yet. An error matches
 // transport.ErrNotStored and means that m is not sent; p can be used for another publish
 // then. What Publish says of m is true here, too.
 func (s *Sender) PublishAsync(ctx context.Context, m transport.Message, p *Pending) error {
 	watch := s.prepare(&m)
+	if err := s.addSubject(ctx, m.Subject); err != nil {
+		return s.refuse(watch, m.Subject, err)
+	}
 	if err := s.acquire(ctx); err != nil {
 		return s.refuse(watch, m.Subject, err)
 	}
@@ -120,6 +130,32 @@ func (s *Sender) prepare(m *transport.Message) *watch {
 		m.ID = ""
 	}
 	return watch
+}
+
+// addSubject has the broker store the subject, if it does not yet: once for each subject and
+// connection. It waits for that until ctx is done or, where ctx has no deadline, the Timeout
+// has passed. If it can't find out, the publish will show.
+func (s *Sender) addSubject(ctx context.Context, subject string) error {
+	if s.subjects == nil || s.subjects.Takes(subject) {
+		return nil
+	}
+	bounded := ctx
+	if _, given := ctx.Deadline(); !given && s.Timeout > 0 {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, s.Timeout)
+		defer cancel()
+	}
+	err := s.subjects.AddSubject(bounded, subject)
+	switch {
+	case err == nil, errors.Is(err, transport.ErrInvalid):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("the server was still to be told to store subject %q: %w", subject, Cause(ctx))
+	case bounded.Err() != nil:
+		return fmt.Errorf("the server was still to be told to store subject %q after %v (option Timeout): %w", subject, s.Timeout, context.DeadlineExceeded)
+	default:
+		return nil
+	}
 }
 
 // acquire takes a slot of the window. It waits for one until ctx is done or, where ctx has

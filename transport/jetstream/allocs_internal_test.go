@@ -25,6 +25,8 @@ func TestAllocations(t *testing.T) {
 	c := &conn{sender: newSender(publishPolicy(func() time.Duration { return time.Minute })), expected: []string{"ticketing"}}
 	c.sender.attach(discard{}, "_INBOX.0123456789012345678901.")
 	t.Cleanup(func() { c.sender.end(transport.ErrClosed) })
+	c.subjects.Store(newSubjectSet([]string{"a", "b.*.>", "c"}))
+	require.Zero(t, testing.AllocsPerRun(1000, func() { c.Takes("c"); c.Takes("b.c.d") }), "it is asked at each publish")
 	receipt, data := transport.Receipt(transport.ReceiptFunc(func(error) {})), make([]byte, 120)
 	var m nats.Msg
 	require.LessOrEqual(t, testing.AllocsPerRun(1000, func() {

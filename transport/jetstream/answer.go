@@ -3,6 +3,7 @@ package jetstream
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -70,7 +71,7 @@ func (c *conn) answered(m *nats.Msg) {
 		// The cluster has not agreed yet on an earlier attempt: that is no outcome. It is
 		// sent again as if nobody had answered.
 	default:
-		c.refused(t, a, ack.Error)
+		c.refused(t, a, &ack)
 	}
 }
 
@@ -104,27 +105,41 @@ func (c *conn) noResponders(t transport.Ticket, a outbox.Attempt) {
 	if !pending {
 		return
 	}
-	c.mindStream() // it may be gone
+	c.mindSubject(subject) // the stream or its subject may be gone
 	takes := c.takes(subject)
-	if takes && c.sender.retry(t, a) {
+	var refused error
+	if !takes {
+		refused = c.addLost(subject)
+	}
+	if refused == nil && c.sender.retry(t, a) {
 		return
 	}
-	err := fmt.Errorf("%w: nobody stores subject %q: %s", transport.ErrRefused, subject, c.options.remedyForSubject(c.cfg.ClusterID, subject))
-	if takes {
+	err := fmt.Errorf("%w: nobody stores subject %q: %w", transport.ErrRefused, subject, refused)
+	switch {
+	case takes:
 		err = fmt.Errorf("%w: stream %q does not answer: check that it exists and has a leader", transport.ErrRefused, c.cfg.ClusterID)
+	case refused == nil:
+		err = fmt.Errorf("%w: nobody stores subject %q, which could not be added to stream %q so far", transport.ErrRefused, subject, c.cfg.ClusterID)
 	}
 	c.sender.onRefused(t, a, err).Tell()
 }
 
-// takes reports whether the stream took the subject when it was last seen.
-func (c *conn) takes(subject string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return covered(c.stream.Subjects, subject)
+// addLost has a subject added that the stream has lost since it was first published to. It
+// does not wait, and returns why the subject is not added.
+func (c *conn) addLost(subject string) error {
+	if !c.options.addsSubjects() {
+		return errors.New(c.options.remedyForSubject(c.cfg.ClusterID, subject))
+	}
+	_, err := c.requestSubject(subject)
+	return err
 }
 
+// takes reports whether the stream took the subject when it was last seen.
+func (c *conn) takes(subject string) bool { return c.subjects.Load().takes(subject) }
+
 // refused decides a publish by the error in the stream's answer to that attempt.
-func (c *conn) refused(t transport.Ticket, a outbox.Attempt, err *js.APIError) {
+func (c *conn) refused(t transport.Ticket, a outbox.Attempt, answer *pubAck) {
+	err := answer.Error
 	refused := fmt.Errorf("%w: %w", transport.ErrRefused, err)
 	switch err.ErrorCode {
 	case errStreamMessageExceedsMaximum:
@@ -138,8 +153,8 @@ func (c *conn) refused(t transport.Ticket, a outbox.Attempt, err *js.APIError) {
 		refused = fmt.Errorf("%w: stream %q is full and refuses what is new: raise its limits (options MaxMessages and MaxBytes with UpdateStream), "+
 			"or let it drop what is old (DiscardOld): %w", transport.ErrRefused, c.cfg.ClusterID, err)
 	case errStreamNotMatch:
-		refused = fmt.Errorf("%w: another stream than %q has the subject: take it out of that one, or connect to it by its name: %w",
-			transport.ErrRefused, c.cfg.ClusterID, err)
+		refused = fmt.Errorf("%w: another stream than %q has the subject, %q: take it out of that one, or connect to it by its name: %w",
+			transport.ErrRefused, c.cfg.ClusterID, answer.Stream, err)
 	default:
 	}
 	c.sender.onRefused(t, a, refused).Tell()

@@ -40,6 +40,9 @@ type conn struct {
 	streamless rateLimit
 	silent     rateLimit
 
+	adder    subjectAdder
+	subjects atomic.Pointer[subjectSet] // the stream's, as they were last seen
+
 	mu          sync.Mutex
 	stream      js.StreamConfig // as it was last seen
 	created     time.Time       // of that stream: one that was made anew is another; zero: it is gone
@@ -58,6 +61,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 		finding: make(chan struct{}, 1), expected: []string{cfg.ClusterID},
 	}
 	c.sender = newSender(publishPolicy(c.repeatWindow))
+	c.sender.onSilence = c.mindSubject
 	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.onDisconnect, Reconnected: c.onReconnect, Closed: c.onClosed}
 	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {
@@ -67,7 +71,9 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 	c.sender.attach(nc, nc.NewInbox()+".")
 	if err := c.begin(ctx); err != nil {
 		nc.Close()
-		return nil, c.explain(err)
+		err = c.explain(err)
+		c.End(err) // for the goroutines that have begun
+		return nil, err
 	}
 	c.Begin()
 	c.background(func() { c.sender.write(c.Done()) })
@@ -159,6 +165,19 @@ func (c *conn) background(f func()) {
 	if !c.over {
 		c.running.Go(f)
 	}
+}
+
+// whileUp returns a context that ends with the connection.
+func (c *conn) whileUp() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-c.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 func (c *conn) subscriptions() []*subscription {

@@ -81,6 +81,7 @@ func TestOptionsThatCantBe(t *testing.T) {
 	for text, opts := range map[string][]Option{
 		"option: nil (number 1 of 1)":                             {nil},
 		"AddSubjects: it would have no effect beside BindOnly":    {BindOnly(), AddSubjects()},
+		"AddSubjects: it contradicts FixedSubj":   {AddSubjects(), FixedSubjects()},
 		"UpdateStream: it would have no effect beside BindOnly":   {UpdateStream(), BindOnly()},
 		"UpdateConsumer: it would have no effect beside BindOnly": {UpdateConsumer(), BindOnly()},
 		"Subjects: it names none":                                 {Subjects()},
@@ -158,6 +159,8 @@ func TestRemedyForSubject(t *testing.T) {
 	require.NoError(t, err)
 	bound, err := newOptions([]Option{BindOnly(), Subjects("billing.>")})
 	require.NoError(t, err)
+	fixed, err := newOptions([]Option{FixedSubjects()})
+	require.NoError(t, err)
 	plain.configured, only.configured = []string{"dead.>"}, []string{"dead.>"}
 	for _, tc := range []struct {
 		o             options
@@ -168,6 +171,7 @@ func TestRemedyForSubject(t *testing.T) {
 		{plain, "seat", `option AddSubjects adds it to stream "s" beside Subjects("seat")`},
 		{only, "billing.paid", `option AddSubjects adds billing.> to stream "s"`},
 		{only, "dead.g.billing.paid", `option AddSubjects adds dead.> to stream "s"; with OnlySubjects, name it there, too`},
+		{fixed, "billing.paid", `with option FixedSubjects the client adds none: whoever manages stream "s" has to add billing.paid`},
 		{bound, "billing.paid", `with option BindOnly the client adds nothing: whoever owns stream "s" has to add billing.paid`},
 	} {
 		require.Equal(t, tc.want, tc.o.remedyForSubject("s", tc.subject))

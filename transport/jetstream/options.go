@@ -23,6 +23,7 @@ type options struct {
 
 	bindOnly       bool
 	addSubjects    bool
+	fixedSubjects  bool
 	updateStream   bool
 	updateConsumer bool
 
@@ -60,6 +61,9 @@ func (o options) contradiction() error {
 	if o.duplicates != nil && o.maxAge != nil && *o.duplicates > *o.maxAge {
 		return fmt.Errorf("DuplicateWindow: %v is longer than MaxAge %v, and the server remembers no event for longer than it keeps it; shorten it, or raise MaxAge",
 			*o.duplicates, *o.maxAge)
+	}
+	if o.addSubjects && o.fixedSubjects {
+		return errors.New("AddSubjects: it contradicts FixedSubjects, which has the client add no subject; leave one of them out")
 	}
 	if !o.bindOnly {
 		return nil
@@ -106,10 +110,18 @@ func BindOnly() Option {
 	return func(o *options) error { o.bindOnly = true; return nil }
 }
 
-// AddSubjects adds the subjects that a stream lacks if the stream exists: those that
-// the client asks for (client.Subjects and dead.> for dead letters) and those of [Subjects];
-// with [OnlySubjects], those alone. Two services that add different subjects at the same
-// moment may undo one another; the next start, or publish, of the one that lost says so.
+// FixedSubjects leaves the subjects of a stream that exists as they are, for a stream whose
+// configuration somebody else manages. By default the client adds the subject of each
+// publisher and listener, and those that it is told with client.Subjects and [Subjects]. With
+// FixedSubjects a publisher or listener whose subject the stream lacks fails, and its error
+// says who has to add what. Consumers are made all the same; [BindOnly] makes none.
+func FixedSubjects() Option {
+	return func(o *options) error { o.fixedSubjects = true; return nil }
+}
+
+// AddSubjects adds the subjects of [OnlySubjects] that a stream lacks if the stream exists.
+// Without OnlySubjects it has no effect: the client adds what it is told, and what it uses, by
+// itself.
 func AddSubjects() Option {
 	return func(o *options) error { o.addSubjects = true; return nil }
 }
@@ -126,20 +138,23 @@ func UpdateConsumer() Option {
 	return func(o *options) error { o.updateConsumer = true; return nil }
 }
 
-// Subjects are subjects of the stream beside those that the client asks for
-// (client.Subjects and dead.> for dead letters): a team's own events. A new stream gets
-// both. An existing stream must have those named here, or else connecting fails unless
-// [AddSubjects] is given. NATS wildcards are allowed. May be given several times.
+// Subjects are subjects of the stream beside those of client.Subjects and dead.> for dead
+// letters, such as those that services in other languages publish on. The stream is made with
+// them, and one that exists gets those that it lacks; connecting fails if that can't be done.
+// Nobody has to name the subjects that the client itself publishes or listens on. NATS
+// wildcards are allowed. May be given several times.
 func Subjects(names ...string) Option {
 	return func(o *options) error { return addSubjects(o, "Subjects", names) }
 }
 
-// OnlySubjects are the subjects of the stream, in place of those that the client asks
-// for (client.Subjects and dead.> for dead letters): the streams of one account can't
-// share a subject. NATS wildcards are allowed. The dead letters of the stream's events need a
-// subject of the stream, too, such as dead.*.billing:paid for those of billing:paid. No other
-// stream of the account may have dead.> then, which a stream has that was made without
-// OnlySubjects: the server refuses the second one.
+// OnlySubjects are all the subjects that the client knows of, in place of those of
+// client.Subjects and dead.> for dead letters: the streams of one account can't share a
+// subject. The stream is made with these alone. The client adds no others by itself, and a
+// stream that exists has to have these, or [AddSubjects] adds them. NATS wildcards are
+// allowed. The dead letters of the stream's events need a subject of the stream, too, such as
+// dead.*.billing:paid for those of billing:paid. No other stream of the account may have
+// dead.> then, which a stream has that was made without OnlySubjects: the server refuses the
+// second one.
 func OnlySubjects(names ...string) Option {
 	return func(o *options) error {
 		o.only = true

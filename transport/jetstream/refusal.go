@@ -36,8 +36,9 @@ func (c *conn) explainConfig(ctx context.Context, err error, config js.StreamCon
 	names := strings.Join(config.Subjects, ", ")
 	switch api.ErrorCode {
 	case overlappingSubjects:
-		return fmt.Errorf("%w subjects of stream %q: two streams of an account can't share a subject, %s: give this one subjects of its own "+
-			"(option OnlySubjects names all of them, those of dead letters included), or use the stream that is there: %w",
+		return fmt.Errorf("%w subjects of stream %q: two streams of an account can't share a subject, %s: connect to the stream that is there, "+
+			"whose name is the cluster ID then; or take the subject out of that one; or give this one subjects of its own "+
+			"(option OnlySubjects names all of them, those of dead letters included): %w",
 			transport.ErrInvalid, config.Name, c.owners(ctx, config), err)
 	case invalidConfig:
 		return fmt.Errorf("%w configuration of stream %q with the subjects %s: change the option or the subject that the server names: %w",

@@ -47,6 +47,7 @@ type sender struct {
 	answers    string       // prefix of the subjects on which publishes are answered
 	maxPayload atomic.Int64 // of the server connected to last
 	wake       chan struct{}
+	onSilence  func(subject string) // is told of a publish that nobody answers; nil: nobody is told
 
 	mu         sync.Mutex // guards what follows
 	outbox     *outbox.Outbox
@@ -219,7 +220,11 @@ func (s *sender) tick() {
 	s.mu.Lock()
 	s.timerAt = time.Time{}
 	s.setTimer(s.outbox.Tick(time.Now()))
+	subject, silent := s.outbox.Silent()
 	s.mu.Unlock()
+	if silent && s.onSilence != nil {
+		s.onSilence(subject)
+	}
 	s.wakeWriter()
 }
 

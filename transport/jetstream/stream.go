@@ -14,13 +14,17 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// wanted returns the subjects that a new stream gets, and that AddSubjects adds.
+// wanted returns the subjects that the stream is to have from the beginning.
 func (o options) wanted() []string {
 	if o.only {
 		return union(nil, o.subjects)
 	}
 	return union(union(nil, o.configured), o.subjects)
 }
+
+// addsSubjects reports whether the client adds the subjects of its publishers and listeners to
+// the stream.
+func (o options) addsSubjects() bool { return !o.bindOnly && !o.only && !o.fixedSubjects }
 
 // ensureStream makes the stream, or finds out whether the one that is there will do.
 func (c *conn) ensureStream(ctx context.Context) error {
@@ -40,12 +44,48 @@ func (c *conn) ensureStream(ctx context.Context) error {
 	}
 	info := *stream.CachedInfo()
 	info.Config = config
+	c.seen(&info)
+	if err := c.addWanted(ctx, config.Subjects); err != nil {
+		return err
+	}
 	for _, name := range c.options.subjects {
-		if !covered(config.Subjects, name) {
+		if !c.takes(name) {
 			return c.lacks(name)
 		}
 	}
-	c.seen(&info)
+	return nil
+}
+
+// addWanted adds those of the wanted subjects to a stream that it lacks. Dead letters have a
+// subject of the stream if that can be had; if not, a listener that needs it says so. A stream
+// that has some of it has been given dead letters of its own.
+func (c *conn) addWanted(ctx context.Context, have []string) error {
+	if !c.options.addsSubjects() && (!c.options.addSubjects || c.options.bindOnly) {
+		return nil
+	}
+	deadLetters := c.cfg.DeadLetters
+	names := slices.DeleteFunc(lacking(have, c.options.wanted()), func(name string) bool {
+		return name == deadLetters && slices.ContainsFunc(have, func(other string) bool { return transport.Overlap(name, other) })
+	})
+	if len(names) == 0 {
+		return nil
+	}
+	refused, err := c.addSubjects(ctx, names)
+	// Somebody may give the stream dead letters of its own later: dead.> is not added again.
+	c.noteAdded(slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == deadLetters }), refused, err)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		switch err := refused[name]; {
+		case err == nil:
+		case name == deadLetters:
+			c.log.Info("the stream does not get the subject of all dead letters: a listener that needs it says so",
+				slog.String("stream", c.cfg.ClusterID), slog.String("subject", name), slog.Any("error", err))
+		default:
+			return err
+		}
+	}
 	return nil
 }
 
@@ -56,6 +96,7 @@ func (c *conn) seen(info *js.StreamInfo) {
 	other := !c.created.IsZero() && !c.created.Equal(info.Created)
 	c.stream, c.created = info.Config, info.Created
 	c.mu.Unlock()
+	c.subjects.Store(newSubjectSet(info.Config.Subjects))
 	if other {
 		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf(
 			"stream %s was made anew, and what it held is lost: what listens begins with what it holds now", c.cfg.ClusterID)})
@@ -74,9 +115,18 @@ func (c *conn) missed() {
 	}
 }
 
-// findStream returns the stream, which it makes again if it is gone, unless nothing
-// may be made. One looks for it at a time.
+// findStream returns the stream, which it makes again if it is gone, unless nothing may be
+// made. It has the subjects added that the stream has lost, and does not wait for that.
 func (c *conn) findStream(ctx context.Context) (*js.StreamInfo, error) {
+	info, err := c.makeSureOfStream(ctx)
+	if err == nil {
+		c.restoreSubjects()
+	}
+	return info, err
+}
+
+// makeSureOfStream is findStream without the subjects. One looks for the stream at a time.
+func (c *conn) makeSureOfStream(ctx context.Context) (*js.StreamInfo, error) {
 	select {
 	case c.finding <- struct{}{}:
 		defer func() { <-c.finding }()
@@ -100,23 +150,26 @@ func (c *conn) findStream(ctx context.Context) (*js.StreamInfo, error) {
 
 // mindStream makes sure that the stream is there, for who only publishes, too. It
 // does not wait.
-func (c *conn) mindStream() {
+func (c *conn) mindStream() { c.mindSubject("") }
+
+// mindSubject is mindStream, and has the subject added if the stream has lost it. Nobody may
+// have said that a publish reaches no stream: that the server says only if nobody at all
+// subscribes to the subject.
+func (c *conn) mindSubject(subject string) {
 	if !c.minding.CompareAndSwap(false, true) {
 		return
 	}
 	c.background(func() {
 		defer c.minding.Store(false)
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := c.whileUp()
 		defer cancel()
-		go func() {
-			select {
-			case <-c.Done():
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-		if _, err := c.findStream(ctx); err != nil && ctx.Err() == nil && c.streamless.due() {
-			c.log.Warn("the stream can't be found or made: what is published is not stored", slog.String("stream", c.cfg.ClusterID), slog.Any("error", c.explain(err)))
+		_, err := c.findStream(ctx)
+		if err == nil && subject != "" && !c.Takes(subject) {
+			_, err = c.requestSubject(subject)
+		}
+		if err != nil && ctx.Err() == nil && c.streamless.due() {
+			c.log.Warn("the stream can't be found or made, or lacks a subject: what is published is not stored",
+				slog.String("stream", c.cfg.ClusterID), slog.Any("error", c.explain(err)))
 		}
 	})
 }
@@ -130,11 +183,14 @@ func (c *conn) CheckSubject(ctx context.Context, subject string) error {
 	return c.ensureSubject(ctx, subject)
 }
 
-// ensureSubject finds out whether the stream takes the subject: the server lets a
-// consumer wait for one that can never come.
+// ensureSubject adds the subject to the stream where the client may, or finds out whether the
+// stream takes it: the server lets a consumer wait for one that can never come.
 func (c *conn) ensureSubject(ctx context.Context, subject string) error {
 	if c.takes(subject) {
 		return nil
+	}
+	if c.options.addsSubjects() {
+		return c.AddSubject(ctx, subject)
 	}
 	if _, err := c.findStream(ctx); err != nil { // it may have been added since
 		return c.explain(err)
@@ -216,29 +272,33 @@ func (c *conn) adjustStream(ctx context.Context, config js.StreamConfig) (js.Str
 	if err := d.err(); err != nil && !c.options.updateStream {
 		c.log.Warn("the stream's settings differ from what was asked for, and are used as they are; option UpdateStream changes them",
 			slog.String("stream", config.Name), slog.Any("differences", err))
-		tuned = config
 	}
-	lacking := slices.DeleteFunc(c.options.wanted(), func(name string) bool { return covered(config.Subjects, name) })
-	if c.options.addSubjects {
-		tuned.Subjects = union(config.Subjects, lacking)
-	} else {
-		lacking = nil
-	}
-	if len(lacking) == 0 && (len(d) == 0 || !c.options.updateStream) {
+	if len(d) == 0 || !c.options.updateStream {
 		return config, nil
 	}
-	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.UpdateStream(ctx, tuned) })
+	unlock := c.lockUpdates(ctx)
+	defer unlock()
+	stream, err := request(ctx, c, func(ctx context.Context) (js.Stream, error) { return c.js.Stream(ctx, config.Name) })
+	if err != nil {
+		return config, err
+	}
+	tuned = stream.CachedInfo().Config
+	c.options.tune(&tuned)
+	info, err := c.updateStream(ctx, tuned)
 	if err != nil {
 		return config, fmt.Errorf("update stream %q: %w", config.Name, c.explainConfig(ctx, err, tuned))
 	}
-	c.log.Info("stream updated", slog.String("stream", config.Name), slog.Any("added", lacking), slog.Any("changed", d))
-	return stream.CachedInfo().Config, nil
+	c.log.Info("stream updated", slog.String("stream", config.Name), slog.Any("changed", d))
+	return info.Config, nil
 }
 
 // remedyForSubject says how the stream comes to take the subject.
 func (o options) remedyForSubject(stream, subject string) string {
 	if o.bindOnly {
 		return fmt.Sprintf("with option BindOnly the client adds nothing: whoever owns stream %q has to add %s", stream, subject)
+	}
+	if o.fixedSubjects {
+		return fmt.Sprintf("with option FixedSubjects the client adds none: whoever manages stream %q has to add %s", stream, subject)
 	}
 	for _, pattern := range append(slices.Clone(o.subjects), o.configured...) {
 		switch {
@@ -250,23 +310,4 @@ func (o options) remedyForSubject(stream, subject string) string {
 		}
 	}
 	return fmt.Sprintf("option AddSubjects adds it to stream %q beside Subjects(%q)", stream, subject)
-}
-
-// union returns have and those of more that it does not cover, without what these
-// cover.
-func union(have, more []string) []string {
-	all := slices.Clone(have)
-	for _, name := range more {
-		if !covered(all, name) {
-			all = slices.DeleteFunc(all, func(old string) bool { return covered([]string{name}, old) })
-			all = append(all, name)
-		}
-	}
-	return all
-}
-
-// covered reports whether one of the patterns takes all that the subject, which
-// may have wildcards itself, stands for.
-func covered(patterns []string, subject string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool { return transport.Covers(pattern, subject) })
 }

@@ -148,6 +148,16 @@ var featureCases = []testCase{
 		if err := checker.CheckSubject(c.context(), c.subject("a")); err != nil {
 			c.Fatalf("check a subject that the broker stores: %v", err)
 		}
+		adder, ok := checker.(transport.SubjectAdder)
+		if !ok {
+			return // it can't be told to store others
+		}
+		if !adder.Takes(c.subject("a")) {
+			c.Fatalf("Takes is false for a subject that the broker stores")
+		}
+		if err := adder.AddSubject(c.context(), c.subject("a")); err != nil {
+			c.Fatalf("add a subject that the broker stores: %v", err)
+		}
 	}},
 	{"what waits at the broker", func(c *caseRun) {
 		conn, s := c.connect(), c.config(c.subject("a"), "g")

@@ -242,6 +242,17 @@ func (o *Outbox) Subject(t transport.Ticket) (subject string, ok bool) {
 	return p.Message.Subject, true
 }
 
+// Silent returns the subject of a pending publish that was sent again because nobody answered;
+// ok is false if there is none.
+func (o *Outbox) Silent() (subject string, ok bool) {
+	for _, p := range o.pending {
+		if p.silences > 0 {
+			return p.Message.Subject, true
+		}
+	}
+	return "", false
+}
+
 // Left counts the pending publishes by subject.
 func (o *Outbox) Left() *Left {
 	left := &Left{}

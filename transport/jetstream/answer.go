@@ -1,8 +1,6 @@
 package jetstream
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -34,18 +32,6 @@ func (c *conn) repeatWindow() time.Duration {
 	return c.stream.Duplicates - unansweredFor
 }
 
-// pubAck is the answer to a publish.
-type pubAck struct {
-	Error  *js.APIError `json:"error"`
-	Stream string       `json:"stream"`
-}
-
-// isStored recognises the answer that nearly all publishes get, in the form that
-// servers write it, without decoding it. What it does not recognise is decoded.
-func isStored(answer []byte) bool {
-	return bytes.HasPrefix(answer, []byte(`{"stream":"`)) && bytes.HasSuffix(answer, []byte("}")) && !bytes.Contains(answer, []byte(`"error"`))
-}
-
 // answered takes an answer in.
 func (c *conn) answered(m *nats.Msg) {
 	t, a, ok := readAnswerToken(strings.TrimPrefix(m.Subject, c.sender.answers))
@@ -56,16 +42,11 @@ func (c *conn) answered(m *nats.Msg) {
 		c.noResponders(t, a)
 		return
 	}
-	if isStored(m.Data) {
+	switch verdict, ack := c.own.Load().read(m.Data); {
+	case verdict == storedAnswer:
 		c.sender.onStored(t).Tell()
-		return
-	}
-	var ack pubAck
-	switch err := json.Unmarshal(m.Data, &ack); {
-	case err != nil:
-		c.sender.onAmbiguousAnswer(t, a, fmt.Errorf("the stream's answer is not understood: %w", err)).Tell()
-	case ack.Error == nil:
-		c.sender.onStored(t).Tell()
+	case verdict == foreignAnswer:
+		c.foreignAnswer(t, a, ack)
 	case ack.Error.ErrorCode == errStreamDuplicateInProcess:
 		// The cluster has not agreed yet on an earlier attempt: that is no outcome. It is
 		// sent again as if nobody had answered.
@@ -137,9 +118,6 @@ func (c *conn) refused(t transport.Ticket, a outbox.Attempt, err *js.APIError) {
 		}
 		refused = fmt.Errorf("%w: stream %q is full and refuses what is new: raise its limits (options MaxMessages and MaxBytes with UpdateStream), "+
 			"or let it drop what is old (DiscardOld): %w", transport.ErrRefused, c.cfg.ClusterID, err)
-	case errStreamNotMatch:
-		refused = fmt.Errorf("%w: another stream than %q has the subject: take it out of that one, or connect to it by its name: %w",
-			transport.ErrRefused, c.cfg.ClusterID, err)
 	default:
 	}
 	c.sender.onRefused(t, a, refused).Tell()

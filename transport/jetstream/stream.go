@@ -56,6 +56,9 @@ func (c *conn) seen(info *js.StreamInfo) {
 	other := !c.created.IsZero() && !c.created.Equal(info.Created)
 	c.stream, c.created = info.Config, info.Created
 	c.mu.Unlock()
+	if own := c.own.Load(); own == nil || own.domain != info.Domain {
+		c.own.Store(newOwnStream(c.cfg.ClusterID, info.Domain))
+	}
 	if other {
 		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf(
 			"stream %s was made anew, and what it held is lost: what listens begins with what it holds now", c.cfg.ClusterID)})
@@ -105,7 +108,6 @@ func (c *conn) mindStream() {
 		return
 	}
 	c.background(func() {
-		defer c.minding.Store(false)
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		go func() {
@@ -115,7 +117,12 @@ func (c *conn) mindStream() {
 			case <-ctx.Done():
 			}
 		}()
-		if _, err := c.findStream(ctx); err != nil && ctx.Err() == nil && c.streamless.due() {
+		_, err := c.findStream(ctx)
+		c.minding.Store(false)
+		switch {
+		case err == nil:
+			c.refuseMismatched()
+		case ctx.Err() == nil && c.streamless.due():
 			c.log.Warn("the stream can't be found or made: what is published is not stored", slog.String("stream", c.cfg.ClusterID), slog.Any("error", c.explain(err)))
 		}
 	})

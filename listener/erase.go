@@ -9,10 +9,12 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
 )
 
 // erase makes what the core can work with from what depends on T.
-func erase[T events.Event](h Handler[T], o options, log *slog.Logger) (eventType, error) {
+func erase[T events.Event](subject subjects.Subject, h Handler[T], o options, log *slog.Logger) (eventType, error) {
 	if o.versions != nil {
 		h = ordered(h, o.versions, log)
 	}
@@ -25,7 +27,11 @@ func erase[T events.Event](h Handler[T], o options, log *slog.Logger) (eventType
 	}
 	t := eventType{
 		release: release,
-		decode: func(data []byte) (any, error) {
+		decode: func(d *transport.Delivery) (any, error) {
+			data, err := payloadOf(d, subject)
+			if err != nil {
+				return nil, err
+			}
 			event := pool.Get()
 			if err := decode(o, data, event); err != nil {
 				release(event)

@@ -137,8 +137,8 @@ func (c *conn) onReconnect() {
 	}
 }
 
-// onClosed ends the connection because nats.go gave it up, which it does when the server
-// refuses the credentials again and again.
+// onClosed ends the connection because nats.go gave it up. It reconnects for ever, so that
+// only the caller's own use of its options can bring that about.
 func (c *conn) onClosed(cause error) {
 	if !c.Up() {
 		return // Close did it, or connect, whose attempt failed

@@ -164,7 +164,9 @@ func filterOf(config js.ConsumerConfig) string {
 }
 
 // hasPlace tells whether a consumer goes on from where it stands, wherever it once began.
-func hasPlace(info *js.ConsumerInfo) bool { return info.Delivered.Consumer > 0 || info.AckFloor.Consumer > 0 }
+func hasPlace(info *js.ConsumerInfo) bool {
+	return info.Delivered.Consumer > 0 || info.AckFloor.Consumer > 0
+}
 
 // startsElsewhere returns how the start of a consumer that this library made differs from what
 // is asked for. Where others let a consumer begin is their affair: so a place is restored.

@@ -36,7 +36,13 @@ func (c *Client) Healthy(ctx context.Context) error {
 		}
 		return nil
 	}
-	switch s := c.Status(); {
+	s := c.Status()
+	for _, reason := range s.Reasons {
+		if s.State == Reconnecting && reason.Err != nil {
+			s.Err = reason.Err // it says more than that the connection is gone
+		}
+	}
+	switch {
 	case s.State == Closed:
 		return fmt.Errorf("client %q: %w", c.clientID, s.Err)
 	case s.State == Reconnecting && s.Err != nil:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener/internal/schedule"
+	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -48,7 +49,7 @@ func (r *runner) payload(d *transport.Delivery) slog.Attr {
 
 // entityIn returns the function that tells the entity of an event that was delivered, and ""
 // where it can't be told; nil for types that are no events.Versioned.
-func entityIn[T events.Event](o options) func(d *transport.Delivery) string {
+func entityIn[T events.Event](subject subjects.Subject, o options) func(d *transport.Delivery) string {
 	if _, versioned := any(new(T)).(events.Versioned); !versioned {
 		return nil
 	}
@@ -59,7 +60,8 @@ func entityIn[T events.Event](o options) func(d *transport.Delivery) string {
 			}
 		}()
 		event := new(T)
-		if o.codec.Decode(d.Data, event) != nil {
+		payload, err := payloadOf(d, subject)
+		if err != nil || o.codec.Decode(payload, event) != nil {
 			return ""
 		}
 		v, _ := any(event).(events.Versioned)

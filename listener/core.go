@@ -17,7 +17,7 @@ import (
 
 // eventType is what the core needs to know of the type of the listener's events.
 type eventType struct {
-	decode  func(data []byte) (event any, err error)
+	decode  func(d *transport.Delivery) (event any, err error)
 	handle  func(ctx context.Context, event any, d Delivery) error
 	key     func(event any) (string, error)    // nil: no ordering key
 	release func(event any)                    // the event is not used any more

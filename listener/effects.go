@@ -61,6 +61,7 @@ func (r *runner) performOne(e *schedule.Effect) {
 	r.announceUndecodable(e)
 	switch e.Do {
 	case schedule.AckAgain:
+		r.logHandled(e)
 		r.ackOrRelease(e.Task)
 	case schedule.Nak:
 		r.tellRetry(e)
@@ -104,6 +105,16 @@ func (r *runner) nak(e *schedule.Effect) {
 		o.Reason, o.RetryIn, o.Err = observe.SettleNak, e.Delay, err
 		r.tell(o)
 	}
+}
+
+// logHandled says that a delivery is not run because its event was handled before.
+func (r *runner) logHandled(e *schedule.Effect) {
+	if e.Skip == observe.SkipCopy {
+		_, id, _ := schedule.CloudEvent(e.Delivery.Header)
+		r.log.Debug("event skipped: a copy with the same source, id, type and payload was handled before", r.attributesOf(e, slog.String("ce_id", id))...)
+		return
+	}
+	r.log.Debug("event skipped: it was handled before, and is acknowledged again", r.attributesOf(e)...)
 }
 
 // warnLate says that an event could not begin within its ack wait.

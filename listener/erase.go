@@ -7,10 +7,12 @@ import (
 	"sync"
 
 	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
 )
 
 // erase makes what the core can work with from what depends on T.
-func erase[T events.Event](h Handler[T], o options, log *slog.Logger) (eventType, error) {
+func erase[T events.Event](subject subjects.Subject, h Handler[T], o options, log *slog.Logger) (eventType, error) {
 	if o.versions != nil {
 		h = ordered(h, o.versions, log)
 	}
@@ -23,8 +25,12 @@ func erase[T events.Event](h Handler[T], o options, log *slog.Logger) (eventType
 	}
 	t := eventType{
 		release: release,
-		entity:  entityIn[T](o),
-		decode: func(data []byte) (any, error) {
+		entity:  entityIn[T](subject, o),
+		decode: func(d *transport.Delivery) (any, error) {
+			data, err := payloadOf(d, subject)
+			if err != nil {
+				return nil, err
+			}
 			event := pool.Get()
 			if err := decode(o, data, event); err != nil {
 				release(event)

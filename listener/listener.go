@@ -55,7 +55,7 @@ func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGrou
 	if err := eventtype.Decodes[T](core.options.codec); err != nil {
 		return nil, core.fail(err)
 	}
-	core.eventType, err = erase(h, core.options, core.log)
+	core.eventType, err = erase(core.subject, h, core.options, core.log)
 	if err != nil {
 		return nil, core.fail(err)
 	}

@@ -44,7 +44,7 @@ func serve(t *testing.T, broker *memory.Broker, opts ...client.Option) *bed {
 	s := &bed{T: t, broker: broker, log: &lockedBuffer{}}
 	var err error
 	s.client, err = client.Build(t.Context(), "ticketing", "test", "nats://unused",
-		append(opts, client.Transport(broker.Dialer()), client.Logger(slog.New(slog.NewTextHandler(s.log, nil))))...)
+		append(opts, client.Transport(broker.Dialer()), client.Logger(slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))))...)
 	require.NoError(t, err)
 	return s
 }

@@ -54,9 +54,9 @@ func NewRaw(c *client.Client, subject subjects.Subject, queueGroup string, h Raw
 func eraseRaw(h RawHandler) eventType {
 	pool := sync.Pool{New: func() any { return new([]byte) }}
 	return eventType{
-		decode: func(data []byte) (any, error) {
+		decode: func(d *transport.Delivery) (any, error) {
 			payload, _ := pool.Get().(*[]byte)
-			*payload = data
+			*payload = d.Data
 			return payload, nil
 		},
 		handle: func(ctx context.Context, event any, d Delivery) error {

@@ -82,6 +82,9 @@ func (r *runner) applyAckWait(d time.Duration) {
 // deliver takes a delivery in. The transport calls it for one at a time, and must not be
 // kept waiting.
 func (r *runner) deliver(d transport.Delivery) {
+	if !r.core.raw {
+		d.Header = withAttributes(&d)
+	}
 	t := schedule.NewTask(d, time.Now())
 	if r.core.raw {
 		t.ForgetEventID()
@@ -107,7 +110,7 @@ func (r *runner) readKey(t *schedule.Task) {
 	if r.core.eventType.key == nil {
 		return
 	}
-	event, err := r.core.eventType.decode(t.Delivery.Data)
+	event, err := r.core.eventType.decode(&t.Delivery)
 	if err == nil {
 		r.decoded()
 		t.Event, t.Keyed = event, true

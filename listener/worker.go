@@ -89,7 +89,7 @@ func (r *runner) process(t *schedule.Task, d *transport.Delivery) (next *schedul
 	}()
 	if t.Event == nil {
 		var event any
-		if event, err = r.core.eventType.decode(d.Data); err != nil {
+		if event, err = r.core.eventType.decode(d); err != nil {
 			err = &unreadError{err}
 			return nil
 		}

@@ -81,6 +81,9 @@ const (
 	// SkipHandled: the event was handled before, or was acknowledged while it waited for its
 	// next attempt. A delivery that comes after that is acknowledged again.
 	SkipHandled = "handled"
+	// SkipCopy: a copy of the event was handled: another message with the same CloudEvents
+	// source, id and type, and the same payload. The copy is acknowledged.
+	SkipCopy = "copy"
 	// SkipHere: the event is here already, and waits or runs.
 	SkipHere = "here"
 	// SkipLate: its ack wait passed before a handler was free; it comes again.

@@ -2,10 +2,9 @@ package publisher
 
 import (
 	"crypto/rand"
-	"fmt"
-	"strings"
 	"time"
 
+	"github.com/sgtickets/common/internal/cloudevents"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
@@ -24,8 +23,8 @@ func newMetadata(f transport.Features, clusterID, clientID string, subject subje
 	return metadata{
 		headers:     f.Headers,
 		version:     []string{"1.0"},
-		kind:        []string{percentEncode(string(subject))},
-		source:      []string{"/" + percentEncode(clusterID) + "/" + percentEncode(clientID)},
+		kind:        []string{cloudevents.Encode(string(subject))},
+		source:      []string{"/" + cloudevents.Encode(clusterID) + "/" + cloudevents.Encode(clientID)},
 		contentType: []string{contentType},
 	}
 }
@@ -40,7 +39,7 @@ func (m *metadata) describe(message *transport.Message) {
 		id = rand.Text()
 		message.ID = id
 	} else {
-		id = percentEncode(id)
+		id = cloudevents.Encode(id)
 	}
 	own := []string{id, time.Now().UTC().Format(time.RFC3339Nano)}
 	const room = 12 // for those below, the broker's, and one or two of a middleware
@@ -53,18 +52,4 @@ func (m *metadata) describe(message *transport.Message) {
 	h["ce-datacontenttype"] = m.contentType
 	h["Content-Type"] = m.contentType
 	message.Header = h
-}
-
-// percentEncode writes an attribute's value as the binding wants it: what is not
-// printable ASCII, and space, quotation mark and per cent sign, as %XX.
-func percentEncode(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c == '"' || c == '%' || c > '~' {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }

@@ -207,7 +207,7 @@ func TestJetStreamListenRefuses(t *testing.T) {
 	require.NoError(t, err)
 	err = listens(c, name)
 	require.ErrorIs(t, err, client.ErrInvalid)
-	for _, field := range []string{"deliver_policy is new, not all", "filter_subject is >, not " + subject, "ack_policy is AckAll, not AckExplicit", "DeleteDurable"} {
+	for _, field := range []string{"filter_subject is >, not " + subject, "ack_policy is AckAll, not AckExplicit", "DeleteDurable"} {
 		require.ErrorContains(t, err, field)
 	}
 	l, err := listener.New(c, name, into[tag](newInbox()))

@@ -214,9 +214,11 @@ func TestJetStreamHealedKnowsItsStart(t *testing.T) {
 	publishFrom[tag](t, c, 22, 22)
 	listen(t, c, name, into[tag](in), start)
 	require.Equal(t, 22, in.next(t).n)
-	other, err := listener.New(c, name, into[tag](in), listener.StartAt(listener.Sequence(3)))
-	require.NoError(t, err)
-	require.ErrorContains(t, other.Listen(deadline(t)), "opt_start_seq is 2, not 3")
+	log := &lockedBuffer{}
+	other := s.connect(t, subject, client.Logger(slog.New(slog.NewTextHandler(log, nil))))
+	listen(t, other, name, into[tag](in), listener.StartAt(listener.Sequence(3)))
+	require.Contains(t, log.String(), "option StartAt has no effect")
+	require.Contains(t, log.String(), "opt_start_seq is 2, not 3")
 }
 
 // TestJetStreamAsksOnce: what was asked for over connections that are gone does not

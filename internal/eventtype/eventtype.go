@@ -4,6 +4,8 @@ package eventtype
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"sync"
 
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
@@ -33,7 +35,18 @@ func Subject[T events.Event]() (subjects.Subject, error) {
 	if err := subjects.Valid(string(subject)); err != nil {
 		return "", fmt.Errorf("%w event type %v: its Subject method: %w", transport.ErrInvalid, t, err)
 	}
+	known.Store(subject, struct{}{})
 	return subject, nil
+}
+
+// known are the subjects of the types that this process has publishers or listeners for.
+var known sync.Map // of subjects.Subject
+
+// Known tells whether a subject is that of a type of events: one of the catalogue, or one
+// that this process has a publisher or listener for. It is safe for concurrent use.
+func Known(subject subjects.Subject) bool {
+	_, ok := known.Load(subject)
+	return ok || slices.Contains(subjects.All(), subject)
 }
 
 // Encodes returns an error that matches transport.ErrInvalid and names the field if the

@@ -1,8 +1,6 @@
 package jetstream
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -35,18 +33,6 @@ func (c *conn) repeatWindow() time.Duration {
 	return c.stream.Duplicates - unansweredFor
 }
 
-// pubAck is the answer to a publish.
-type pubAck struct {
-	Error  *js.APIError `json:"error"`
-	Stream string       `json:"stream"`
-}
-
-// isStored recognises the answer that nearly all publishes get, in the form that
-// servers write it, without decoding it. What it does not recognise is decoded.
-func isStored(answer []byte) bool {
-	return bytes.HasPrefix(answer, []byte(`{"stream":"`)) && bytes.HasSuffix(answer, []byte("}")) && !bytes.Contains(answer, []byte(`"error"`))
-}
-
 // answered takes an answer in.
 func (c *conn) answered(m *nats.Msg) {
 	t, a, ok := readAnswerToken(strings.TrimPrefix(m.Subject, c.sender.answers))
@@ -57,21 +43,16 @@ func (c *conn) answered(m *nats.Msg) {
 		c.noResponders(t, a)
 		return
 	}
-	if isStored(m.Data) {
+	switch verdict, ack := c.own.Load().read(m.Data); {
+	case verdict == storedAnswer:
 		c.sender.onStored(t).Tell()
-		return
-	}
-	var ack pubAck
-	switch err := json.Unmarshal(m.Data, &ack); {
-	case err != nil:
-		c.sender.onAmbiguousAnswer(t, a, fmt.Errorf("the stream's answer is not understood: %w", err)).Tell()
-	case ack.Error == nil:
-		c.sender.onStored(t).Tell()
+	case verdict == foreignAnswer:
+		c.foreignAnswer(t, a, ack)
 	case ack.Error.ErrorCode == errStreamDuplicateInProcess:
 		// The cluster has not agreed yet on an earlier attempt: that is no outcome. It is
 		// sent again as if nobody had answered.
 	default:
-		c.refused(t, a, &ack)
+		c.refused(t, a, ack.Error)
 	}
 }
 
@@ -138,8 +119,7 @@ func (c *conn) addLost(subject string) error {
 func (c *conn) takes(subject string) bool { return c.subjects.Load().takes(subject) }
 
 // refused decides a publish by the error in the stream's answer to that attempt.
-func (c *conn) refused(t transport.Ticket, a outbox.Attempt, answer *pubAck) {
-	err := answer.Error
+func (c *conn) refused(t transport.Ticket, a outbox.Attempt, err *js.APIError) {
 	refused := fmt.Errorf("%w: %w", transport.ErrRefused, err)
 	switch err.ErrorCode {
 	case errStreamMessageExceedsMaximum:
@@ -152,9 +132,6 @@ func (c *conn) refused(t transport.Ticket, a outbox.Attempt, answer *pubAck) {
 		}
 		refused = fmt.Errorf("%w: stream %q is full and refuses what is new: raise its limits (options MaxMessages and MaxBytes with UpdateStream), "+
 			"or let it drop what is old (DiscardOld): %w", transport.ErrRefused, c.cfg.ClusterID, err)
-	case errStreamNotMatch:
-		refused = fmt.Errorf("%w: another stream than %q has the subject, %q: take it out of that one, or connect to it by its name: %w",
-			transport.ErrRefused, c.cfg.ClusterID, answer.Stream, err)
 	default:
 	}
 	c.sender.onRefused(t, a, refused).Tell()

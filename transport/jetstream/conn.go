@@ -33,7 +33,9 @@ type conn struct {
 	prefix  string // of the subjects of JetStream's API
 
 	sender   *sender
-	expected []string // the header of all publishes that names the stream
+	expected []string                  // the header of all publishes that names the stream
+	own      atomic.Pointer[ownStream] // whose answers decide publishes
+	foreign  foreign                   // answers of others
 
 	finding    chan struct{} // held by the goroutine that looks for the stream
 	minding    atomic.Bool   // a goroutine of mindStream runs
@@ -96,6 +98,7 @@ func (c *conn) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	c.js = checkedAPI{c.js}
 	if err := c.ensureStream(ctx); err != nil {
 		return err
 	}
@@ -140,8 +143,8 @@ func (c *conn) onReconnect() {
 	}
 }
 
-// onClosed ends the connection because nats.go gave it up, which it does when the server
-// refuses the credentials again and again.
+// onClosed ends the connection because nats.go gave it up. It reconnects for ever, so that
+// only the caller's own use of its options can bring that about.
 func (c *conn) onClosed(cause error) {
 	if !c.Up() {
 		return // Close did it, or connect, whose attempt failed
@@ -197,6 +200,9 @@ func (c *conn) Close(ctx context.Context) error {
 	}
 	c.sender.close(transport.ErrClosed)
 	drained := c.sender.drain(ctx)
+	if n := c.foreign.counted(); n > 0 {
+		c.log.Warn("answers to publishes that the stream had not written were passed over", slog.String("stream", c.cfg.ClusterID), slog.Uint64("answers", n))
+	}
 	closed := errors.Join(await.WithGrace(ctx, c.closeSubscriptions), c.CloseNATS(ctx))
 	if !c.End(transport.ErrClosed) {
 		return nil // it was lost before, and is closed

@@ -104,7 +104,10 @@ func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.
 		return nil, c.explainConsumer(err, asked)
 	}
 	info := consumer.CachedInfo()
-	if err := otherConsumer(info.Config, asked); err != nil {
+	if err := startsElsewhere(info.Config, asked); err != nil && hasPlace(info) {
+		c.log.Warn("option StartAt has no effect: the consumer goes on from where it stands", slog.String("consumer", ref.name), slog.Any("differences", err))
+	}
+	if err := otherConsumer(info, asked); err != nil {
 		return nil, fmt.Errorf("%w: consumer %q is another one than asked for: %w; use another durable name, or delete this one (DeleteDurable)",
 			transport.ErrInvalid, ref.name, err)
 	}
@@ -134,28 +137,54 @@ func (c *conn) createConsumer(ctx context.Context, asked js.ConsumerConfig, ask 
 }
 
 // otherConsumer returns what makes a consumer another one than asked for, field by field.
-func otherConsumer(is, asked js.ConsumerConfig) error {
+func otherConsumer(info *js.ConsumerInfo, asked js.ConsumerConfig) error {
 	var d differences
-	start := is.DeliverPolicy.String()
-	if first, ok := is.Metadata[startedAt]; ok {
-		start = first
+	is := info.Config
+	if err := startsElsewhere(is, asked); err != nil && !hasPlace(info) {
+		d = append(d, err.Error())
 	}
-	differ(&d, "deliver_policy", start, asked.DeliverPolicy.String(), "StartAt has no effect on a consumer that is there")
-	seq := strconv.FormatUint(is.OptStartSeq, 10)
-	if first, ok := is.Metadata[startedSeq]; ok {
-		seq = first
-	}
-	if start == asked.DeliverPolicy.String() && asked.OptStartSeq > 0 {
-		differ(&d, "opt_start_seq", seq, strconv.FormatUint(asked.OptStartSeq, 10), "StartAt has no effect on a consumer that is there")
-	}
-	filter := is.FilterSubject
-	if len(is.FilterSubjects) > 0 {
-		filter = fmt.Sprint(is.FilterSubjects)
-	}
-	differ(&d, "filter_subject", filter, asked.FilterSubject, "")
+	differ(&d, "filter_subject", filterOf(is), asked.FilterSubject, "")
 	differ(&d, "ack_policy", is.AckPolicy, asked.AckPolicy, "events would count as handled that were not")
 	differ(&d, "replay_policy", is.ReplayPolicy, asked.ReplayPolicy, "")
 	differ(&d, "headers_only", is.HeadersOnly, false, "the events would be empty")
+	return d.err()
+}
+
+// filterOf returns the subjects that a consumer is for. filter_subjects with one entry is
+// what filter_subject is.
+func filterOf(config js.ConsumerConfig) string {
+	switch len(config.FilterSubjects) {
+	case 0:
+		return config.FilterSubject
+	case 1:
+		return config.FilterSubjects[0]
+	default:
+		return fmt.Sprint(config.FilterSubjects)
+	}
+}
+
+// hasPlace tells whether a consumer goes on from where it stands, wherever it once began.
+func hasPlace(info *js.ConsumerInfo) bool {
+	return info.Delivered.Consumer > 0 || info.AckFloor.Consumer > 0
+}
+
+// startsElsewhere returns how the start of a consumer that this library made differs from what
+// is asked for. Where others let a consumer begin is their affair: so a place is restored.
+func startsElsewhere(is, asked js.ConsumerConfig) error {
+	start, ours := is.Metadata[startedAt]
+	if !ours {
+		return nil
+	}
+	var d differences
+	const hint = "StartAt has no effect on a consumer that is there"
+	differ(&d, "deliver_policy", start, asked.DeliverPolicy.String(), hint)
+	if len(d) == 0 && asked.OptStartSeq > 0 {
+		seq, known := is.Metadata[startedSeq]
+		if !known {
+			seq = strconv.FormatUint(is.OptStartSeq, 10)
+		}
+		differ(&d, "opt_start_seq", seq, strconv.FormatUint(asked.OptStartSeq, 10), hint)
+	}
 	return d.err()
 }
 

@@ -81,7 +81,7 @@ func TestOptionsThatCantBe(t *testing.T) {
 	for text, opts := range map[string][]Option{
 		"option: nil (number 1 of 1)":                             {nil},
 		"AddSubjects: it would have no effect beside BindOnly":    {BindOnly(), AddSubjects()},
-		"AddSubjects: it contradicts FixedSubj":   {AddSubjects(), FixedSubjects()},
+		"AddSubjects: it contradicts FixedSubj":                   {AddSubjects(), FixedSubjects()},
 		"UpdateStream: it would have no effect beside BindOnly":   {UpdateStream(), BindOnly()},
 		"UpdateConsumer: it would have no effect beside BindOnly": {UpdateConsumer(), BindOnly()},
 		"Subjects: it names none":                                 {Subjects()},

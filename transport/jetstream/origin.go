@@ -8,6 +8,8 @@ import (
 
 // origin is what the reply subject of a delivery tells of its message.
 type origin struct {
+	stream     string
+	consumer   string
 	sequence   uint64 // in the stream
 	deliveries uint64
 	ofConsumer uint64 // counts the deliveries of the consumer
@@ -15,7 +17,7 @@ type origin struct {
 }
 
 // originOf reads a reply subject. ok: it is that of a delivery. It is (*nats.Msg).Metadata
-// for these four, and costs no memory. The subject is
+// for these six, and costs no memory. The subject is
 //
 //	$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<of the consumer>.<nanoseconds>.<pending>
 //
@@ -33,7 +35,8 @@ func originOf(reply string) (o origin, ok bool) {
 		return o, false
 	}
 	for range before {
-		_, rest, _ = strings.Cut(rest, ".")
+		o.stream = o.consumer
+		o.consumer, rest, _ = strings.Cut(rest, ".")
 	}
 	var numbers [4]uint64
 	for i := range numbers {

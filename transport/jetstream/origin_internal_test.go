@@ -31,6 +31,8 @@ func FuzzOrigin(f *testing.F) {
 			return
 		}
 		if ok {
+			require.Equal(t, meta.Stream, o.stream)
+			require.Equal(t, meta.Consumer, o.consumer)
 			require.Equal(t, meta.Sequence.Stream, o.sequence)
 			require.Equal(t, meta.NumDelivered, o.deliveries)
 			require.Equal(t, meta.Timestamp, o.stored)
@@ -51,6 +53,8 @@ func TestOrigin(t *testing.T) {
 		o, ok := originOf(reply)
 		require.Equal(t, want, ok, reply)
 		if ok {
+			require.Equal(t, "orders", o.stream)
+			require.Equal(t, "c", o.consumer)
 			require.EqualValues(t, 22, o.sequence)
 			require.EqualValues(t, 1, o.deliveries)
 			require.EqualValues(t, 1795254000123456789, o.stored.UnixNano())

@@ -25,7 +25,7 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 }
 
 // Abandon implements [transport.Conn].
-func (c *conn) Abandon(t transport.Ticket) { c.sender.abandon(t).Tell() }
+func (c *conn) Abandon(t transport.Ticket) { c.becauseForeign(t, c.sender.abandon(t)).Tell() }
 
 // header returns the headers of m, with what the stream is to check: that it is this
 // stream, and that it has not stored the message before.

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -64,8 +65,12 @@ func pullRequest(e *consuming.Effect) []byte {
 // says of requests.
 func (s *subscription) receive(m *nats.Msg, round uint64) {
 	o, ok := originOf(m.Reply)
-	if !ok {
+	switch {
+	case !ok && m.Header.Get("Status") != "":
 		s.status(m, round)
+		return
+	case !ok || o.stream != s.conn.cfg.ClusterID || o.consumer != s.consumer.name:
+		s.foreignMessage()
 		return
 	}
 	s.intake.Lock()
@@ -89,6 +94,16 @@ func (s *subscription) receive(m *nats.Msg, round uint64) {
 		Data:        m.Data,
 		Settler:     &settler{sub: s, reply: m.Reply, sequence: o.sequence, epoch: epoch},
 	})
+}
+
+// foreignMessage deals with a message that the consumer has not sent: someone else answers
+// the requests for messages. It is passed over, and the consumer's own are waited for.
+func (s *subscription) foreignMessage() {
+	if s.conn.foreign.pulls.due() {
+		s.conn.watch.Tell(transport.Event{Kind: transport.AsyncError, Err: fmt.Errorf(
+			"requests for messages are answered by others than consumer %q of stream %q; such messages are passed over: find out who subscribes to %sCONSUMER.MSG.NEXT.>",
+			s.consumer.name, s.conn.cfg.ClusterID, s.conn.prefix)})
+	}
 }
 
 // status tells the machine what the server says of a request.

@@ -97,6 +97,9 @@ func (c *conn) seen(info *js.StreamInfo) {
 	c.stream, c.created = info.Config, info.Created
 	c.mu.Unlock()
 	c.subjects.Store(newSubjectSet(info.Config.Subjects))
+	if own := c.own.Load(); own == nil || own.domain != info.Domain {
+		c.own.Store(newOwnStream(c.cfg.ClusterID, info.Domain))
+	}
 	if other {
 		c.watch.Tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf(
 			"stream %s was made anew, and what it held is lost: what listens begins with what it holds now", c.cfg.ClusterID)})
@@ -160,12 +163,15 @@ func (c *conn) mindSubject(subject string) {
 		return
 	}
 	c.background(func() {
-		defer c.minding.Store(false)
 		ctx, cancel := c.whileUp()
 		defer cancel()
 		_, err := c.findStream(ctx)
-		if err == nil && subject != "" && !c.Takes(subject) {
-			_, err = c.requestSubject(subject)
+		c.minding.Store(false)
+		if err == nil {
+			c.refuseMismatched()
+			if subject != "" && !c.Takes(subject) {
+				_, err = c.requestSubject(subject)
+			}
 		}
 		if err != nil && ctx.Err() == nil && c.streamless.due() {
 			c.log.Warn("the stream can't be found or made, or lacks a subject: what is published is not stored",

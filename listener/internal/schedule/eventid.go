@@ -6,22 +6,34 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// EventID stands for an event's own ID, wherever the event is stored: 128 bits made of
-// its CloudEvents source and id. Zero: the event has none. The message ID for
-// deduplication is no event ID, since the broker lets it be used again when its
-// deduplication window has passed.
+// EventID stands for an event, wherever it is stored: 128 bits made of its CloudEvents source
+// and id, its type and its payload. Zero: the event has no source or no id. By CloudEvents'
+// rules source and id would do; type and payload keep events of a publisher that breaks the
+// rule from being taken for copies. The message ID for deduplication is no event ID, since
+// the broker lets it be used again when its deduplication window has passed.
 type EventID [2]uint64
 
 var eventIDSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-func eventIDOf(h transport.Header) EventID {
-	source, id, ok := CloudEvent(h)
+func eventIDOf(d *transport.Delivery) EventID {
+	source, id, ok := CloudEvent(d.Header)
 	if !ok {
 		return EventID{}
 	}
-	type pair struct{ source, id string }
-	p := pair{source, id}
-	return EventID{maphash.Comparable(eventIDSeeds[0], p), maphash.Comparable(eventIDSeeds[1], p)}
+	type identity struct {
+		source, id, kind string
+		payload          uint64
+	}
+	e := identity{source: source, id: id}
+	if kinds := d.Header["ce-type"]; len(kinds) == 1 {
+		e.kind = kinds[0]
+	}
+	var hashes EventID
+	for i, seed := range eventIDSeeds {
+		e.payload = maphash.Bytes(seed, d.Data)
+		hashes[i] = maphash.Comparable(seed, e)
+	}
+	return hashes
 }
 
 // CloudEvent returns the CloudEvents attributes source and id, which together, by their

@@ -11,7 +11,7 @@ import (
 // withEventID returns the task of an event that has an ID of its own.
 func withEventID(sequence uint64, id string) *Task {
 	task := arrived(sequence, 0)
-	task.id = eventIDOf(transport.Header{"ce-id": {id}, "ce-source": {"/ticketing/tickets"}})
+	task.id = eventIDOf(&transport.Delivery{Header: transport.Header{"ce-id": {id}, "ce-source": {"/ticketing/tickets"}}})
 	return task
 }
 
@@ -36,5 +36,5 @@ func TestKnowsEventsByID(t *testing.T) {
 	require.Equal(t, []string{"ack 5"}, decided(s))
 	requireEmpty(t, s)
 	require.NotEqual(t, withEventID(1, "a").id, withEventID(1, "b").id)
-	require.Equal(t, EventID{}, eventIDOf(transport.Header{"Nats-Msg-Id": {"a"}}))
+	require.Equal(t, EventID{}, eventIDOf(&transport.Delivery{Header: transport.Header{"Nats-Msg-Id": {"a"}}}))
 }

@@ -23,7 +23,7 @@ func (s *Scheduler) Next(now time.Time) *Task {
 			s.emit(Drop, t, observe.SkipLate)
 			s.awaitRedelivery(t, now)
 		case s.acknowledged.hasID(t.id):
-			s.emit(AckAgain, t, observe.SkipHandled)
+			s.emit(AckAgain, t, observe.SkipCopy)
 			s.remember(t, EventID{})
 			s.remove(t, now)
 		case other != nil:

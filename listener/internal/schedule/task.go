@@ -41,7 +41,7 @@ type Task struct {
 
 // NewTask returns a task for a delivery.
 func NewTask(d transport.Delivery, received time.Time) *Task {
-	return &Task{Message: KeyOf(d), id: eventIDOf(d.Header), Delivery: d, Received: received, arrived: received}
+	return &Task{Message: KeyOf(d), id: eventIDOf(&d), Delivery: d, Received: received, arrived: received}
 }
 
 // ForgetEventID makes the task one whose event has no ID of its own: it is told from

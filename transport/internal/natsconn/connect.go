@@ -50,12 +50,16 @@ var unauthorized = []error{
 	nats.ErrNkeysNotSupported, nats.ErrNkeyAndUser, nats.ErrNoUserCB, nats.ErrUserButNoSigCB, nats.ErrNkeyButNoSigCB,
 }
 
+func isUnauthorized(err error) bool {
+	return slices.ContainsFunc(unauthorized, func(target error) bool { return errors.Is(err, target) })
+}
+
 func explain(err error, url string) error {
 	meaning := transport.ErrNoServer
 	if errors.Is(err, nats.ErrNoServers) { // nats.go's words for a server that refuses connections
 		err = fmt.Errorf("%w (%w)", syscall.ECONNREFUSED, err)
 	}
-	if slices.ContainsFunc(unauthorized, func(target error) bool { return errors.Is(err, target) }) {
+	if isUnauthorized(err) {
 		meaning = transport.ErrUnauthorized
 	}
 	return fmt.Errorf("%w at %s: %w", meaning, Redact(url), err)

@@ -55,6 +55,9 @@ func buildOptions(apply func(*nats.Options), user []nats.Option) (nats.Options, 
 	// nats.go never gives up reconnecting, and buffers nothing meanwhile: a publish that was
 	// reported as failed must not be sent later.
 	o.MaxReconnect, o.ReconnectBufSize = -1, -1
+	// Nor does it because a server refuses the credentials: they may be replaced at the server,
+	// or in the files of the client, at any time. nats.go reads those at each attempt.
+	o.IgnoreAuthErrorAbort = true
 	if o.CustomReconnectDelayCB == nil && o.ReconnectWait == ours.ReconnectWait {
 		o.CustomReconnectDelayCB = Again.Delay
 	}

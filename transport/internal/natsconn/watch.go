@@ -28,7 +28,11 @@ type Watch struct {
 
 	forbidden atomic.Pointer[error]
 	away      away
+	refused   bool // the server has refused the credentials; nats.go calls one callback at a time
 }
+
+// refusesCredentials is why a connection is degraded.
+const refusesCredentials = "the NATS server refuses the credentials" //nolint:gosec // G101: it holds none
 
 // Forbidden returns the server's last error about a missing permission, or nil.
 func (w *Watch) Forbidden() error {
@@ -52,6 +56,10 @@ func (w *Watch) Apply(o *nats.Options) {
 	o.ReconnectedCB = func(nc *nats.Conn) {
 		w.away.end()
 		w.Tell(transport.Event{Kind: transport.Reconnected, Server: nc.ConnectedUrlRedacted()})
+		if w.refused {
+			w.refused = false
+			w.Tell(transport.Event{Kind: transport.Recovered, Reason: refusesCredentials})
+		}
 		if w.Reconnected != nil {
 			w.Reconnected()
 		}
@@ -71,6 +79,12 @@ func (w *Watch) Apply(o *nats.Options) {
 	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			w.forbidden.Store(&err)
+		}
+		if isUnauthorized(err) {
+			w.refused = true
+			w.Tell(transport.Event{Kind: transport.Degraded, Reason: refusesCredentials, Err: fmt.Errorf(
+				"%w: renew the client's credentials, or admit them at the server; files are read again at each attempt: %w", transport.ErrUnauthorized, err)})
+			return
 		}
 		if errors.Is(err, nats.ErrMaxSubscriptionsExceeded) {
 			err = fmt.Errorf("%w: raise the NATS server's max_subscriptions, of the account or the server; each listener needs a few", err)

@@ -57,7 +57,7 @@ func (c *conn) answered(m *nats.Msg) {
 		return
 	}
 	if isStored(m.Data) {
-		c.sender.onStored(t).Tell()
+		c.sender.onStored(t, a).Tell()
 		return
 	}
 	var ack pubAck
@@ -65,7 +65,7 @@ func (c *conn) answered(m *nats.Msg) {
 	case err != nil:
 		c.sender.onAmbiguousAnswer(t, a, fmt.Errorf("the stream's answer is not understood: %w", err)).Tell()
 	case ack.Error == nil:
-		c.sender.onStored(t).Tell()
+		c.sender.onStored(t, a).Tell()
 	case ack.Error.ErrorCode == errStreamDuplicateInProcess:
 		// The cluster has not agreed yet on an earlier attempt: that is no outcome. It is
 		// sent again as if nobody had answered.

@@ -241,10 +241,10 @@ func (s *sender) setTimer(after time.Duration) {
 }
 
 // onStored says that the stream has stored a publish.
-func (s *sender) onStored(t transport.Ticket) outbox.Outcome {
+func (s *sender) onStored(t transport.Ticket, a outbox.Attempt) outbox.Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.outbox.Stored(t)
+	return s.outbox.Stored(t, a)
 }
 
 // onRefused says that the stream has not stored that attempt and will not.

@@ -73,7 +73,7 @@ func (c *conn) holdFor(delay time.Duration, m transport.Message, r transport.Rec
 	later.Data = slices.Clone(m.Data)
 	time.AfterFunc(delay, func() {
 		c.broker.mu.Lock()
-		outcome := c.outbox.Stored(ticket)
+		outcome := c.outbox.Stored(ticket, 1)
 		if outcome.Decided() {
 			c.broker.store(later)
 		}

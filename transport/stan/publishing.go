@@ -43,7 +43,7 @@ func (s *supervisor) onWritten(p *outbox.PendingPublish, epoch uint64, err error
 // stored the publish.
 func (s *supervisor) onAnswered(t transport.Ticket, attempt outbox.Attempt, err error) outbox.Outcome {
 	if err == nil {
-		return s.outbox.Stored(t)
+		return s.outbox.Stored(t, attempt)
 	}
 	awaited := s.outbox.Awaits(t, attempt)
 	if isGivenUp(err) && s.outbox.RefusedForNow(t, attempt, time.Time{}) {

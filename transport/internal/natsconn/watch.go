@@ -25,7 +25,11 @@ type Watch struct {
 	Disconnected func(error) // with the reason; nil if it was closed on purpose
 	Reconnected  func()
 	Closed       func(error)
+	// Violated is called with each error of the server about a missing permission, in their
+	// order, and Notify is not. nil: Notify is called as with other errors.
+	Violated func(Violation)
 
+	heard     heard
 	forbidden atomic.Pointer[error]
 	away      away
 }
@@ -55,6 +59,7 @@ func (w *Watch) Apply(o *nats.Options) {
 		if w.Reconnected != nil {
 			w.Reconnected()
 		}
+		w.heard.note(func() { w.heard.reconnects = nc.Stats().Reconnects }) // which also counts attempts that failed
 	}
 	o.ClosedCB = func(nc *nats.Conn) {
 		w.away.end()
@@ -69,8 +74,14 @@ func (w *Watch) Apply(o *nats.Options) {
 		w.Tell(transport.Event{Kind: transport.ServersDiscovered, Server: Redact(strings.Join(nc.DiscoveredServers(), ","))})
 	}
 	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) {
+		reported := err
+		defer w.heard.note(func() { w.heard.lastError = reported })
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			w.forbidden.Store(&err)
+		}
+		if v, ok := readViolation(err); ok && w.Violated != nil {
+			w.Violated(v)
+			return
 		}
 		if errors.Is(err, nats.ErrMaxSubscriptionsExceeded) {
 			err = fmt.Errorf("%w: raise the NATS server's max_subscriptions, of the account or the server; each listener needs a few", err)

@@ -94,6 +94,7 @@ func (c *conn) dial(ctx context.Context, sessionNo uint64) (stanSession, error) 
 			c.step(func(sup *supervisor) { sup.onReconnect(sessionNo) })
 			c.linkRestored()
 		},
+		Violated: func(v natsconn.Violation) { c.violated(sessionNo, v) },
 		Closed: func(err error) {
 			if err == nil {
 				err = nats.ErrConnectionClosed
@@ -184,6 +185,8 @@ func (c *conn) perform(e effect) {
 			e.event.Reason = fmt.Sprintf("no events of %s are received: the server does not take the subscription", e.sub.shell.config.Subject)
 		}
 		c.tell(e.event)
+	case tellOutcome:
+		e.outcome.Tell()
 	case wakeWriter:
 		c.wake()
 	case pausePublishing:

@@ -64,7 +64,7 @@ func readViolation(err error) (v Violation, ok bool) {
 type heard struct {
 	mu         sync.Mutex
 	lastError  error
-	reconnects uint64 // nats.go's count when it told of the latest
+	reconnects uint64        // nats.go's count when it told of the latest
 	more       chan struct{} // closed when there is more; nil until somebody waits
 }
 

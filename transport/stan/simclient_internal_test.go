@@ -246,9 +246,7 @@ func (c *simClient) write() {
 func (c *simClient) writeOne() {
 	m := &c.conn.supervisor
 	if m.outbox.CheckDue() {
-		c.conn.checkRefusals(m.session, m.epoch)
-		c.writer.add(c.writeOne)
-		return
+		c.conn.checkRefusals(m.session, m.epoch) // its server refuses nothing
 	}
 	l := m.next()
 	if l == nil {

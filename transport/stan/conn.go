@@ -23,6 +23,7 @@ import (
 type conn struct {
 	*lifecycle.Life
 	*natsconn.Separate // the NATS connection of the client's author
+	permissions        permissions
 
 	cfg  transport.Config
 	user []nats.Option
@@ -115,6 +116,7 @@ func (c *conn) dial(ctx context.Context, sessionNo uint64) (stanSession, error) 
 // checkLink tells the supervisor whether the link of a session is there: the supervisor
 // ignores what is reported before it has the session.
 func (c *conn) checkLink(sessionNo uint64, session stanSession) {
+	c.takeEarly(sessionNo)
 	if !session.connected() {
 		c.step(func(sup *supervisor) { sup.onDisconnect(sessionNo, transport.ErrConnectionLost) })
 		if session.connected() {

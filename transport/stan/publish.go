@@ -132,6 +132,9 @@ func (c *conn) refuse(m transport.Message) error {
 	if len(m.Header) > 0 {
 		return fmt.Errorf("headers: %w", transport.ErrUnsupported)
 	}
+	if err := c.refuseUnconfirmable(); err != nil {
+		return err
+	}
 	// The NATS server limits the size of the data together with the envelope around it. The
 	// envelope of a delivery is smaller, so that what can be stored can be delivered.
 	envelope := pb.PubMsg{ClientID: c.cfg.ClientID, Guid: guidLike, Subject: m.Subject, Data: m.Data, ConnID: []byte(guidLike)}

@@ -62,6 +62,11 @@ var errUnknown = errors.New("the server does not know the client any more")
 func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch, //nolint:ireturn // the supervisor's seam to stan.go
 	answered func(transport.Ticket, outbox.Attempt, error),
 ) (stanSession, error) {
+	requests, violated := &requests{}, watch.Violated
+	watch.Violated = func(v natsconn.Violation) {
+		requests.onForbidden(v)
+		violated(v)
+	}
 	nc, err := natsconn.Connect(ctx, cfg, watch.Apply, user)
 	if err != nil {
 		return nil, err
@@ -85,7 +90,7 @@ func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *
 		s.drop()
 		return nil, explain(err, cfg, watch.Forbidden())
 	}
-	return s, nil
+	return guard(s, requests), nil
 }
 
 // stanOptions are the options of the streaming connection on nc.
@@ -202,7 +207,7 @@ func startAt(p transport.Position) stan.SubscriptionOption {
 func explain(err error, cfg transport.Config, forbidden error) error {
 	at := natsconn.Redact(cfg.URL)
 	switch {
-	case forbidden != nil:
+	case forbidden != nil && (isUnanswered(err) || errors.Is(err, context.Canceled)):
 		return fmt.Errorf("%w for client %q: %w", transport.ErrForbidden, cfg.ClientID, forbidden)
 	case errors.Is(err, stan.ErrConnectReqTimeout),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -107,7 +107,7 @@ func (s *supervisor) onChecked(epoch uint64, err error) {
 		return
 	}
 	switch {
-	case err == nil, errors.Is(err, transport.ErrUnsupported):
+	case err == nil, errors.Is(err, transport.ErrUnsupported), errors.Is(err, transport.ErrForbidden): // or the server can't be asked
 		s.startEpoch(transport.Event{Kind: transport.Reconnected})
 	case errors.Is(err, errUnknown):
 		s.onSessionLost(s.sessionNo, err)

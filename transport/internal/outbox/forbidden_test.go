@@ -1,7 +1,6 @@
 package outbox_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -141,5 +140,5 @@ func TestForbiddenAfterReconnect(t *testing.T) {
 	p.requireForbidden(t, 2)
 	require.ErrorIs(t, p.outcomes[1], transport.ErrOutcomeUnknown)
 	require.ErrorIs(t, p.outcomes[1], errForbidden)
-	require.False(t, errors.Is(p.outcomes[1], transport.ErrNotStored))
+	require.NotErrorIs(t, p.outcomes[1], transport.ErrNotStored)
 }

@@ -112,6 +112,8 @@ const (
 // Outbox holds the publishes whose outcome is not known. It is made by [New], and is
 // not safe for concurrent use.
 type Outbox struct {
+	forbidden
+
 	policy  Policy
 	link    link
 	heard   bool // an answer has come since the outbox awaits late ones
@@ -122,8 +124,6 @@ type Outbox struct {
 	// settled meanwhile are skipped.
 	queue         fifo.Queue[*PendingPublish]
 	settledQueued int // how many of the queue are settled
-
-	forbidden
 
 	closed error         // why no more publishes are taken
 	empty  chan struct{} // closed when nothing is pending any more; nil until somebody asks

@@ -90,14 +90,15 @@ const (
 )
 
 type sim struct {
+	permissions
+
 	rand      *rand.Rand
 	tell      seeds.Tell
 	mistake   mistake
 	jetStream bool
 	out       *outbox.Outbox
-	permissions
-	now     time.Time
-	trouble bool
+	now       time.Time
+	trouble   bool
 
 	link      int  // number of the link that is or was there
 	up        bool // it is there

@@ -14,18 +14,43 @@ import (
 	"github.com/sgtickets/common/listener"
 	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport/jetstream"
 )
 
 // guarded is a server whose user has permissions that change.
 type guarded struct {
 	ownServer
 
-	log *lockedBuffer
+	log    *lockedBuffer
+	stream []client.Option // connect over JetStream; none: over NATS Streaming
 }
 
-func startGuarded(t *testing.T) guarded {
+// startGuarded starts one. With subjects, its clients use JetStream, and a stream of those.
+func startGuarded(t *testing.T, stream ...subjects.Subject) guarded {
 	t.Helper()
-	return guarded{startServer(t, devserver.Credentials("admin", "all"), devserver.Users(devserver.User{Name: "service", Password: "secret"})), &lockedBuffer{}}
+	g := guarded{
+		ownServer: startServer(t, devserver.Credentials("admin", "all"), devserver.Users(devserver.User{Name: "service", Password: "secret"})),
+		log:       &lockedBuffer{},
+	}
+	if len(stream) > 0 {
+		all := []string{"dead.>"}
+		for _, subject := range stream {
+			all = append(all, string(subject))
+		}
+		g.stream = []client.Option{client.JetStream(jetstream.OnlySubjects(all...), jetstream.MemoryStorage())}
+	}
+	return g
+}
+
+// overBoth runs a test over NATS Streaming, and over JetStream.
+func overBoth(t *testing.T, test func(t *testing.T, start func(...subjects.Subject) guarded)) {
+	t.Helper()
+	t.Run("NATS Streaming", func(t *testing.T) {
+		test(t, func(...subjects.Subject) guarded { return startGuarded(t) })
+	})
+	t.Run("JetStream", func(t *testing.T) {
+		test(t, func(stream ...subjects.Subject) guarded { return startGuarded(t, stream...) })
+	})
 }
 
 // allow gives the user these permissions from now on.
@@ -39,12 +64,12 @@ func denied(subjects ...string) devserver.Permission { return devserver.Permissi
 // client is the user's, and admin one that may do everything.
 func (g guarded) client(t *testing.T) *client.Client {
 	t.Helper()
-	return g.connect(t, client.NATS(nats.UserInfo("service", "secret")), client.Logger(slog.New(slog.NewTextHandler(g.log, nil))))
+	return g.connect(t, append(g.stream, client.NATS(nats.UserInfo("service", "secret")), client.Logger(slog.New(slog.NewTextHandler(g.log, nil))))...)
 }
 
 func (g guarded) admin(t *testing.T) *client.Client {
 	t.Helper()
-	c, err := client.Build(deadline(t), g.server.ClusterID(), "admin", g.server.URL(), quiet(), client.NATS(nats.UserInfo("admin", "all")))
+	c, err := client.Build(deadline(t), g.server.ClusterID(), "admin", g.server.URL(), append(g.stream, quiet(), client.NATS(nats.UserInfo("admin", "all")))...)
 	require.NoError(t, err)
 	t.Cleanup(func() { closeClient(t, c) })
 	return c
@@ -59,29 +84,37 @@ func (g guarded) lines(part string) (n int) {
 	return n
 }
 
-// pubSubject is where NATS Streaming takes an event.
-func pubSubject(subject subjects.Subject) string { return "_STAN.pub.ticketing." + string(subject) }
+// pubSubject is where the server takes an event.
+func (g guarded) pubSubject(subject subjects.Subject) string {
+	if len(g.stream) > 0 {
+		return string(subject)
+	}
+	return "_STAN.pub.ticketing." + string(subject)
+}
 
 // TestForbiddenPublish: publishes that are forbidden are refused at once, and no other.
 func TestForbiddenPublish(t *testing.T) {
 	t.Parallel()
+	overBoth(t, testForbiddenPublish)
+}
+
+func testForbiddenPublish(t *testing.T, start func(...subjects.Subject) guarded) {
 	type tag struct{}
 	type other struct{}
 	subject := fresh[tag](t)
-	fresh[other](t)
-	g := startGuarded(t)
+	g := start(subject, fresh[other](t))
 	c := g.client(t)
 	p, err := publisher.New[note[tag]](c)
 	require.NoError(t, err)
 	require.NoError(t, p.Publish(deadline(t), note[tag]{N: 1}))
 
-	g.allow(t, denied(pubSubject(subject)), devserver.Permission{})
+	g.allow(t, denied(g.pubSubject(subject)), devserver.Permission{})
 	began := time.Now()
 	for range 3 {
 		err = p.Publish(deadline(t), note[tag]{N: 2})
 		require.ErrorIs(t, err, client.ErrForbidden)
 		require.ErrorIs(t, err, publisher.ErrNotStored)
-		require.ErrorContains(t, err, `grant it permission to publish to "`+pubSubject(subject)+`"`)
+		require.ErrorContains(t, err, `grant it permission to publish to "`+g.pubSubject(subject)+`"`)
 	}
 	require.Less(t, time.Since(began), 10*time.Second, "the Timeout is 30 s")
 	publish[other](t, c, 10)
@@ -94,23 +127,27 @@ func TestForbiddenPublish(t *testing.T) {
 	})
 	require.Zero(t, stored)
 	require.ErrorIs(t, err, client.ErrForbidden)
-	require.Equal(t, 1, g.lines(pubSubject(subject)), g.log)
+	require.Equal(t, 1, g.lines("publish to \\\""+g.pubSubject(subject)+"\\\": grant"), g.log)
 	require.Equal(t, client.Connected, c.Status().State)
 
 	g.allow(t, devserver.Permission{}, devserver.Permission{})
 	require.NoError(t, p.Publish(deadline(t), note[tag]{N: 3}))
-	g.allow(t, denied("_STAN.pub.>"), devserver.Permission{})
+	g.allow(t, denied(g.pubSubject(subject)), devserver.Permission{})
 	require.ErrorIs(t, p.Publish(deadline(t), note[tag]{N: 4}), client.ErrForbidden)
-	require.Equal(t, 2, g.lines(pubSubject(subject)), "once more, since it was allowed in between")
+	require.Equal(t, 2, g.lines("publish to \\\""+g.pubSubject(subject)+"\\\": grant"), "once more, since it was allowed in between")
 }
 
 // TestForbiddenPublishesInFlight: whatever is in flight when permissions change, what was
 // refused is not stored, and the rest is.
 func TestForbiddenPublishesInFlight(t *testing.T) {
 	t.Parallel()
+	overBoth(t, testForbiddenPublishesInFlight)
+}
+
+func testForbiddenPublishesInFlight(t *testing.T, start func(...subjects.Subject) guarded) {
 	type tag struct{}
 	subject := fresh[tag](t)
-	g := startGuarded(t)
+	g := start(subject)
 	c := g.client(t)
 	p, err := publisher.New[note[tag]](c)
 	require.NoError(t, err)
@@ -121,7 +158,7 @@ func TestForbiddenPublishesInFlight(t *testing.T) {
 		for i := range 40 {
 			forbidden := devserver.Permission{}
 			if i%2 == 0 {
-				forbidden = denied(pubSubject(subject))
+				forbidden = denied(g.pubSubject(subject))
 			}
 			if err := g.server.SetUsers(devserver.User{Name: "service", Password: "secret", Publish: forbidden}); err != nil {
 				t.Error(err)

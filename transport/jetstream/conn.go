@@ -23,14 +23,15 @@ type conn struct {
 	*lifecycle.Life
 	*natsconn.Separate // the NATS connection of the client's author
 
-	cfg     transport.Config
-	options options
-	log     *slog.Logger
-	watch   natsconn.Watch
-	link    link
-	nc      *nats.Conn
-	js      js.JetStream
-	prefix  string // of the subjects of JetStream's API
+	cfg      transport.Config
+	options  options
+	log      *slog.Logger
+	watch    natsconn.Watch
+	refusals refusals
+	link     link
+	nc       *nats.Conn
+	js       js.JetStream
+	prefix   string // of the subjects of JetStream's API
 
 	sender   *sender
 	expected []string // the header of all publishes that names the stream
@@ -58,12 +59,13 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 		finding: make(chan struct{}, 1), expected: []string{cfg.ClusterID},
 	}
 	c.sender = newSender(publishPolicy(c.repeatWindow))
-	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.onDisconnect, Reconnected: c.onReconnect, Closed: c.onClosed}
+	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.onDisconnect, Reconnected: c.onReconnect, Closed: c.onClosed, Violated: c.violated}
 	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {
 		return nil, err
 	}
 	c.nc = nc
+	c.sender.check = func(ctx context.Context) error { return c.watch.Check(ctx, nc) }
 	c.sender.attach(nc, nc.NewInbox()+".")
 	if err := c.begin(ctx); err != nil {
 		nc.Close()

@@ -23,15 +23,15 @@ type conn struct {
 	*lifecycle.Life
 	*natsconn.Separate // the NATS connection of the client's author
 
-	cfg      transport.Config
-	options  options
-	log      *slog.Logger
-	watch    natsconn.Watch
-	refusals refusals
-	link     link
-	nc       *nats.Conn
-	js       js.JetStream
-	prefix   string // of the subjects of JetStream's API
+	cfg         transport.Config
+	options     options
+	log         *slog.Logger
+	watch       natsconn.Watch
+	permissions permissions
+	link        link
+	nc          *nats.Conn
+	js          js.JetStream
+	prefix      string // of the subjects of JetStream's API
 
 	sender   *sender
 	expected []string // the header of all publishes that names the stream
@@ -126,6 +126,7 @@ func (c *conn) onDisconnect(error) {
 // onReconnect has the sender send again what is pending, also while Close waits for it.
 func (c *conn) onReconnect() {
 	c.link.onReconnect()
+	c.permissions.beginEpoch()
 	c.sender.onReconnect()
 	if !c.Up() {
 		return

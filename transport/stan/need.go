@@ -1,12 +1,9 @@
 package stan
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/nats-io/stan.go"
-
-	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
 // need is something that a client does all the time, and has to be permitted. Events are not
@@ -27,14 +24,13 @@ const (
 	needPings                         // to ask the server whether it knows the client
 )
 
-// subscribes reports whether the permission that is needed is one to subscribe.
-func (n need) subscribes() bool {
+// Subscribes implements [natsconn.Need].
+func (n need) Subscribes() bool {
 	return n.kind == needEvents || n.kind == needAnswers || n.kind == needConfirmations
 }
 
-// grant is the pattern of subjects that the user needs permission for, where the server has
-// refused that one.
-func (n need) grant(subject string) string {
+// Grant implements [natsconn.Need].
+func (n need) Grant(subject string) string {
 	if n.kind == needPings {
 		return subject
 	}
@@ -45,9 +41,9 @@ func (n need) grant(subject string) string {
 	return parent + ".>"
 }
 
-// reason says what does not work without the permission.
-func (n need) reason(v natsconn.Violation) string {
-	what := [...]string{
+// Effect implements [natsconn.Need].
+func (n need) Effect() string {
+	return [...]string{
 		needAcks:          "acknowledgements of " + n.channel + " are refused, so that its events come again",
 		needEvents:        "no events of " + n.channel + " are received",
 		needAnswers:       "no answers of the streaming server are received",
@@ -55,9 +51,4 @@ func (n need) reason(v natsconn.Violation) string {
 		needHeartbeats:    "the streaming server's heartbeats are not answered, so that it gives the client up",
 		needPings:         "the streaming server can't be asked whether it knows the client",
 	}[n.kind]
-	verb := "publish"
-	if n.subscribes() {
-		verb = "subscribe"
-	}
-	return fmt.Sprintf("%s: permission to %s to %q is missing", what, verb, n.grant(v.Subject))
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/stan.go"
 
-	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
@@ -22,7 +21,7 @@ type permissions struct {
 	unconfirmable atomic.Pointer[error] // why no publish would be confirmed; nil: nothing is known against it
 
 	mu      sync.Mutex // also keeps what the owner is told in order
-	missing missing
+	missing natsconn.Missing[need]
 	needs   map[string]need                   // by NATS subject: of subscriptions, and of what is tried
 	open    map[string][]*guardedSubscription // the subscriptions, by channel
 	trying  bool                              // a goroutine tries what is missing
@@ -109,10 +108,10 @@ func (c *conn) refused(session *guardedSession, sessionNo uint64, v natsconn.Vio
 	case !v.Subscribe && session.subjects.takes(v.Subject):
 		return // the error of the request says so
 	default:
-		c.later(unknownWait, func() { c.lacks(c.permissions.unknownNeed(v), v) })
+		c.later(unknownWait, func() { c.noteMissing(c.permissions.unknownNeed(v), v) })
 		return
 	}
-	c.lacks(n, v)
+	c.noteMissing(n, v)
 }
 
 func (p *permissions) needOf(subject string) (n need, known bool) {
@@ -136,13 +135,16 @@ func (p *permissions) unknownNeed(v natsconn.Violation) need {
 	}
 }
 
-// lacks takes in that a permission is missing. It is tried again until it is there.
-func (c *conn) lacks(n need, v natsconn.Violation) {
+// noteMissing takes in that a permission is missing. It is tried again until it is there.
+func (c *conn) noteMissing(n need, v natsconn.Violation) {
 	p := &c.permissions
 	p.mu.Lock()
-	p.missing.refuse(n, v, c.epoch.Load())
-	if n.kind == needConfirmations {
-		p.unconfirmable.Store(&p.missing.lacks[n].err)
+	p.missing.Note(n, v, c.epoch.Load())
+	if n.kind == needConfirmations { // nobody needs them who does not publish
+		err, _ := p.missing.Lacks(n)
+		p.unconfirmable.Store(&err)
+	} else {
+		p.missing.Show(n)
 	}
 	c.tellMissing()
 	begin := !p.trying
@@ -155,10 +157,9 @@ func (c *conn) lacks(n need, v natsconn.Violation) {
 
 // tellMissing tells the owner. It is called with the lock of permissions held.
 func (c *conn) tellMissing() {
-	for _, e := range c.permissions.missing.tell {
+	for _, e := range c.permissions.missing.TakeEvents() {
 		c.tell(e)
 	}
-	c.permissions.missing.tell = nil
 }
 
 // refuseUnconfirmable returns an error if a publish would not be confirmed.
@@ -170,7 +171,7 @@ func (c *conn) refuseUnconfirmable() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.missing.show(need{kind: needConfirmations})
+	p.missing.Show(need{kind: needConfirmations})
 	c.tellMissing()
 	return fmt.Errorf("the confirmation would not be received: %w", *err)
 }
@@ -212,7 +213,7 @@ func (p *permissions) forgetClosed(channel string) {
 func (c *conn) tryPermissions() {
 	for {
 		select {
-		case <-time.After(tryAgain):
+		case <-time.After(natsconn.TryAgain):
 		case <-c.ctx.Done():
 			return
 		}
@@ -235,13 +236,9 @@ func (c *conn) tryOnce() (none bool) {
 
 	p := &c.permissions
 	p.mu.Lock()
-	for n := range p.missing.lacks {
-		if n.channel != "" && !wanted[n.channel] {
-			p.missing.end(n, transport.ErrClosed)
-		}
-	}
+	p.missing.EndUnwanted(func(n need) bool { return n.channel == "" || wanted[n.channel] })
 	c.tellMissing()
-	tries := p.missing.tries()
+	tries := p.missing.Tries()
 	p.trying = len(tries) > 0
 	p.mu.Unlock()
 	if len(tries) == 0 || session == nil || !up {
@@ -266,8 +263,8 @@ func (c *conn) tryOnce() (none bool) {
 		p.mu.Unlock()
 		return false
 	}
-	reconnect := p.missing.tried(tries, epoch)
-	if _, still := p.missing.lacks[need{kind: needConfirmations}]; !still {
+	_, reconnect := p.missing.Tried(tries, epoch)
+	if err, _ := p.missing.Lacks(need{kind: needConfirmations}); err == nil {
 		p.unconfirmable.Store(nil)
 	}
 	c.tellMissing()
@@ -287,9 +284,9 @@ func (c *conn) try(session *guardedSession, n need) (inbox string, tried bool) {
 	if p.needs == nil {
 		p.needs, p.open = make(map[string]need), make(map[string][]*guardedSubscription)
 	}
-	last := p.missing.lacks[n]
+	missing, last := p.missing.Lacks(n)
 	switch {
-	case last == nil:
+	case missing == nil:
 		return "", false
 	case n.kind == needAcks:
 		p.forgetClosed(n.channel)
@@ -298,7 +295,7 @@ func (c *conn) try(session *guardedSession, n need) (inbox string, tried bool) {
 			session.tryAck(acks, n.channel)
 		}
 		return "", len(p.open[n.channel]) > 0
-	case n.subscribes():
+	case n.Subscribes():
 		switch n.kind {
 		case needConfirmations:
 			inbox = stan.DefaultACKPrefix + "." + rand.Text()
@@ -311,7 +308,7 @@ func (c *conn) try(session *guardedSession, n need) (inbox string, tried bool) {
 		session.trySubscribe(inbox)
 		return inbox, true
 	default:
-		inbox = last.last.Subject
+		inbox = last.Subject
 		p.needs[inbox] = n
 		session.tryPublish(inbox)
 		return inbox, true

@@ -19,7 +19,9 @@ import (
 type permissions struct {
 	refusals refusals
 
-	mu      sync.Mutex // also keeps what the owner is told in order
+	teller natsconn.Teller
+
+	mu      sync.Mutex
 	missing natsconn.Missing[need]
 	epoch   uint64 // grows with each reconnect
 	trying  bool   // a goroutine tries what is missing
@@ -60,19 +62,13 @@ func (c *conn) noteMissing(n need, v natsconn.Violation) {
 	p.mu.Lock()
 	p.missing.Note(n, v, p.epoch)
 	p.missing.Show(n)
-	c.tellMissing()
+	p.teller.Add(p.missing.TakeEvents()...)
 	begin := !p.trying
 	p.trying = true
 	p.mu.Unlock()
+	p.teller.Tell(c.watch.Tell)
 	if begin {
 		c.background(c.tryPermissions)
-	}
-}
-
-// tellMissing tells the owner. It is called with the lock of permissions held.
-func (c *conn) tellMissing() {
-	for _, e := range c.permissions.missing.TakeEvents() {
-		c.watch.Tell(e)
 	}
 }
 
@@ -102,14 +98,15 @@ func (c *conn) tryOnce() (none bool) {
 	p := &c.permissions
 	p.mu.Lock()
 	p.missing.EndUnwanted(func(n need) bool { return n.kind == needInboxes || c.hasConsumer(n) })
-	c.tellMissing()
+	p.teller.Add(p.missing.TakeEvents()...)
 	tries, epoch := p.missing.Tries(), p.epoch
 	p.trying = len(tries) > 0
 	for n := range tries {
-		_, last := p.missing.Lacks(n)
+		last, _ := p.missing.Lacks(n)
 		c.try(n, last)
 	}
 	p.mu.Unlock()
+	p.teller.Tell(c.watch.Tell)
 	if len(tries) == 0 {
 		return true
 	}
@@ -122,8 +119,9 @@ func (c *conn) tryOnce() (none bool) {
 		return false
 	}
 	granted, reconnect := p.missing.Tried(tries, epoch)
-	c.tellMissing()
+	p.teller.Add(p.missing.TakeEvents()...)
 	p.mu.Unlock()
+	p.teller.Tell(c.watch.Tell)
 	if reconnect { // the server has ended subscriptions, and nats.go makes them again when it reconnects
 		_ = c.nc.ForceReconnect()
 		return false

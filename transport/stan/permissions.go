@@ -20,7 +20,9 @@ import (
 type permissions struct {
 	unconfirmable atomic.Pointer[error] // why no publish would be confirmed; nil: nothing is known against it
 
-	mu      sync.Mutex // also keeps what the owner is told in order
+	teller natsconn.Teller
+
+	mu      sync.Mutex
 	missing natsconn.Missing[need]
 	needs   map[string]need                   // by NATS subject: of subscriptions, and of what is tried
 	open    map[string][]*guardedSubscription // the subscriptions, by channel
@@ -141,24 +143,18 @@ func (c *conn) noteMissing(n need, v natsconn.Violation) {
 	p.mu.Lock()
 	p.missing.Note(n, v, c.epoch.Load())
 	if n.kind == needConfirmations { // nobody needs them who does not publish
-		err, _ := p.missing.Lacks(n)
+		_, err := p.missing.Lacks(n)
 		p.unconfirmable.Store(&err)
 	} else {
 		p.missing.Show(n)
 	}
-	c.tellMissing()
+	p.teller.Add(p.missing.TakeEvents()...)
 	begin := !p.trying
 	p.trying = true
 	p.mu.Unlock()
+	p.teller.Tell(c.tell)
 	if begin {
 		c.background(c.tryPermissions)
-	}
-}
-
-// tellMissing tells the owner. It is called with the lock of permissions held.
-func (c *conn) tellMissing() {
-	for _, e := range c.permissions.missing.TakeEvents() {
-		c.tell(e)
 	}
 }
 
@@ -170,9 +166,10 @@ func (c *conn) refuseUnconfirmable() error {
 		return nil
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.missing.Show(need{kind: needConfirmations})
-	c.tellMissing()
+	p.teller.Add(p.missing.TakeEvents()...)
+	p.mu.Unlock()
+	p.teller.Tell(c.tell)
 	return fmt.Errorf("the confirmation would not be received: %w", *err)
 }
 
@@ -237,10 +234,11 @@ func (c *conn) tryOnce() (none bool) {
 	p := &c.permissions
 	p.mu.Lock()
 	p.missing.EndUnwanted(func(n need) bool { return n.channel == "" || wanted[n.channel] })
-	c.tellMissing()
+	p.teller.Add(p.missing.TakeEvents()...)
 	tries := p.missing.Tries()
 	p.trying = len(tries) > 0
 	p.mu.Unlock()
+	p.teller.Tell(c.tell)
 	if len(tries) == 0 || session == nil || !up {
 		return len(tries) == 0
 	}
@@ -264,11 +262,12 @@ func (c *conn) tryOnce() (none bool) {
 		return false
 	}
 	_, reconnect := p.missing.Tried(tries, epoch)
-	if err, _ := p.missing.Lacks(need{kind: needConfirmations}); err == nil {
+	if _, err := p.missing.Lacks(need{kind: needConfirmations}); err == nil {
 		p.unconfirmable.Store(nil)
 	}
-	c.tellMissing()
+	p.teller.Add(p.missing.TakeEvents()...)
 	p.mu.Unlock()
+	p.teller.Tell(c.tell)
 	if reconnect { // the server has ended subscriptions, and nats.go makes them again when it reconnects
 		_ = session.nc.ForceReconnect()
 	}
@@ -284,7 +283,7 @@ func (c *conn) try(session *guardedSession, n need) (inbox string, tried bool) {
 	if p.needs == nil {
 		p.needs, p.open = make(map[string]need), make(map[string][]*guardedSubscription)
 	}
-	missing, last := p.missing.Lacks(n)
+	last, missing := p.missing.Lacks(n)
 	switch {
 	case missing == nil:
 		return "", false

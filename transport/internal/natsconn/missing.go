@@ -68,12 +68,12 @@ func (m *Missing[N]) Show(n N) {
 	m.tell = append(m.tell, transport.Event{Kind: transport.Degraded, Reason: l.reason, Err: l.err})
 }
 
-// Lacks returns the error that names a permission, and the latest violation, if it is missing.
-func (m *Missing[N]) Lacks(n N) (err error, last Violation) { //nolint:revive // error-return: there may be none, and the violation is of it
+// Lacks returns the latest violation, and an error that names the permission, if it is missing.
+func (m *Missing[N]) Lacks(n N) (last Violation, err error) {
 	if l := m.lacks[n]; l != nil {
-		return l.err, l.last
+		return l.last, l.err
 	}
-	return nil, last
+	return last, nil
 }
 
 // EndUnwanted says which permissions are still needed. Nobody reports the others any more.

@@ -39,7 +39,7 @@ func TestMissing(t *testing.T) {
 	require.Equal(t, transport.Degraded, events[0].Kind)
 	require.ErrorIs(t, events[0].Err, transport.ErrForbidden)
 	require.Equal(t, `nothing works: permission to publish to "_INBOX.>" is missing`, events[0].Reason)
-	err, last := m.Lacks(publish)
+	last, err := m.Lacks(publish)
 	require.Equal(t, events[0].Err, err)
 	require.Equal(t, "_INBOX.x", last.Subject)
 	refuse(publish)
@@ -56,7 +56,7 @@ func TestMissing(t *testing.T) {
 	require.Equal(t, []need{publish}, granted)
 	require.False(t, reconnect)
 	require.Equal(t, []transport.EventKind{transport.Recovered}, kinds(&m))
-	err, _ = m.Lacks(publish)
+	_, err = m.Lacks(publish)
 	require.NoError(t, err)
 
 	refuse(subscribe)
@@ -72,4 +72,22 @@ func TestMissing(t *testing.T) {
 	m.Note(subscribe, natsconn.Violation{Subscribe: true}, 1)
 	m.Tried(m.Tries(), 1)
 	require.Empty(t, m.TakeEvents(), "the owner was not told that it is missing")
+}
+
+// TestTeller: who is told may tell something else meanwhile, which comes after.
+func TestTeller(t *testing.T) {
+	t.Parallel()
+	var teller natsconn.Teller
+	var told []string
+	tell := func(e transport.Event) {
+		told = append(told, e.Reason)
+		if e.Reason == "a" {
+			teller.Add(transport.Event{Reason: "c"})
+			teller.Tell(func(transport.Event) { t.Error("it tells already") })
+		}
+	}
+	teller.Tell(tell)
+	teller.Add(transport.Event{Reason: "a"}, transport.Event{Reason: "b"})
+	teller.Tell(tell)
+	require.Equal(t, []string{"a", "b", "c"}, told)
 }

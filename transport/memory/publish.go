@@ -34,6 +34,8 @@ func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt) (tic
 	case len(m.Data) > b.options.maxPayload && b.options.defect != acceptsOversize:
 		return 0, fmt.Errorf("%w: %w: payload of %d bytes, the broker takes %d",
 			transport.ErrNotStored, transport.ErrTooLarge, len(m.Data), b.options.maxPayload)
+	case covers(b.forbidden.publishes, m.Subject):
+		return 0, fmt.Errorf("%w: %w: to publish to %q, on demand; (*memory.Broker).AllowAll ends it", transport.ErrNotStored, transport.ErrForbidden, m.Subject)
 	}
 	switch fault := b.faults.next(); fault.kind {
 	case refusePublish:

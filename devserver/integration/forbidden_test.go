@@ -42,17 +42,6 @@ func startGuarded(t *testing.T, stream ...subjects.Subject) guarded {
 	return g
 }
 
-// overBoth runs a test over NATS Streaming, and over JetStream.
-func overBoth(t *testing.T, test func(t *testing.T, start func(...subjects.Subject) guarded)) {
-	t.Helper()
-	t.Run("NATS Streaming", func(t *testing.T) {
-		test(t, func(...subjects.Subject) guarded { return startGuarded(t) })
-	})
-	t.Run("JetStream", func(t *testing.T) {
-		test(t, func(stream ...subjects.Subject) guarded { return startGuarded(t, stream...) })
-	})
-}
-
 // allow gives the user these permissions from now on.
 func (g guarded) allow(t *testing.T, publish, subscribe devserver.Permission) {
 	t.Helper()
@@ -95,14 +84,23 @@ func (g guarded) pubSubject(subject subjects.Subject) string {
 // TestForbiddenPublish: publishes that are forbidden are refused at once, and no other.
 func TestForbiddenPublish(t *testing.T) {
 	t.Parallel()
-	overBoth(t, testForbiddenPublish)
-}
-
-func testForbiddenPublish(t *testing.T, start func(...subjects.Subject) guarded) {
 	type tag struct{}
 	type other struct{}
 	subject := fresh[tag](t)
-	g := start(subject, fresh[other](t))
+	fresh[other](t)
+	testForbiddenPublish[tag, other](t, startGuarded(t), subject)
+}
+
+func TestJetStreamForbiddenPublish(t *testing.T) {
+	t.Parallel()
+	type tag struct{}
+	type other struct{}
+	subject := fresh[tag](t)
+	testForbiddenPublish[tag, other](t, startGuarded(t, subject, fresh[other](t)), subject)
+}
+
+func testForbiddenPublish[tag, other any](t *testing.T, g guarded, subject subjects.Subject) {
+	t.Helper()
 	c := g.client(t)
 	p, err := publisher.New[note[tag]](c)
 	require.NoError(t, err)
@@ -141,13 +139,20 @@ func testForbiddenPublish(t *testing.T, start func(...subjects.Subject) guarded)
 // refused is not stored, and the rest is.
 func TestForbiddenPublishesInFlight(t *testing.T) {
 	t.Parallel()
-	overBoth(t, testForbiddenPublishesInFlight)
-}
-
-func testForbiddenPublishesInFlight(t *testing.T, start func(...subjects.Subject) guarded) {
 	type tag struct{}
 	subject := fresh[tag](t)
-	g := start(subject)
+	testForbiddenPublishesInFlight[tag](t, startGuarded(t), subject)
+}
+
+func TestJetStreamForbiddenPublishesInFlight(t *testing.T) {
+	t.Parallel()
+	type tag struct{}
+	subject := fresh[tag](t)
+	testForbiddenPublishesInFlight[tag](t, startGuarded(t, subject), subject)
+}
+
+func testForbiddenPublishesInFlight[tag any](t *testing.T, g guarded, subject subjects.Subject) {
+	t.Helper()
 	c := g.client(t)
 	p, err := publisher.New[note[tag]](c)
 	require.NoError(t, err)

@@ -228,3 +228,32 @@ func TestForbiddenIsNotTimedOut(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrClientIDTaken)
 	require.NotErrorIs(t, err, client.ErrForbidden)
 }
+
+// TestForbiddenBuild: the log says what is missing, and Build succeeds when it is there.
+func TestForbiddenBuild(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t)
+	g.allow(t, everything, denied("_INBOX.>"))
+	go func() {
+		for !strings.Contains(g.log.String(), "Permissions Violation for Subscription to ") {
+			<-time.After(10 * time.Millisecond)
+		}
+		if err := g.server.SetUsers(devserver.User{Name: "service", Password: "secret"}); err != nil {
+			t.Error(err)
+		}
+	}()
+	g.client(t)
+	require.Contains(t, g.log.String(), client.ErrForbidden.Error())
+}
+
+// TestForbiddenClose: what the server may not be told is named.
+func TestForbiddenClose(t *testing.T) {
+	t.Parallel()
+	g := startGuarded(t)
+	c, err := client.Build(deadline(t), g.server.ClusterID(), "test", g.server.URL(), quiet(), client.NATS(nats.UserInfo("service", "secret")))
+	require.NoError(t, err)
+	g.allow(t, denied("_STAN.close.>"), everything)
+	err = c.Close(deadline(t))
+	require.ErrorIs(t, err, client.ErrForbidden)
+	require.ErrorContains(t, err, `permission to publish to "_STAN.close.`)
+}

@@ -13,7 +13,8 @@ var (
 	ErrClientIDTaken = transport.ErrClientIDTaken
 	// ErrUnauthorized means that the server refuses the credentials.
 	ErrUnauthorized = transport.ErrUnauthorized
-	// ErrForbidden means that the credentials are accepted, but lack a permission.
+	// ErrForbidden means that the credentials are accepted, but lack a permission, which the
+	// error names. Publishes, Listen and other calls on a connection may fail so, too.
 	ErrForbidden = transport.ErrForbidden
 	// ErrInvalid means that an argument or an option is wrong in itself: trying again does
 	// not help.

@@ -35,7 +35,7 @@ type Server struct {
 
 // process is a streaming server with its embedded one, or the latter alone.
 type process struct {
-	nats     *nats.Server // nil when it's embedded, which hides it
+	nats     *nats.Server
 	log      *logAdapter
 	shutdown func()
 }
@@ -192,7 +192,7 @@ func (s *Server) launchStreaming(o *nats.Options, log *logAdapter) (*process, er
 	if err != nil {
 		return nil, err
 	}
-	return &process{log: log, shutdown: srv.Shutdown}, nil
+	return &process{nats: embedded(srv), log: log, shutdown: srv.Shutdown}, nil
 }
 
 // current is what runs, nil while the server is down.

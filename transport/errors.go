@@ -24,7 +24,8 @@ var (
 	ErrClientIDTaken = errors.New("client ID taken")
 	// ErrUnauthorized means that the server refuses the credentials.
 	ErrUnauthorized = errors.New("not authorised")
-	// ErrForbidden means that the credentials are accepted, but lack a permission.
+	// ErrForbidden means that the credentials are accepted, but lack a permission, which the
+	// error names. Publishes, Listen and other calls on a connection may fail so, too.
 	ErrForbidden = errors.New("permission missing")
 	// ErrInvalid means that an argument or option is wrong in itself.
 	ErrInvalid = errors.New("invalid")

@@ -32,6 +32,6 @@ func TestAllocations(t *testing.T) {
 	require.LessOrEqual(t, testing.AllocsPerRun(1000, func() {
 		ticket := c.Publish(transport.Message{Subject: "c", ID: "0123456789", Data: data}, receipt)
 		c.sender.writeDue(&m)
-		c.sender.onStored(ticket).Tell()
+		c.sender.onStored(ticket, 1).Tell()
 	}), 4.0)
 }

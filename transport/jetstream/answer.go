@@ -45,7 +45,7 @@ func (c *conn) answered(m *nats.Msg) {
 	}
 	switch verdict, ack := c.own.Load().read(m.Data); {
 	case verdict == storedAnswer:
-		c.sender.onStored(t).Tell()
+		c.sender.onStored(t, a).Tell()
 	case verdict == foreignAnswer:
 		c.foreignAnswer(t, a, ack)
 	case ack.Error.ErrorCode == errStreamDuplicateInProcess:

@@ -23,14 +23,15 @@ type conn struct {
 	*lifecycle.Life
 	*natsconn.Separate // the NATS connection of the client's author
 
-	cfg     transport.Config
-	options options
-	log     *slog.Logger
-	watch   natsconn.Watch
-	link    link
-	nc      *nats.Conn
-	js      js.JetStream
-	prefix  string // of the subjects of JetStream's API
+	cfg         transport.Config
+	options     options
+	log         *slog.Logger
+	watch       natsconn.Watch
+	permissions permissions
+	link        link
+	nc          *nats.Conn
+	js          js.JetStream
+	prefix      string // of the subjects of JetStream's API
 
 	sender   *sender
 	expected []string                  // the header of all publishes that names the stream
@@ -64,12 +65,13 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 	}
 	c.sender = newSender(publishPolicy(c.repeatWindow))
 	c.sender.onSilence = c.mindSubject
-	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.onDisconnect, Reconnected: c.onReconnect, Closed: c.onClosed}
+	c.watch = natsconn.Watch{Log: c.log, Notify: cfg.Notify, Disconnected: c.onDisconnect, Reconnected: c.onReconnect, Closed: c.onClosed, Violated: c.violated}
 	nc, err := natsconn.Connect(ctx, cfg, c.watch.Apply, o.nats)
 	if err != nil {
 		return nil, err
 	}
 	c.nc = nc
+	c.sender.check = func(ctx context.Context) error { return c.watch.Check(ctx, nc) }
 	c.sender.attach(nc, nc.NewInbox()+".")
 	if err := c.begin(ctx); err != nil {
 		nc.Close()
@@ -133,6 +135,7 @@ func (c *conn) onDisconnect(error) {
 // onReconnect has the sender send again what is pending, also while Close waits for it.
 func (c *conn) onReconnect() {
 	c.link.onReconnect()
+	c.permissions.beginEpoch()
 	c.sender.onReconnect()
 	if !c.Up() {
 		return

@@ -17,7 +17,6 @@ import (
 func (c *conn) explain(err error) error {
 	name, at := c.cfg.ClusterID, natsconn.Redact(c.cfg.URL)
 	is := func(target error) bool { return errors.Is(err, target) }
-	forbidden := c.watch.Forbidden()
 	switch {
 	case is(transport.ErrInvalid):
 		return err
@@ -25,9 +24,8 @@ func (c *conn) explain(err error) error {
 		return err
 	case isAway(err):
 		return fmt.Errorf("%w: there is no connection to the NATS server at %s: %w", transport.ErrConnectionLost, at, err)
-	case forbidden != nil && is(context.DeadlineExceeded):
-		return fmt.Errorf("%w for client %q: a JetStream client needs to publish to %s> and to subscribe to its inbox: %w",
-			transport.ErrForbidden, c.cfg.ClientID, c.prefix, forbidden)
+	case is(transport.ErrForbidden):
+		return fmt.Errorf("client %q: a JetStream client needs to publish to %s> and to subscribe to its inbox: %w", c.cfg.ClientID, c.prefix, err)
 	case is(js.ErrJetStreamNotEnabled), is(js.ErrJetStreamNotEnabledForAccount), is(nats.ErrNoResponders):
 		return noStreamError{fmt.Errorf("the server at %s answers, but has no JetStream: start it with -js, or enable it for the account: %w", at, err)}
 	case is(js.ErrStreamNotFound) && !c.options.bindOnly:

@@ -23,7 +23,7 @@ type origin struct {
 //
 // or has the domain and the account before the stream, and may go on behind.
 func originOf(reply string) (o origin, ok bool) {
-	rest, ok := strings.CutPrefix(reply, "$JS.ACK.")
+	rest, ok := strings.CutPrefix(reply, ackPrefix)
 	if !ok {
 		return o, false
 	}

@@ -45,7 +45,7 @@ func (s *subscription) pull(e *consuming.Effect) error {
 	if s.inbox == nil {
 		return nats.ErrConnectionClosed
 	}
-	subject := s.conn.prefix + "CONSUMER.MSG.NEXT." + s.conn.cfg.ClusterID + "." + s.consumer.name
+	subject := s.conn.prefix + pullPrefix + s.conn.cfg.ClusterID + "." + s.consumer.name
 	return s.conn.nc.PublishRequest(subject, s.inbox.Subject, pullRequest(e))
 }
 

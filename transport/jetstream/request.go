@@ -61,7 +61,7 @@ func requestOver[T any](ctx, period context.Context, c *conn, call func(context.
 	defer cancel()
 	detach := context.AfterFunc(period, cancel)
 	defer detach()
-	begunAway := c.link.isAway()
+	begunAway, refused := c.link.isAway(), c.permissions.refusals.counted()
 	// nats.go holds its lock while it dials, and the call waits for that lock.
 	v, err := await.DoWithGrace(bounded, call, nil)
 	away := begunAway || period.Err() != nil || c.link.isAway()
@@ -71,11 +71,11 @@ func requestOver[T any](ctx, period context.Context, c *conn, call func(context.
 	case ctx.Err() != nil && (away || isAway(err)):
 		return v, awayUntil(ctx)
 	case ctx.Err() != nil:
-		return v, await.Cause(ctx)
+		return v, c.permissions.refusals.explain(refused, await.Cause(ctx))
 	case away && isSilence(err):
 		return v, errLinkLost
 	default:
-		return v, err
+		return v, c.permissions.refusals.explain(refused, err)
 	}
 }
 

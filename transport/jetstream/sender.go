@@ -29,7 +29,7 @@ const (
 // publishPolicy is when a publish is sent again. repeatWindow returns how long the stream
 // recognises a message ID.
 func publishPolicy(repeatWindow func() time.Duration) outbox.Policy {
-	return outbox.Policy{RepeatWindow: repeatWindow, Silence: silence, RetryWait: unansweredWait, RetryFor: unansweredFor}
+	return outbox.Policy{RepeatWindow: repeatWindow, Silence: silence, RetryWait: unansweredWait, RetryFor: unansweredFor, Permissions: true}
 }
 
 // natsWriter is the part of a NATS connection that the sender writes to.
@@ -48,10 +48,16 @@ type sender struct {
 	maxPayload atomic.Int64 // of the server connected to last
 	wake       chan struct{}
 	onSilence  func(subject string) // is told of a publish that nobody answers; nil: nobody is told
+	// check waits until the NATS server has taken or refused all that was sent before, and
+	// onForbidden was called for all that it has refused. Otherwise it returns an error. nil:
+	// the server refuses nothing.
+	check func(context.Context) error
 
 	mu         sync.Mutex // guards what follows
 	outbox     *outbox.Outbox
-	generation uint64 // of the connection: grows with each reconnect
+	forbidden  map[string]struct{} // subjects that may not be published to, as the owner was told
+	generation uint64              // of the connection: grows with each reconnect
+	losses     uint64              // how often the outbox was told that the connection is gone
 	timer      *time.Timer
 	timerAt    time.Time // when the timer fires; zero: it does not run
 	stopped    bool
@@ -59,7 +65,7 @@ type sender struct {
 
 // newSender returns a sender for a connection that is about to be made.
 func newSender(policy outbox.Policy) *sender {
-	s := &sender{wake: make(chan struct{}, 1), outbox: outbox.New(policy), generation: 1}
+	s := &sender{wake: make(chan struct{}, 1), outbox: outbox.New(policy), forbidden: make(map[string]struct{}), generation: 1}
 	s.outbox.Connected(false)
 	return s
 }
@@ -96,6 +102,12 @@ func (s *sender) wakeWriter() {
 func (s *sender) onDisconnect() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.disconnected()
+}
+
+// disconnected is called with s.mu held.
+func (s *sender) disconnected() {
+	s.losses++
 	s.outbox.Disconnected()
 }
 
@@ -142,6 +154,12 @@ type due struct {
 func (s *sender) next() due {
 	for {
 		s.mu.Lock()
+		if s.outbox.CheckDue() {
+			losses := s.losses
+			s.mu.Unlock()
+			s.checkRefusals(losses)
+			continue
+		}
 		p, outcome := s.outbox.Next(time.Now())
 		d := due{p, s.generation}
 		s.mu.Unlock()
@@ -167,9 +185,9 @@ func (s *sender) send(d due, m *nats.Msg) due {
 	s.mu.Lock()
 	s.outbox.Written(p, false)
 	next, outcome := s.outbox.Next(time.Now()) // under the same lock, for which others wait
-	following := due{next, s.generation}
+	following, check := due{next, s.generation}, s.outbox.CheckDue()
 	s.mu.Unlock()
-	if outcome.Decided() {
+	if check || outcome.Decided() {
 		outcome.Tell()
 		return s.next()
 	}
@@ -187,10 +205,12 @@ func (s *sender) notSent(d due, err, final error) {
 	}
 	s.outbox.Written(d.publish, unsent)
 	if unsent && d.generation == s.generation {
-		s.outbox.Disconnected() // the callback that says so is on its way
+		s.disconnected() // the callback that says so is on its way
 	}
+	more := s.outbox.TakeDecided()
 	s.mu.Unlock()
 	outcome.Tell()
+	tell(more)
 	if !unsent && final == nil {
 		// A write that failed may have been partial, and nats.go has dropped what else it
 		// was to carry. It is sent again with the next connection.
@@ -246,35 +266,48 @@ func (s *sender) setTimer(after time.Duration) {
 }
 
 // onStored says that the stream has stored a publish.
-func (s *sender) onStored(t transport.Ticket) outbox.Outcome {
+func (s *sender) onStored(t transport.Ticket, a outbox.Attempt) outbox.Outcome {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.outbox.Stored(t)
+	if len(s.forbidden) > 0 {
+		if subject, ok := s.outbox.Subject(t); ok {
+			delete(s.forbidden, subject)
+		}
+	}
+	outcome, more := s.outbox.Stored(t, a), s.outbox.TakeDecided()
+	s.mu.Unlock()
+	tell(more)
+	return outcome
 }
 
 // onRefused says that the stream has not stored that attempt and will not.
 func (s *sender) onRefused(t transport.Ticket, a outbox.Attempt, cause error) outbox.Outcome {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.outbox.NotStored(t, a, cause)
+	outcome, more := s.outbox.NotStored(t, a, cause), s.outbox.TakeDecided()
+	s.mu.Unlock()
+	tell(more)
+	return outcome
 }
 
 // onAmbiguousAnswer says that the answer to that attempt leaves open what became of it.
 func (s *sender) onAmbiguousAnswer(t transport.Ticket, a outbox.Attempt, cause error) outbox.Outcome {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.outbox.Ambiguous(t, a, cause)
+	outcome, more := s.outbox.Ambiguous(t, a, cause), s.outbox.TakeDecided()
+	s.mu.Unlock()
+	tell(more)
+	return outcome
 }
 
 // retry has a publish sent again that nobody took. It returns false if that has gone on
 // for too long.
 func (s *sender) retry(t transport.Ticket, a outbox.Attempt) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	again := s.outbox.RefusedForNow(t, a, time.Now())
+	more := s.outbox.TakeDecided()
 	if again {
 		s.setTimer(unansweredWait)
 	}
+	s.mu.Unlock()
+	tell(more)
 	return again
 }
 
@@ -288,7 +321,52 @@ func (s *sender) subject(t transport.Ticket) (string, bool) {
 func (s *sender) abandon(t transport.Ticket) outbox.Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.outbox.Abandon(t)
+	outcome := s.outbox.Abandon(t)
+	if s.outbox.CheckDue() {
+		s.wakeWriter()
+	}
+	return outcome
+}
+
+// onForbidden says that the NATS server has refused one attempt on that subject for want of a
+// permission, which cause names. It reports whether the owner is to be told: once, until a
+// later publish on the subject is stored, since the error of each publish says it, too.
+func (s *sender) onForbidden(subject string, cause error) (first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.outbox.Forbidden(subject, cause) {
+		s.wakeWriter()
+	}
+	_, told := s.forbidden[subject]
+	s.forbidden[subject] = struct{}{}
+	return !told
+}
+
+// checkWait bounds a check of what was refused. A link that is dead is noticed earlier.
+const checkWait = 5 * time.Second
+
+// checkRefusals has the outbox learn which publishes the NATS server has refused. losses is how
+// often the connection was lost before.
+func (s *sender) checkRefusals(losses uint64) {
+	var err error
+	if s.check != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), checkWait)
+		defer cancel()
+		err = s.check(ctx)
+	}
+	s.mu.Lock()
+	var decided []outbox.Outcome
+	if losses == s.losses { // else the outbox asks for another check
+		decided = s.outbox.Checked(err == nil)
+	}
+	s.mu.Unlock()
+	tell(decided)
+}
+
+func tell(outcomes []outbox.Outcome) {
+	for _, o := range outcomes {
+		o.Tell()
+	}
 }
 
 // close makes publish return reason from now on.

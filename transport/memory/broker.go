@@ -15,13 +15,14 @@ type Broker struct {
 	options options
 	wrong   error // with an option; nil: nothing
 
-	mu       sync.Mutex
-	channels map[string]*channel
-	order    uint64 // of the message stored last
-	conns    map[*conn]struct{}
-	seen     recentIDs // for deduplication
-	faults   faults
-	changed  chan struct{} // closed when the next message is stored; nil until Changed is called
+	mu        sync.Mutex
+	channels  map[string]*channel
+	order     uint64 // of the message stored last
+	conns     map[*conn]struct{}
+	seen      recentIDs // for deduplication
+	faults    faults
+	forbidden forbidden
+	changed   chan struct{} // closed when the next message is stored; nil until Changed is called
 }
 
 // New returns an empty broker. It behaves like NATS Streaming unless an option says

@@ -23,8 +23,12 @@ type conn struct {
 
 // emit reports an event of the connection to its owner.
 func (c *conn) emit(kind transport.EventKind, err error) {
+	c.tell(transport.Event{Kind: kind, Time: time.Now(), Err: err})
+}
+
+func (c *conn) tell(e transport.Event) {
 	if c.notify != nil {
-		c.notify(transport.Event{Kind: kind, Time: time.Now(), Err: err})
+		c.notify(e)
 	}
 }
 

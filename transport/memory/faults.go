@@ -112,7 +112,7 @@ func (c *conn) dropLink() {
 	var stored []outbox.Outcome
 	for p := c.send(); p != nil; p = c.send() { // what nobody has answered is sent again
 		b.store(p.Message)
-		stored = append(stored, c.outbox.Stored(p.Ticket()))
+		stored = append(stored, c.outbox.Stored(p.Ticket(), p.Attempt()))
 		c.outbox.Written(p, false)
 	}
 	for _, member := range members {

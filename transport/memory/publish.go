@@ -34,6 +34,8 @@ func (b *Broker) publish(c *conn, m transport.Message, r transport.Receipt) (tic
 	case len(m.Data) > b.options.maxPayload && b.options.defect != acceptsOversize:
 		return 0, fmt.Errorf("%w: %w: payload of %d bytes, the broker takes %d",
 			transport.ErrNotStored, transport.ErrTooLarge, len(m.Data), b.options.maxPayload)
+	case covers(b.forbidden.publishes, m.Subject):
+		return 0, fmt.Errorf("%w: %w: to publish to %q, on demand; (*memory.Broker).AllowAll ends it", transport.ErrNotStored, transport.ErrForbidden, m.Subject)
 	}
 	switch fault := b.faults.next(); fault.kind {
 	case refusePublish:
@@ -73,7 +75,7 @@ func (c *conn) holdFor(delay time.Duration, m transport.Message, r transport.Rec
 	later.Data = slices.Clone(m.Data)
 	time.AfterFunc(delay, func() {
 		c.broker.mu.Lock()
-		outcome := c.outbox.Stored(ticket)
+		outcome := c.outbox.Stored(ticket, 1)
 		if outcome.Decided() {
 			c.broker.store(later)
 		}

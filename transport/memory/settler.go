@@ -40,7 +40,7 @@ func (s *settler) defect() defect { return s.group.channel.broker.options.defect
 
 // Ack implements [transport.Settler].
 func (s *settler) Ack() error {
-	if s.defect() == ignoresAcks {
+	if s.defect() == ignoresAcks || s.refusesAck() {
 		return nil
 	}
 	return s.settle(true, s.group.acknowledge)
@@ -48,6 +48,9 @@ func (s *settler) Ack() error {
 
 // Nak implements [transport.Settler].
 func (s *settler) Nak(delay time.Duration) error {
+	if s.features().Nak && s.refusesAck() {
+		return nil
+	}
 	return s.settle(s.features().Nak, func(u *unackedMessage) {
 		if s.defect() == ignoresNakDelay {
 			delay = 0
@@ -62,6 +65,9 @@ func (s *settler) Nak(delay time.Duration) error {
 
 // InProgress implements [transport.Settler].
 func (s *settler) InProgress() error {
+	if s.features().InProgress && s.refusesAck() {
+		return nil
+	}
 	return s.settle(s.features().InProgress, func(u *unackedMessage) {
 		if s.defect() != ignoresInProgress {
 			u.due = time.Now().Add(s.member.config.AckWait)
@@ -71,6 +77,9 @@ func (s *settler) InProgress() error {
 
 // Term implements [transport.Settler].
 func (s *settler) Term(string) error {
+	if s.features().Term && s.refusesAck() {
+		return nil
+	}
 	return s.settle(s.features().Term, s.group.acknowledge)
 }
 

@@ -60,7 +60,7 @@ func (c *conn) leave(ctx context.Context, session stanSession, up bool) error {
 		return fmt.Errorf("the server could not be told of the end of client %q, and finds out by itself: there is no connection", c.cfg.ClientID)
 	}
 	_, err := await.Do(ctx, func() (struct{}, error) {
-		if err := session.check(context.Background()); err != nil && !errors.Is(err, transport.ErrUnsupported) {
+		if err := session.check(context.Background()); err != nil && !errors.Is(err, transport.ErrUnsupported) && !errors.Is(err, transport.ErrForbidden) {
 			session.drop()
 			return struct{}{}, err
 		}

@@ -23,6 +23,7 @@ import (
 type conn struct {
 	*lifecycle.Life
 	*natsconn.Separate // the NATS connection of the client's author
+	permissions        permissions
 
 	cfg  transport.Config
 	user []nats.Option
@@ -94,6 +95,7 @@ func (c *conn) dial(ctx context.Context, sessionNo uint64) (stanSession, error) 
 			c.step(func(sup *supervisor) { sup.onReconnect(sessionNo) })
 			c.linkRestored()
 		},
+		Violated: func(v natsconn.Violation) { c.violated(sessionNo, v) },
 		Closed: func(err error) {
 			if err == nil {
 				err = nats.ErrConnectionClosed
@@ -114,6 +116,7 @@ func (c *conn) dial(ctx context.Context, sessionNo uint64) (stanSession, error) 
 // checkLink tells the supervisor whether the link of a session is there: the supervisor
 // ignores what is reported before it has the session.
 func (c *conn) checkLink(sessionNo uint64, session stanSession) {
+	c.takeEarly(sessionNo)
 	if !session.connected() {
 		c.step(func(sup *supervisor) { sup.onDisconnect(sessionNo, transport.ErrConnectionLost) })
 		if session.connected() {
@@ -184,6 +187,8 @@ func (c *conn) perform(e effect) {
 			e.event.Reason = fmt.Sprintf("no events of %s are received: the server does not take the subscription", e.sub.shell.config.Subject)
 		}
 		c.tell(e.event)
+	case tellOutcome:
+		e.outcome.Tell()
 	case wakeWriter:
 		c.wake()
 	case pausePublishing:

@@ -6,6 +6,7 @@ import (
 	"github.com/nats-io/stan.go"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/outbox"
 )
 
 // action is what an effect does.
@@ -24,6 +25,7 @@ const (
 	notifyOwner                    // of event
 	wakeWriter                     // there may be publishes to send
 	pausePublishing                // wait, then onGraceOver
+	tellOutcome                    // tell the publisher
 )
 
 // effect is something that the supervisor wants done. The shell does it, see conn.perform.
@@ -37,6 +39,7 @@ type effect struct {
 	after     time.Duration // how long to wait first
 	err       error
 	event     transport.Event
+	outcome   outbox.Outcome
 }
 
 // emit adds an effect to those that the shell is to perform.

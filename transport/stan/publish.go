@@ -34,8 +34,11 @@ func (c *conn) Publish(m transport.Message, r transport.Receipt) transport.Ticke
 func (c *conn) Abandon(t transport.Ticket) {
 	c.mu.Lock()
 	outcome := c.supervisor.abandon(t)
-	phase := c.supervisor.phase
+	phase, check := c.supervisor.phase, c.supervisor.outbox.CheckDue()
 	c.mu.Unlock()
+	if check {
+		c.wake()
+	}
 	if phase != phaseUp && errors.Is(outcome.Err(), transport.ErrNotStored) {
 		outcome = outcome.Because(errNoConnection)
 	}
@@ -55,6 +58,12 @@ func (c *conn) write() {
 // writeOne sends one publish, if there is one to send.
 func (c *conn) writeOne() bool {
 	c.mu.Lock()
+	if c.supervisor.outbox.CheckDue() {
+		session, epoch := c.supervisor.session, c.supervisor.epoch
+		c.mu.Unlock()
+		c.checkRefusals(session, epoch)
+		return true
+	}
 	p := c.supervisor.next()
 	if p == nil {
 		c.mu.Unlock()
@@ -73,8 +82,12 @@ func (c *conn) writeOne() bool {
 
 	c.mu.Lock()
 	outcome, unconnected := c.supervisor.onWritten(p, epoch, err)
+	effects := len(c.supervisor.effects)
 	c.mu.Unlock()
 	outcome.Tell()
+	if effects > 0 {
+		c.step(func(*supervisor) {})
+	}
 	if unconnected {
 		c.checkLink(sessionNo, session)
 		return false
@@ -88,7 +101,11 @@ func (c *conn) answered(t transport.Ticket, attempt outbox.Attempt, err error) {
 	if err == nil {
 		c.mu.Lock() // and not step, whose function would cost memory for each publish
 		outcome = c.supervisor.onAnswered(t, attempt, nil)
+		effects := len(c.supervisor.effects)
 		c.mu.Unlock()
+		if effects > 0 {
+			c.step(func(*supervisor) {})
+		}
 	} else {
 		outcome = c.answeredWithError(t, attempt, err)
 	}
@@ -114,6 +131,9 @@ func (c *conn) noteMaxPayload() {
 func (c *conn) refuse(m transport.Message) error {
 	if len(m.Header) > 0 {
 		return fmt.Errorf("headers: %w", transport.ErrUnsupported)
+	}
+	if err := c.refuseUnconfirmable(); err != nil {
+		return err
 	}
 	// The NATS server limits the size of the data together with the envelope around it. The
 	// envelope of a delivery is smaller, so that what can be stored can be delivered.

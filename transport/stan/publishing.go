@@ -36,14 +36,17 @@ func (s *supervisor) onWritten(p *outbox.PendingPublish, epoch uint64, err error
 		outcome = s.outbox.NotStored(p.Ticket(), p.Attempt(), final)
 	}
 	s.outbox.Written(p, unsent)
+	s.tellDecided()
 	return outcome, unsent && epoch == s.epoch
 }
 
 // onAnswered says that the server has answered that attempt; err is nil if the server has
 // stored the publish.
 func (s *supervisor) onAnswered(t transport.Ticket, attempt outbox.Attempt, err error) outbox.Outcome {
+	defer s.tellDecided()
 	if err == nil {
-		return s.outbox.Stored(t)
+		s.noteAllowed(t)
+		return s.outbox.Stored(t, attempt)
 	}
 	awaited := s.outbox.Awaits(t, attempt)
 	if isGivenUp(err) && s.outbox.RefusedForNow(t, attempt, time.Time{}) {
@@ -57,6 +60,51 @@ func (s *supervisor) onAnswered(t transport.Ticket, attempt outbox.Attempt, err 
 		return s.outbox.NotStored(t, attempt, cause)
 	}
 	return s.outbox.Ambiguous(t, attempt, cause)
+}
+
+// onForbidden says that the NATS server has refused one publish on that subject, in that
+// session, for want of a permission, which cause names. The owner is told once, until a later
+// publish on the subject is stored: the error of each publish says it, too.
+func (s *supervisor) onForbidden(sessionNo uint64, subject string, cause error) {
+	if sessionNo != s.sessionNo {
+		return
+	}
+	if _, told := s.forbidden[subject]; !told {
+		s.forbidden[subject] = struct{}{}
+		s.emit(effect{do: notifyOwner, event: transport.Event{Kind: transport.AsyncError, Err: cause}})
+	}
+	if s.outbox.Forbidden(subject, cause) {
+		s.emit(effect{do: wakeWriter})
+	}
+}
+
+// noteAllowed says that the streaming server has stored a publish, so that its subject is not
+// forbidden, or not any more.
+func (s *supervisor) noteAllowed(t transport.Ticket) {
+	if len(s.forbidden) == 0 {
+		return
+	}
+	if subject, ok := s.outbox.Subject(t); ok {
+		delete(s.forbidden, subject)
+	}
+}
+
+// onRefusalsChecked ends a check of the writer that was begun in that epoch, see
+// outbox.Outbox.Checked.
+func (s *supervisor) onRefusalsChecked(epoch uint64, err error) {
+	if epoch != s.epoch {
+		return // the outbox was told since that the connection is gone, and asks for another check
+	}
+	for _, outcome := range s.outbox.Checked(err == nil) {
+		s.emit(effect{do: tellOutcome, outcome: outcome})
+	}
+}
+
+// tellDecided has publishers told what the answer to another publish has decided.
+func (s *supervisor) tellDecided() {
+	for _, outcome := range s.outbox.TakeDecided() {
+		s.emit(effect{do: tellOutcome, outcome: outcome})
+	}
 }
 
 // abandon decides a publish that nobody waits for any more.

@@ -245,6 +245,9 @@ func (c *simClient) write() {
 // writeOne is conn.writeOne.
 func (c *simClient) writeOne() {
 	m := &c.conn.supervisor
+	if m.outbox.CheckDue() {
+		c.conn.checkRefusals(m.session, m.epoch) // its server refuses nothing
+	}
 	l := m.next()
 	if l == nil {
 		c.write()

@@ -192,8 +192,9 @@ func (w *simSession) ask(t *lane, then func(error)) {
 	}, nats.ErrTimeout, then)
 }
 
-func (w *simSession) check(context.Context) error { panic("see ask") }
-func (w *simSession) close() error                { panic("see leave") }
+func (w *simSession) check(context.Context) error         { panic("see ask") }
+func (w *simSession) close() error                        { panic("see leave") }
+func (w *simSession) checkRefusals(context.Context) error { return nil } // its server refuses nothing
 
 func (w *simSession) subscribe(transport.SubscribeConfig, func(transport.Delivery)) (stan.Subscription, error) {
 	panic("see open")

@@ -40,6 +40,9 @@ type stanSession interface {
 	subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error)
 	// check asks the server whether it knows the session. The error is errUnknown if not.
 	check(ctx context.Context) error
+	// checkRefusals waits until the NATS server has taken or refused all that was sent before,
+	// and the owner was told of all that it has refused. Otherwise it returns an error.
+	checkRefusals(ctx context.Context) error
 	// drop ends the session without a word to the server.
 	drop()
 	// close tells the server that the client is gone, and ends the session.
@@ -59,6 +62,11 @@ var errUnknown = errors.New("the server does not know the client any more")
 func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *natsconn.Watch, //nolint:ireturn // the supervisor's seam to stan.go
 	answered func(transport.Ticket, outbox.Attempt, error),
 ) (stanSession, error) {
+	requests, violated := &requests{}, watch.Violated
+	watch.Violated = func(v natsconn.Violation) {
+		requests.onForbidden(v)
+		violated(v)
+	}
 	nc, err := natsconn.Connect(ctx, cfg, watch.Apply, user)
 	if err != nil {
 		return nil, err
@@ -77,12 +85,12 @@ func dial(ctx context.Context, cfg transport.Config, user []nats.Option, watch *
 	if err != nil {
 		return nil, explain(err, cfg, watch.Forbidden())
 	}
-	s := &stanGoSession{nc: nc, sc: sc}
+	s := &stanGoSession{nc: nc, sc: sc, watch: watch}
 	if s.publishLink, err = newPublishLink(nc, sc, cfg.ClientID, answered); err != nil {
 		s.drop()
 		return nil, explain(err, cfg, watch.Forbidden())
 	}
-	return s, nil
+	return guard(s, requests), nil
 }
 
 // stanOptions are the options of the streaming connection on nc.
@@ -99,8 +107,9 @@ func stanOptions(nc *nats.Conn, lost func(error)) []stan.Option {
 type stanGoSession struct {
 	*publishLink
 
-	nc *nats.Conn
-	sc stan.Conn
+	nc    *nats.Conn
+	sc    stan.Conn
+	watch *natsconn.Watch
 }
 
 func (s *stanGoSession) subscribe(config transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error) {
@@ -129,6 +138,8 @@ func (s *stanGoSession) close() error {
 	defer s.nc.Close()
 	return s.sc.Close()
 }
+
+func (s *stanGoSession) checkRefusals(ctx context.Context) error { return s.watch.Check(ctx, s.nc) }
 
 func (s *stanGoSession) connected() bool { return s.nc.IsConnected() }
 
@@ -196,7 +207,7 @@ func startAt(p transport.Position) stan.SubscriptionOption {
 func explain(err error, cfg transport.Config, forbidden error) error {
 	at := natsconn.Redact(cfg.URL)
 	switch {
-	case forbidden != nil:
+	case forbidden != nil && (isUnanswered(err) || errors.Is(err, context.Canceled)):
 		return fmt.Errorf("%w for client %q: %w", transport.ErrForbidden, cfg.ClientID, forbidden)
 	case errors.Is(err, stan.ErrConnectReqTimeout),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -83,6 +83,9 @@ func (c *conn) openSubscription(e effect) {
 		}
 	}
 	inner, err := e.session.subscribe(sub.nextConfig(), func(d transport.Delivery) { sub.receive(e.epoch, d) })
+	if err == nil {
+		c.permissions.noteOpen(sub.config.Subject, inner)
+	}
 	if err == nil && sub.awaitsFirst() {
 		c.later(firstWait, func() { sub.checkStoreAgain(e.epoch) })
 	}
@@ -94,6 +97,8 @@ func explainSubscribe(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, transport.ErrForbidden):
+		return err
 	case strings.Contains(err.Error(), errTooManySubscriptions):
 		return fmt.Errorf("%w: %w; raise the server's limit of subscriptions (-msu; 0 for none), or delete the durables that nobody uses any more "+
 			"(DeleteDurable), which count", transport.ErrRefused, err)

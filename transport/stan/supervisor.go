@@ -30,6 +30,7 @@ type supervisor struct {
 	dialAttempt   int         // attempts in a row that failed
 	degraded      string      // why the connection can't come back, as the owner was told; empty: no reason
 	outbox        *outbox.Outbox
+	forbidden     map[string]struct{} // subjects that may not be published to, as the owner was told
 	subscriptions map[*subscriptionState]struct{}
 	unwanted      []stan.Subscription // removed while the link was down: the server still has them
 	effects       []effect
@@ -54,7 +55,8 @@ func (p phase) String() string {
 func newSupervisor() supervisor {
 	return supervisor{
 		phase: phaseDialing, sessionNo: 1, subscriptions: make(map[*subscriptionState]struct{}),
-		outbox: outbox.New(outbox.Policy{MaxRetries: maxRefusals}),
+		forbidden: make(map[string]struct{}),
+		outbox:    outbox.New(outbox.Policy{MaxRetries: maxRefusals, Permissions: true}),
 	}
 }
 
@@ -105,7 +107,7 @@ func (s *supervisor) onChecked(epoch uint64, err error) {
 		return
 	}
 	switch {
-	case err == nil, errors.Is(err, transport.ErrUnsupported):
+	case err == nil, errors.Is(err, transport.ErrUnsupported), errors.Is(err, transport.ErrForbidden): // or the server can't be asked
 		s.startEpoch(transport.Event{Kind: transport.Reconnected})
 	case errors.Is(err, errUnknown):
 		s.onSessionLost(s.sessionNo, err)

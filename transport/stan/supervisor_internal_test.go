@@ -238,6 +238,7 @@ func TestARefusalSaysNothingOfTheAttemptBefore(t *testing.T) {
 	send()
 	m.onSessionLost(1, errUnknown)
 	m.onDialed(&simSession{}, nil)
+	m.onRefusalsChecked(m.epoch, nil)
 	send()
 	outcome := m.onAnswered(ticket, 2, errors.New("too many channels"))
 	require.True(t, outcome.Decided())

@@ -25,7 +25,11 @@ type Watch struct {
 	Disconnected func(error) // with the reason; nil if it was closed on purpose
 	Reconnected  func()
 	Closed       func(error)
+	// Violated is called with each error of the server about a missing permission, in their
+	// order, and Notify is not. nil: Notify is called as with other errors.
+	Violated func(Violation)
 
+	heard     heard
 	forbidden atomic.Pointer[error]
 	away      away
 	refused   bool // the server has refused the credentials; nats.go calls one callback at a time
@@ -63,6 +67,7 @@ func (w *Watch) Apply(o *nats.Options) {
 		if w.Reconnected != nil {
 			w.Reconnected()
 		}
+		w.heard.note(func() { w.heard.reconnects = nc.Stats().Reconnects }) // which also counts attempts that failed
 	}
 	o.ClosedCB = func(nc *nats.Conn) {
 		w.away.end()
@@ -77,6 +82,8 @@ func (w *Watch) Apply(o *nats.Options) {
 		w.Tell(transport.Event{Kind: transport.ServersDiscovered, Server: Redact(strings.Join(nc.DiscoveredServers(), ","))})
 	}
 	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) {
+		reported := err
+		defer w.heard.note(func() { w.heard.lastError = reported })
 		if errors.Is(err, nats.ErrPermissionViolation) {
 			w.forbidden.Store(&err)
 		}
@@ -84,6 +91,10 @@ func (w *Watch) Apply(o *nats.Options) {
 			w.refused = true
 			w.Tell(transport.Event{Kind: transport.Degraded, Reason: refusesCredentials, Err: fmt.Errorf(
 				"%w: renew the client's credentials, or admit them at the server; files are read again at each attempt: %w", transport.ErrUnauthorized, err)})
+			return
+		}
+		if v, ok := readViolation(err); ok && w.Violated != nil {
+			w.Violated(v)
 			return
 		}
 		if errors.Is(err, nats.ErrMaxSubscriptionsExceeded) {

@@ -20,6 +20,6 @@ func TestAllocations(t *testing.T) {
 		ticket, _ := o.Add(transport.Message{Subject: "c", Data: data}, receipt)
 		p, _ := o.Next(time.Time{})
 		o.Written(p, false)
-		o.Stored(ticket).Tell()
+		o.Stored(ticket, 1).Tell()
 	}))
 }

@@ -8,14 +8,16 @@ import (
 	"github.com/sgtickets/common/transport"
 )
 
-// Stored says that the broker has stored a publish. It counts whenever it is heard, and
-// whichever attempt it is for.
-func (o *Outbox) Stored(t transport.Ticket) Outcome {
+// Stored says that the broker has stored a publish, in answer to that attempt. It counts
+// whenever it is heard, and whichever attempt it is for.
+func (o *Outbox) Stored(t transport.Ticket, a Attempt) Outcome {
 	o.heard = true
+	o.answered(t, a)
 	p, ok := o.pending[t]
 	if !ok {
 		return Outcome{}
 	}
+	p.closeAttempt(a)
 	return o.settle(p, nil)
 }
 
@@ -25,6 +27,11 @@ func (o *Outbox) Stored(t transport.Ticket) Outcome {
 // transport.ErrNotStored nor transport.ErrOutcomeUnknown.
 func (o *Outbox) NotStored(t transport.Ticket, a Attempt, cause error) Outcome {
 	o.heard = true
+	o.answered(t, a)
+	return o.notStored(t, a, cause)
+}
+
+func (o *Outbox) notStored(t transport.Ticket, a Attempt, cause error) Outcome {
 	p, ok := o.pending[t]
 	if !ok || !p.closeAttempt(a) || a != p.attempt {
 		return Outcome{}
@@ -39,10 +46,12 @@ func (o *Outbox) NotStored(t transport.Ticket, a Attempt, cause error) Outcome {
 // stored, and why. If it is the latest attempt, the publish is decided so.
 func (o *Outbox) Ambiguous(t transport.Ticket, a Attempt, cause error) Outcome {
 	o.heard = true
+	o.answered(t, a)
 	p, ok := o.pending[t]
 	if !ok || a != p.attempt {
 		return Outcome{}
 	}
+	p.closeAttempt(a)
 	return o.settle(p, fmt.Errorf("%w: %w", transport.ErrOutcomeUnknown, cause))
 }
 
@@ -52,6 +61,7 @@ func (o *Outbox) Ambiguous(t transport.Ticket, a Attempt, cause error) Outcome {
 // or over the next connection if that is zero.
 func (o *Outbox) RefusedForNow(t transport.Ticket, a Attempt, now time.Time) (again bool) {
 	o.heard = true
+	o.answered(t, a)
 	p, ok := o.pending[t]
 	if !ok {
 		return true

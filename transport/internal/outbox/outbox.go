@@ -38,6 +38,7 @@ type PendingPublish struct {
 	open      []Attempt
 	firstOpen time.Time // when the oldest of them was sent
 	lastSent  time.Time
+	unchecked Attempt // the first of which it is not known whether the NATS server has taken or refused it
 
 	queued  bool // it is in the queue
 	writing bool // the writer has it
@@ -111,6 +112,8 @@ const (
 // Outbox holds the publishes whose outcome is not known. It is made by [New], and is
 // not safe for concurrent use.
 type Outbox struct {
+	forbidden
+
 	policy  Policy
 	link    link
 	heard   bool // an answer has come since the outbox awaits late ones
@@ -147,7 +150,7 @@ func (o *Outbox) Add(m transport.Message, r transport.Receipt) (transport.Ticket
 	o.last++
 	p, _ := pool.Get().(*PendingPublish)
 	m.Data = append(p.Message.Data[:0], m.Data...)
-	*p = PendingPublish{Message: m, ticket: o.last, receipt: r, open: p.open[:0], queued: true}
+	*p = PendingPublish{Message: m, ticket: o.last, receipt: r, open: p.open[:0], unchecked: 1, queued: true}
 	o.pending[o.last] = p
 	o.queue.Push(p)
 	return o.last, nil
@@ -157,7 +160,7 @@ func (o *Outbox) Add(m transport.Message, r transport.Receipt) (transport.Ticket
 // calls Written. If there is an outcome instead, the owner tells it and asks again: that
 // publish can't be sent again safely. If there is neither, nothing is to be sent now.
 func (o *Outbox) Next(now time.Time) (*PendingPublish, Outcome) {
-	if o.link != linkUp {
+	if o.link != linkUp || o.checkDue {
 		return nil, Outcome{}
 	}
 	for o.queue.Len() > 0 {
@@ -187,6 +190,9 @@ func (o *Outbox) Next(now time.Time) (*PendingPublish, Outcome) {
 // was no connection, unsent is true, and the publish is the next to be sent.
 func (o *Outbox) Written(p *PendingPublish, unsent bool) {
 	p.writing = false
+	if unsent {
+		o.answered(p.ticket, p.attempt)
+	}
 	if p.settled {
 		o.release(p)
 		return
@@ -200,7 +206,10 @@ func (o *Outbox) Written(p *PendingPublish, unsent bool) {
 }
 
 // Disconnected says that the connection is gone: nothing is sent until the next one.
-func (o *Outbox) Disconnected() { o.link = linkDown }
+func (o *Outbox) Disconnected() {
+	o.link = linkDown
+	o.forgetConnection()
+}
 
 // Close makes Add return reason from now on, unless it was closed before. What is
 // pending stays so.
@@ -266,6 +275,7 @@ func (o *Outbox) Left() *Left {
 func (o *Outbox) settle(p *PendingPublish, err error) Outcome {
 	outcome := Outcome{p.receipt, err}
 	delete(o.pending, p.ticket)
+	o.unwatch(p)
 	p.receipt = nil
 	p.settled = true
 	switch {

@@ -54,7 +54,7 @@ func TestUnansweredPublishesAreSentAgainInOrder(t *testing.T) {
 	o.Connected(false)
 	require.Equal(t, []transport.Ticket{1, 2, 3, 4}, sends(o))
 	require.Empty(t, sends(o), "nothing is sent twice over one connection")
-	require.NoError(t, o.Stored(2).Err())
+	require.NoError(t, o.Stored(2, 1).Err())
 	put(t, o, 2)
 	o.Disconnected()
 	require.Empty(t, sends(o))
@@ -75,7 +75,7 @@ func TestLateAnswersAreAwaited(t *testing.T) {
 	put(t, o, 1)
 	require.True(t, o.Connected(true))
 	require.Empty(t, sends(o), "so that what is published stays in order")
-	o.Stored(2)
+	o.Stored(2, 1)
 	require.True(t, o.GraceOver(), "one has come, and others may")
 	require.False(t, o.GraceOver())
 	require.Equal(t, []transport.Ticket{1, 3, 4}, sends(o))
@@ -179,7 +179,7 @@ func TestDrain(t *testing.T) {
 		drained := make(chan error)
 		empty := o.Empty()
 		go func() { drained <- outbox.Drain(t.Context(), empty, o.Left) }()
-		o.Stored(1)
+		o.Stored(1, 1)
 		synctest.Wait()
 		select {
 		case <-empty:

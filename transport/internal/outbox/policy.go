@@ -25,6 +25,10 @@ type Policy struct {
 	RetryWait time.Duration
 	// RetryFor is how long after the first such refusal it is sent again at most. Zero: no limit.
 	RetryFor time.Duration
+	// Permissions says that the owner tells the outbox what the NATS server refuses
+	// ([Outbox.Forbidden]), and that its writer checks when [Outbox.CheckDue] says so. Without
+	// it no check is due, except after Forbidden.
+	Permissions bool
 	// MaxRetries is how often it is sent again after such refusals at most. Zero: no limit.
 	MaxRetries int
 }

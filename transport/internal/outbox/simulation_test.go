@@ -16,8 +16,9 @@ import (
 // The simulation drives an outbox, under the policy of either broker, with a writer, a link
 // that is cut and comes back, and a broker that stores, refuses and answers. What happens
 // next is drawn from the seed: answers that are lost, late or doubled, links that are cut at
-// any point, publishes that are abandoned at any point. After the trouble all is delivered,
-// and everything must be decided.
+// any point, publishes that are abandoned at any point. In front of the broker stands a NATS
+// server that takes or refuses what was written, in its order; see simpermissions_test.go.
+// After the trouble all is delivered, and everything must be decided.
 
 // The broker recognises a message ID for brokerWindow. What is on its way arrives within
 // travelTime or not at all.
@@ -38,18 +39,21 @@ const (
 	repeatsTooLong           // the policy's window is longer than the broker's
 	missesReconnect          // the outbox is not told of one
 	calledRefused            // an answer that leaves the outcome open is taken for a refusal
+	ignoresPong              // a check ends before the NATS server has taken or refused everything
+	ignoresCallbacks         // a check ends before the outbox was told of all that was refused
 )
 
 func (m mistake) String() string {
 	return [...]string{
 		"none", "crediting the latest attempt", "resending on silence", "calling unsent what has left", "repeating for too long",
-		"missing a reconnect", "calling an open outcome a refusal",
+		"missing a reconnect", "calling an open outcome a refusal", "not waiting for the PONG", "not waiting for the callbacks",
 	}[m]
 }
 
 // simPublish is what is known of one publish.
 type simPublish struct {
 	name        string
+	subject     string
 	id          string
 	ticket      transport.Ticket
 	copies      int
@@ -86,6 +90,8 @@ const (
 )
 
 type sim struct {
+	permissions
+
 	rand      *rand.Rand
 	tell      seeds.Tell
 	mistake   mistake
@@ -128,7 +134,7 @@ func newSim(seed uint64, m mistake, tell seeds.Tell) *sim {
 		rand: rand.New(rand.NewPCG(seed, 1)), tell: tell, mistake: m, jetStream: seed%2 == 1,
 		now: time.Unix(0, 0), trouble: true, byName: make(map[string]*simPublish),
 	}
-	policy := outbox.Policy{MaxRetries: 3}
+	policy := outbox.Policy{MaxRetries: 3, Permissions: true}
 	if s.jetStream {
 		window := brokerWindow - travelTime
 		if m == repeatsTooLong {
@@ -136,7 +142,7 @@ func newSim(seed uint64, m mistake, tell seeds.Tell) *sim {
 		}
 		policy = outbox.Policy{
 			RepeatWindow: func() time.Duration { return window }, Silence: 2 * time.Second,
-			RetryWait: 250 * time.Millisecond, RetryFor: 10 * time.Second,
+			RetryWait: 250 * time.Millisecond, RetryFor: 10 * time.Second, Permissions: true,
 		}
 	}
 	s.out = outbox.New(policy)
@@ -162,12 +168,12 @@ func (s *sim) decide(p *simPublish, err error) {
 }
 
 func (s *sim) publish() {
-	p := &simPublish{name: fmt.Sprintf("p%d", len(s.publishes)+1)}
+	p := &simPublish{name: fmt.Sprintf("p%d", len(s.publishes)+1), subject: []string{"c", "d"}[s.rand.IntN(2)]}
 	if s.chance(70) {
 		p.id = "id of " + p.name
 	}
 	data := []byte(p.name)
-	ticket, err := s.out.Add(transport.Message{Subject: "c", ID: p.id, Data: data}, transport.ReceiptFunc(func(err error) { s.decide(p, err) }))
+	ticket, err := s.out.Add(transport.Message{Subject: p.subject, ID: p.id, Data: data}, transport.ReceiptFunc(func(err error) { s.decide(p, err) }))
 	mustf(err == nil, "the outbox must take %s: %v", p.name, err)
 	data[0] = '!' // the caller has its buffer back
 	p.ticket = ticket
@@ -186,6 +192,13 @@ func (s *sim) setTick(after time.Duration) {
 func (s *sim) write() bool {
 	if s.writing != nil {
 		s.written()
+		return true
+	}
+	if s.checking != nil {
+		return s.checking()
+	}
+	if s.out.CheckDue() {
+		s.beginCheck()
 		return true
 	}
 	pending, outcome := s.out.Next(s.now)
@@ -208,13 +221,14 @@ func (s *sim) write() bool {
 	leaves, told := s.up, s.told
 	s.notef("%s is written, attempt %d, link %d: %v", p.name, attempt, s.link, leaves)
 	if leaves {
-		s.onTheWay = append(s.onTheWay, sent)
+		s.wire = append(s.wire, written{sent: sent})
 	}
 	s.written = func() {
 		s.writing = nil
 		s.out.Written(pending, !leaves || s.mistake == calledUnsent && s.trouble && s.chance(5))
+		s.tellDecided()
 		if !leaves && told == s.told {
-			s.out.Disconnected()
+			s.disconnected()
 		}
 	}
 	return true
@@ -278,7 +292,7 @@ func (s *sim) hear() bool {
 	cause := errors.New("refused")
 	switch kind {
 	case stored:
-		s.out.Stored(p.ticket).Tell()
+		s.out.Stored(p.ticket, attempt).Tell()
 	case refused:
 		s.out.NotStored(p.ticket, attempt, cause).Tell()
 	case ambiguous:
@@ -296,6 +310,7 @@ func (s *sim) hear() bool {
 			s.reconnect()
 		}
 	}
+	s.tellDecided()
 	return true
 }
 
@@ -306,9 +321,15 @@ func (s *sim) cut() {
 	}
 	s.notef("link %d is cut", s.link)
 	s.up = false
+	s.cutWire()
 	s.onTheWay = slices.DeleteFunc(s.onTheWay, func(sentMessage) bool { return s.chance(50) })
 	s.answers = slices.DeleteFunc(s.answers, func(answer) bool { return s.chance(50) })
-	s.news = append(s.news, s.out.Disconnected)
+	s.news = append(s.news, s.disconnected)
+}
+
+func (s *sim) disconnected() {
+	s.epoch++
+	s.out.Disconnected()
 }
 
 func (s *sim) reconnect() {
@@ -323,6 +344,7 @@ func (s *sim) reconnect() {
 	lateAnswers := !s.jetStream && s.chance(70)
 	s.news = append(s.news, func() {
 		s.told++
+		s.epoch++
 		s.graceAt = time.Time{}
 		s.notef("the outbox is told of a connection")
 		if s.out.Connected(lateAnswers) {
@@ -338,6 +360,7 @@ func (s *sim) learn() bool {
 	}
 	news := s.news[0]
 	s.news = s.news[1:]
+	s.heard++
 	news()
 	return true
 }
@@ -377,10 +400,12 @@ func (s *sim) run() {
 		switch n := s.rand.IntN(100); {
 		case n < 15:
 			s.publish()
-		case n < 45:
+		case n < 38:
 			s.write()
-		case n < 60:
+		case n < 51:
 			s.serve()
+		case n < 62:
+			s.takeNext()
 		case n < 75:
 			s.hear()
 		case n < 79:
@@ -389,8 +414,10 @@ func (s *sim) run() {
 			s.reconnect()
 		case n < 90:
 			s.learn()
-		case n < 92:
+		case n < 91:
 			s.abandon()
+		case n < 92:
+			s.changePermission()
 		case n < 93:
 			s.pass(time.Duration(s.rand.Int64N(int64(time.Minute))))
 		default:
@@ -412,7 +439,7 @@ func (s *sim) run() {
 // rest lets everything happen that can.
 func (s *sim) rest() {
 	s.reconnect()
-	for n := 0; s.learn() || s.write() || s.serve() || s.hear(); n++ {
+	for n := 0; s.learn() || s.write() || s.takeNext() || s.serve() || s.hear(); n++ {
 		mustf(n < 20_000, "it must come to rest")
 	}
 }
@@ -456,7 +483,7 @@ func TestSeedsReplay(t *testing.T) {
 // TestTheSimulationHasTeeth: each mistake is found, and soon.
 func TestTheSimulationHasTeeth(t *testing.T) {
 	t.Parallel()
-	for m := creditsLatest; m <= calledRefused; m++ {
+	for m := creditsLatest; m <= ignoresCallbacks; m++ {
 		t.Run(m.String(), func(t *testing.T) {
 			t.Parallel()
 			seeds.Find(t, 2000, func(seed uint64) string { return simulate(seed, m, nil) })

@@ -32,7 +32,8 @@ type core struct {
 	eventType   eventType
 	observers   []observe.Observer // nil: nobody observes
 	log         *slog.Logger
-	raw         bool   // it hands on whatever is stored, each message by itself
+	raw         bool // it hands on whatever is stored, each message by itself
+	clientID    string
 	stuckRemedy string // what helps where events are stuck without dead letters
 
 	mu    sync.Mutex
@@ -46,7 +47,7 @@ func newCore(c *client.Client, subject subjects.Subject, queueGroup string, opts
 	if c == nil {
 		return nil, core.fail(fmt.Errorf("%w client: nil", client.ErrInvalid))
 	}
-	core.session = access.Session(c)
+	core.session, core.clientID = access.Session(c), c.ClientID()
 	core.log = core.session.Log.With(slog.String("subject", string(subject)), slog.String("group", queueGroup))
 	if raw {
 		if err := core.validSubject(); err != nil {

@@ -73,6 +73,9 @@ func (c *core) validDeadLetterSubject() error {
 	if c.options.noDeadLetters {
 		return nil
 	}
+	if events.IsMark(events.DeadLetterSubject(c.deadLetterGroup(), c.subject)) {
+		return reservedGroup("queue group, or durable without one,", c.deadLetterGroup())
+	}
 	if err := validPattern(events.DeadLetterSubject(c.deadLetterGroup(), c.subject)); err != nil {
 		return fmt.Errorf("%w subject of the dead letters, which is made of the queue group's name and the event's subject; "+
 			"shorten either, or use NoDeadLetters: %w", transport.ErrInvalid, err)

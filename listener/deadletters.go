@@ -48,6 +48,9 @@ func validDeadLetters(c *client.Client, group string, subject subjects.Subject) 
 	if err := validName("group of the dead letters", group); err != nil {
 		return err
 	}
+	if events.IsMark(events.DeadLetterSubject(group, subject)) {
+		return reservedGroup("group of the dead letters", group)
+	}
 	if subject != AllSubjects {
 		if err := subjects.Valid(string(events.DeadLetterSubject(group, subject))); err != nil {
 			return fmt.Errorf("%w subject of the dead letters: %w", transport.ErrInvalid, err)

@@ -44,6 +44,7 @@ type runner struct {
 	delayed     delayed
 	degraded    degraded         // what the client is told
 	reader      *versions.Reader // tells others how far this one has read; nil without InVersionOrder
+	marker      *marker          // of events that may have ended processes; nil until the first
 	resting     atomic.Int64     // events that are here and that no worker could begin
 }
 
@@ -61,7 +62,7 @@ func (c *core) rules() schedule.Rules {
 		MaxAttempts: o.maxAttempts, Backoff: o.backoff.Delay, LongestBackoff: o.backoff.Full, DeadLetterBackoff: deadLetterBackoff.Delay,
 		GapBackoff: versions.RetryAfter, VersionGapTimeout: o.versionGapTimeout,
 		CanExtend: features.InProgress, CanNak: features.Nak,
-		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters,
+		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters, SuspectAfter: c.suspectAfter(),
 	}
 }
 
@@ -81,6 +82,9 @@ func (r *runner) deliver(d transport.Delivery) {
 	t := schedule.NewTask(d, time.Now())
 	if r.core.raw {
 		t.ForgetEventID()
+	}
+	if r.core.passOverMark(&d) {
+		return
 	}
 	r.tellDelivered(t)
 	r.readKey(t)

@@ -34,6 +34,10 @@ type Task struct {
 	storeTries int       // how often its dead letter could not be stored
 	sameID     []*Task   // tasks with the same event ID, which wait until this one has run
 	warned     warnings
+
+	suspect      bool      // it may have ended processes; until its first run here is over
+	suspectSince time.Time // when it could have run, but for that
+	markStored   bool      // others know that this process runs it, or is about to
 }
 
 // NewTask returns a task for a delivery.
@@ -51,6 +55,9 @@ type state uint8
 const (
 	arriving           state = iota
 	waiting                  // for a task of its key, or for one with the same event ID
+	suspected                // for its turn among the suspects
+	marking                  // a suspect: its mark is being stored
+	marked                   // a suspect: may run, once no other task is ready
 	ready                    // may run
 	running                  // its handler runs
 	unsettled                // with ManualAck: its handler has returned and has not settled the event

@@ -1,0 +1,70 @@
+package listener
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sgtickets/common/codec"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/listener/internal/schedule"
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
+)
+
+// mark is a message on [events.MarkSubject]. The latest of each Listen counts: it says which
+// event the Listen runs, or is about to run, or, without one, that it runs none.
+type mark struct {
+	Process   string           `json:"process"`  // of the client that listens; random
+	Listen    string           `json:"listen"`   // random
+	Number    uint64           `json:"number"`   // of the marks of the Listen, from 1
+	ClientID  string           `json:"clientId"` // of that client
+	Time      time.Time        `json:"time"`     // by the clock of the process
+	Event     string           `json:"event,omitempty"`
+	Subject   subjects.Subject `json:"subject,omitempty"`
+	Sequence  uint64           `json:"sequence,omitempty"`
+	RenewedIn float64          `json:"renewedIn,omitempty"` // in seconds: by then the next mark is stored, if the event still runs
+}
+
+// runningEvent is the event of a mark. The zero value is none.
+type runningEvent struct {
+	id       string // as of its dead letter: events.DeadLetterID
+	subject  subjects.Subject
+	sequence uint64
+}
+
+func (c *core) runningEventOf(d *transport.Delivery) runningEvent {
+	subject := subjects.Subject(d.Subject)
+	return runningEvent{events.DeadLetterID(subject, d.Sequence, d.Timestamp, c.deadLetterGroup()), subject, d.Sequence}
+}
+
+// readMark reads a mark. It reports whether the message is one.
+func readMark(d *transport.Delivery) (schedule.Mark, bool) {
+	var m mark
+	if err := (codec.JSON{}).Decode(d.Data, &m); err != nil || m.Process == "" || m.Listen == "" || m.Number == 0 {
+		return schedule.Mark{}, false
+	}
+	interval := time.Duration(min(max(m.RenewedIn, 0), longestMarkInterval.Seconds()) * float64(time.Second))
+	return schedule.Mark{
+		Process: m.Process, Listen: m.Listen, Number: m.Number, Event: m.Event, Interval: interval, Stored: d.Timestamp, Client: m.ClientID,
+	}, true
+}
+
+// passOverMark acknowledges a mark that a raw listener gets beside the dead letters of its
+// pattern, and reports whether the delivery is one. A listener to the marks themselves gets
+// them.
+func (c *core) passOverMark(d *transport.Delivery) bool {
+	if !events.IsMark(subjects.Subject(d.Subject)) || events.IsMark(c.subject) {
+		return false
+	}
+	if d.Settler.Ack() != nil {
+		d.Settler.Release()
+	}
+	return true
+}
+
+// reservedGroup says that a group can't have a name.
+func reservedGroup(what, name string) error {
+	return fmt.Errorf("%w %s %q: its dead letters would be among the marks that listeners store under %s; choose another name",
+		transport.ErrInvalid, what, name, strings.TrimSuffix(string(events.MarkSubject("")), "."))
+}

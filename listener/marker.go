@@ -1,0 +1,327 @@
+package listener
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sgtickets/common/codec"
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/internal/await"
+	"github.com/sgtickets/common/listener/internal/schedule"
+	"github.com/sgtickets/common/subjects"
+	"github.com/sgtickets/common/transport"
+)
+
+const (
+	// firstMarkInterval is after what time a mark is renewed; then it doubles. A handler that
+	// hangs for a day stores some 4000 small marks.
+	firstMarkInterval   = time.Second
+	longestMarkInterval = 20 * time.Second
+
+	// markTimeout bounds the wait for a mark to be stored, or for the marks to be read.
+	markTimeout = 10 * time.Second
+	// promptly is how long a mark may take to be stored and to come back while nothing is
+	// wrong with the server. What takes longer may have kept others from renewing their marks.
+	promptly = time.Second
+	// judgeTries bounds how often that is tried again.
+	judgeTries = 3
+
+	// markPause is for how long no mark is stored after one could not be.
+	markPause = time.Minute
+
+	// markAge is how far back the marks are read.
+	markAge = 24 * time.Hour
+	// marksInFlight is how many marks the broker sends at a time.
+	marksInFlight = 256
+	marksAckWait  = 30 * time.Second
+)
+
+// errTakesLong is why it is not known which processes have ended.
+var errTakesLong = errors.New("the marks that are stored did not come in time")
+
+// marker stores the marks of one Listen, and reads those of all. It is made at the first
+// suspect event, and keeps its subscription until the Listen ends. It is safe for concurrent
+// use.
+type marker struct {
+	core    *core
+	subject string
+	listen  string             // names the Listen
+	ctx     context.Context    //nolint:containedctx // ends with the drain: what it bounds is begun by the scheduler's effects
+	stop    context.CancelFunc // ends what waits; marks can still be taken back
+
+	mu      sync.Mutex
+	marks   *schedule.Marks
+	number  uint64        // of the latest mark
+	heard   uint64        // the highest number of its own marks that has come back
+	came    chan struct{} // closed, and made anew, when a mark comes
+	running runningEvent  // the event that the latest mark names
+	sub     transport.Subscription
+	stopped bool
+	renewal *time.Timer // of the mark of running
+	failed  error       // why the latest mark could not be stored,
+	resumes time.Time   // and from when on it is tried again
+}
+
+func newMarker(ctx context.Context, c *core) *marker {
+	m := &marker{
+		core: c, subject: string(events.MarkSubject(c.deadLetterGroup())), listen: rand.Text(),
+		marks: schedule.NewMarks(c.session.Process()), came: make(chan struct{}),
+	}
+	m.ctx, m.stop = context.WithCancel(ctx)
+	return m
+}
+
+// begin says that an event is about to run. It returns the client IDs of the processes that
+// have ended while they ran it; if they are too many, the event must not run. An error means
+// that no mark is stored.
+func (m *marker) begin(e runningEvent) (ended []string, err error) {
+	m.mu.Lock()
+	failed, resumes := m.failed, m.resumes
+	m.mu.Unlock()
+	if failed != nil && time.Now().Before(resumes) {
+		return nil, failed
+	}
+	ended, err = m.judge(e.id)
+	if err == nil && len(ended) < schedule.MaxEndedProcesses {
+		err = m.run(e)
+	}
+	if m.ctx.Err() == nil {
+		m.mu.Lock()
+		m.failed, m.resumes = err, time.Now().Add(markPause)
+		m.mu.Unlock()
+	}
+	return ended, err
+}
+
+// judge finds out which processes have ended while they ran an event. That takes a moment,
+// and, if there are so many that the event would be given up, as long as it takes to know
+// that they don't live.
+func (m *marker) judge(event string) ([]string, error) {
+	if err := m.subscribe(); err != nil {
+		return nil, err
+	}
+	for range judgeTries {
+		since := time.Now()
+		if j := m.judgement(event, since); !j.Crashes() && j.Until.IsZero() {
+			return j.Ended, nil
+		}
+		if err := m.catchUp(); err != nil {
+			return nil, err
+		}
+		if since = time.Now(); !m.awaitJudgement(event, since) {
+			return nil, await.Cause(m.ctx)
+		}
+		last := time.Now()
+		if err := m.catchUp(); err != nil {
+			return nil, err
+		}
+		if time.Since(last) < promptly {
+			return m.judgement(event, since).Ended, nil
+		}
+	}
+	return nil, errTakesLong
+}
+
+func (m *marker) judgement(event string, since time.Time) schedule.Judgement {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.marks.Judge(event, since, time.Now())
+}
+
+// awaitJudgement waits until nothing is open. It returns false if the Listen ends before.
+func (m *marker) awaitJudgement(event string, since time.Time) bool {
+	for {
+		m.mu.Lock()
+		came := m.came
+		j := m.marks.Judge(event, since, time.Now())
+		m.mu.Unlock()
+		if j.Until.IsZero() {
+			return true
+		}
+		silent := time.NewTimer(time.Until(j.Until))
+		select {
+		case <-came:
+		case <-silent.C:
+		case <-m.ctx.Done():
+			silent.Stop()
+			return false
+		}
+		silent.Stop()
+	}
+}
+
+// subscribe sees to it that the marks come, and returns when all that are stored are here.
+func (m *marker) subscribe() error {
+	m.mu.Lock()
+	sub := m.sub
+	m.mu.Unlock()
+	if sub != nil {
+		select {
+		case <-sub.Done():
+		default:
+			return nil
+		}
+	}
+	if err := subjects.Valid(m.subject); err != nil {
+		return fmt.Errorf("%w subject: shorten the queue group's name: %w", transport.ErrInvalid, err)
+	}
+	if err := m.store(runningEvent{}, 0); err != nil { // before it is stored, the subject may not exist
+		return err
+	}
+	ctx, cancel := context.WithTimeout(m.ctx, markTimeout)
+	defer cancel()
+	config := transport.SubscribeConfig{Subject: m.subject, Start: transport.Ago(markAge), AckWait: marksAckWait, MaxInFlight: marksInFlight}
+	sub, err := await.DoWithGrace(ctx, func(ctx context.Context) (transport.Subscription, error) {
+		return m.core.session.Conn.Subscribe(ctx, config, m.hear)
+	}, closeSubscription)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.sub = sub
+	stopped := m.stopped
+	m.mu.Unlock()
+	if stopped {
+		closeSubscription(sub)
+		return await.Cause(m.ctx)
+	}
+	return m.catchUp()
+}
+
+func closeSubscription(sub transport.Subscription) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	_ = await.WithGrace(ctx, sub.Close) // its client may have ended
+}
+
+// catchUp stores a mark that names no event, and waits until it comes back: then all that was
+// stored before has come.
+func (m *marker) catchUp() error {
+	if err := m.store(runningEvent{}, 0); err != nil {
+		return err
+	}
+	timeout := time.NewTimer(markTimeout)
+	defer timeout.Stop()
+	for {
+		m.mu.Lock()
+		came, upToDate := m.came, m.heard >= m.number
+		m.mu.Unlock()
+		if upToDate {
+			return nil
+		}
+		select {
+		case <-came:
+		case <-timeout.C:
+			return errTakesLong
+		case <-m.ctx.Done():
+			return await.Cause(m.ctx)
+		}
+	}
+}
+
+// hear takes in a mark that is stored.
+func (m *marker) hear(d transport.Delivery) {
+	if mark, ok := readMark(&d); ok {
+		m.mu.Lock()
+		m.marks.Hear(mark, time.Now())
+		if mark.Listen == m.listen {
+			m.heard = max(m.heard, mark.Number)
+		}
+		close(m.came)
+		m.came = make(chan struct{})
+		m.mu.Unlock()
+	}
+	if d.Settler.Ack() != nil {
+		d.Settler.Release()
+	}
+}
+
+// run stores the mark of an event, and sees to it that it is renewed.
+func (m *marker) run(e runningEvent) error {
+	if err := m.store(e, firstMarkInterval); err != nil {
+		return err
+	}
+	m.renewAfter(e, firstMarkInterval)
+	return nil
+}
+
+// renewAfter stores a new mark of the event after that time, if it still runs then. The next
+// takes twice as long, up to the longest interval.
+func (m *marker) renewAfter(e runningEvent, interval time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.running != e || m.stopped {
+		return
+	}
+	m.renewal = time.AfterFunc(interval, func() {
+		m.mu.Lock()
+		runs := m.running == e && !m.stopped
+		m.mu.Unlock()
+		if runs {
+			next := min(2*interval, longestMarkInterval)
+			_ = m.store(e, next) // if it is not stored, the next one may be
+			m.renewAfter(e, next)
+		}
+	})
+}
+
+// end takes the mark of an event back, unless another one has taken its place.
+func (m *marker) end(ctx context.Context, e runningEvent) error {
+	m.mu.Lock()
+	if m.running != e {
+		m.mu.Unlock()
+		return nil
+	}
+	if m.renewal != nil {
+		m.renewal.Stop()
+	}
+	m.mu.Unlock()
+	return m.storeWithin(ctx, runningEvent{}, 0)
+}
+
+func (m *marker) store(e runningEvent, interval time.Duration) error {
+	return m.storeWithin(m.ctx, e, interval)
+}
+
+// storeWithin stores a mark. From then on it is the latest of this Listen.
+func (m *marker) storeWithin(ctx context.Context, e runningEvent, interval time.Duration) error {
+	m.mu.Lock()
+	m.number++
+	number := m.number
+	m.running = e
+	m.mu.Unlock()
+	data, err := codec.JSON{}.Encode(&mark{
+		Process: m.core.session.Process(), Listen: m.listen, Number: number, ClientID: m.core.clientID, Time: time.Now().UTC(),
+		Event: e.id, Subject: e.subject, Sequence: e.sequence, RenewedIn: interval.Seconds(),
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, markTimeout)
+	defer cancel()
+	return m.core.session.Publish(ctx, transport.Message{
+		Subject: m.subject, ID: m.listen + "/" + strconv.FormatUint(number, 10), Data: data,
+		Header: transport.Header{"Content-Type": {codec.JSON{}.ContentType()}},
+	})
+}
+
+// close ends what waits, the renewals and the subscription. The mark of an event that runs
+// stays as it is.
+func (m *marker) close() {
+	m.stop()
+	m.mu.Lock()
+	m.stopped = true
+	sub := m.sub
+	if m.renewal != nil {
+		m.renewal.Stop()
+	}
+	m.mu.Unlock()
+	if sub != nil {
+		closeSubscription(sub)
+	}
+}

@@ -1,0 +1,125 @@
+package listener
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/sgtickets/common/events"
+	"github.com/sgtickets/common/listener/internal/schedule"
+)
+
+// suspectAfter: an event that the server has sent again that often, when it first comes to a
+// Listen, is suspect.
+const suspectAfter = 3
+
+// errMarksOff is why the mark of a suspect event is not stored.
+var errMarksOff = errors.New("option NoDeadLetters: an event that ends the process can't be given up, and ends each process that runs it; leave the option out, or mend the handler")
+
+// suspectAfter returns the scheduler's rule. Dead letters are never given up, so that it makes
+// no difference which of them end the process.
+func (c *core) suspectAfter() int {
+	if strings.HasPrefix(string(c.subject), "dead.") {
+		return 0
+	}
+	return suspectAfter
+}
+
+// startStoringMark has the mark of a suspect event stored, which may take a while.
+func (r *runner) startStoringMark(e *schedule.Effect) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.marker == nil {
+		r.marker = newMarker(r.handlers, r.core)
+	}
+	r.activeEffects++
+	go r.storeMark(r.marker, *e)
+}
+
+func (r *runner) storeMark(m *marker, e schedule.Effect) {
+	var ended []string
+	err := errMarksOff
+	if !r.core.options.noDeadLetters {
+		ended, err = m.begin(r.core.runningEventOf(&e.Delivery))
+	}
+	about := attributesOf(&e, slog.Int("deliveries", e.Delivery.Deliveries), slog.Any("ended", ended))
+	r.mu.Lock()
+	defer r.unlock()
+	r.activeEffects--
+	switch {
+	case err != nil:
+		r.degradeMarks(err)
+		r.scheduler.Marked(e.Task, false)
+	case len(ended) >= schedule.MaxEndedProcesses:
+		r.scheduler.Crashed(e.Task, fmt.Errorf("%d processes ended while they ran it: those of the clients %s", len(ended), strings.Join(ended, ", ")), time.Now())
+	default:
+		if len(ended) > 0 {
+			r.log.Warn("processes ended while they ran this event, which is tried once more", about...)
+		}
+		r.scheduler.Marked(e.Task, true)
+	}
+}
+
+// startTakingMarkBack has the mark of an event taken back that is over, or whose Listen ends.
+func (r *runner) startTakingMarkBack(e *schedule.Effect) {
+	r.mu.Lock()
+	m := r.marker
+	r.activeEffects++
+	r.mu.Unlock()
+	go func() {
+		if err := m.end(r.handlers, r.core.runningEventOf(&e.Delivery)); err != nil {
+			r.log.Warn("the mark of an event that runs no more was not taken back: it counts against the event as if the process had ended",
+				attributesOf(e, slog.Any("error", err))...)
+		}
+		r.mu.Lock()
+		r.activeEffects--
+		r.unlock()
+	}()
+}
+
+// stopMarker ends what the marker reads. It is called with r.mu held, when the drain begins.
+func (r *runner) stopMarker() {
+	if m := r.marker; m != nil {
+		r.activeEffects++
+		go func() {
+			m.close()
+			r.mu.Lock()
+			r.activeEffects--
+			r.unlock()
+		}()
+	}
+}
+
+func (c *core) marksReason() string {
+	return "events of " + c.description() + " that may end the process are not marked"
+}
+
+// degradeMarks tells the client that a suspect event runs without a mark. It is called with
+// r.mu held, and so is recoverMarks.
+func (r *runner) degradeMarks(err error) {
+	if r.ended || r.scheduler.Draining() {
+		return
+	}
+	r.degraded.marks = true
+	r.core.session.Degrade(r, r.core.marksReason(), r.core.explainMarks(err))
+}
+
+// recoverMarks takes that back when no event is suspect any more.
+func (r *runner) recoverMarks() {
+	if r.degraded.marks && !r.scheduler.Suspects() {
+		r.degraded.marks = false
+		r.core.session.Recover(r, r.core.marksReason())
+	}
+}
+
+// explainMarks says what can be done if no mark can be stored.
+func (c *core) explainMarks(err error) error {
+	if errors.Is(err, errMarksOff) {
+		return err
+	}
+	return fmt.Errorf("an event that was sent again %d times or more may have ended the processes that ran it; it runs all the same, "+
+		"and ends each process if that is so, until a mark can be stored and read on %s: the client needs to publish and subscribe there, "+
+		"and over JetStream a stream has to store it: %w", suspectAfter, events.MarkSubject(c.deadLetterGroup()), explainNotStored(err))
+}

@@ -26,6 +26,16 @@ type mark struct {
 	RenewedIn float64          `json:"renewedIn,omitempty"` // in seconds: by then the next mark is stored, if the event still runs
 }
 
+// markSubject returns where the marks of an event are. NATS Streaming has a channel for each
+// subject, and not many: there it is one for the group. A stream may store the dead letters
+// of some subjects alone, as "dead.*.<subject>": elsewhere it is one for each subject.
+func (c *core) markSubject(d *transport.Delivery) subjects.Subject {
+	if c.session.Conn.Features().Wildcards {
+		return events.MarkSubject(d.Subject)
+	}
+	return events.MarkSubject(c.deadLetterGroup())
+}
+
 // runningEvent is the event of a mark. The zero value is none.
 type runningEvent struct {
 	id       string // as of its dead letter: events.DeadLetterID

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/codec"
-	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/internal/await"
 	"github.com/sgtickets/common/listener/internal/schedule"
 	"github.com/sgtickets/common/subjects"
@@ -44,9 +43,9 @@ const (
 // errTakesLong is why it is not known which processes have ended.
 var errTakesLong = errors.New("the marks that are stored did not come in time")
 
-// marker stores the marks of one Listen, and reads those of all. It is made at the first
-// suspect event, and keeps its subscription until the Listen ends. It is safe for concurrent
-// use.
+// marker stores the marks of one Listen on one subject, and reads those of all. It is made at
+// the first suspect event, and keeps its subscription until the Listen ends. It is safe for
+// concurrent use.
 type marker struct {
 	core    *core
 	subject string
@@ -67,27 +66,27 @@ type marker struct {
 	resumes time.Time   // and from when on it is tried again
 }
 
-func newMarker(ctx context.Context, c *core) *marker {
+func newMarker(ctx context.Context, c *core, subject subjects.Subject) *marker {
 	m := &marker{
-		core: c, subject: string(events.MarkSubject(c.deadLetterGroup())), listen: rand.Text(),
-		marks: schedule.NewMarks(c.session.Process()), came: make(chan struct{}),
+		core: c, subject: string(subject), listen: rand.Text(),
+		marks: schedule.NewMarks(c.session.Process(), maxEndedProcesses), came: make(chan struct{}),
 	}
 	m.ctx, m.stop = context.WithCancel(ctx)
 	return m
 }
 
-// begin says that an event is about to run. It returns the client IDs of the processes that
-// have ended while they ran it; if they are too many, the event must not run. An error means
-// that no mark is stored.
-func (m *marker) begin(e runningEvent) (ended []string, err error) {
+// begin says that an event is about to run, unless so many processes have ended while they ran
+// it that it must not run: it returns what is known of those. An error means that no mark is
+// stored.
+func (m *marker) begin(e runningEvent) (j schedule.Judgement, err error) {
 	m.mu.Lock()
 	failed, resumes := m.failed, m.resumes
 	m.mu.Unlock()
 	if failed != nil && time.Now().Before(resumes) {
-		return nil, failed
+		return j, failed
 	}
-	ended, err = m.judge(e.id)
-	if err == nil && len(ended) < schedule.MaxEndedProcesses {
+	j, err = m.judge(e.id)
+	if err == nil && !j.Crashes {
 		err = m.run(e)
 	}
 	if m.ctx.Err() == nil {
@@ -95,36 +94,36 @@ func (m *marker) begin(e runningEvent) (ended []string, err error) {
 		m.failed, m.resumes = err, time.Now().Add(markPause)
 		m.mu.Unlock()
 	}
-	return ended, err
+	return j, err
 }
 
 // judge finds out which processes have ended while they ran an event. That takes a moment,
 // and, if there are so many that the event would be given up, as long as it takes to know
 // that they don't live.
-func (m *marker) judge(event string) ([]string, error) {
+func (m *marker) judge(event string) (j schedule.Judgement, err error) {
 	if err := m.subscribe(); err != nil {
-		return nil, err
+		return j, err
 	}
 	for range judgeTries {
 		since := time.Now()
-		if j := m.judgement(event, since); !j.Crashes() && j.Until.IsZero() {
-			return j.Ended, nil
+		if j := m.judgement(event, since); !j.Crashes && j.Until.IsZero() {
+			return j, nil
 		}
 		if err := m.catchUp(); err != nil {
-			return nil, err
+			return j, err
 		}
 		if since = time.Now(); !m.awaitJudgement(event, since) {
-			return nil, await.Cause(m.ctx)
+			return j, await.Cause(m.ctx)
 		}
 		last := time.Now()
 		if err := m.catchUp(); err != nil {
-			return nil, err
+			return j, err
 		}
 		if time.Since(last) < promptly {
-			return m.judgement(event, since).Ended, nil
+			return m.judgement(event, since), nil
 		}
 	}
-	return nil, errTakesLong
+	return j, errTakesLong
 }
 
 func (m *marker) judgement(event string, since time.Time) schedule.Judgement {
@@ -168,9 +167,9 @@ func (m *marker) subscribe() error {
 		}
 	}
 	if err := subjects.Valid(m.subject); err != nil {
-		return fmt.Errorf("%w subject: shorten the queue group's name: %w", transport.ErrInvalid, err)
+		return fmt.Errorf("%w subject: shorten the name of the queue group or of the event's subject: %w", transport.ErrInvalid, err)
 	}
-	if err := m.store(runningEvent{}, 0); err != nil { // before it is stored, the subject may not exist
+	if _, err := m.store(m.ctx, runningEvent{}, 0); err != nil { // says at once what is wrong with the subject
 		return err
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, markTimeout)
@@ -202,14 +201,15 @@ func closeSubscription(sub transport.Subscription) {
 // catchUp stores a mark that names no event, and waits until it comes back: then all that was
 // stored before has come.
 func (m *marker) catchUp() error {
-	if err := m.store(runningEvent{}, 0); err != nil {
+	number, err := m.store(m.ctx, runningEvent{}, 0)
+	if err != nil {
 		return err
 	}
 	timeout := time.NewTimer(markTimeout)
 	defer timeout.Stop()
 	for {
 		m.mu.Lock()
-		came, upToDate := m.came, m.heard >= m.number
+		came, upToDate := m.came, m.heard >= number
 		m.mu.Unlock()
 		if upToDate {
 			return nil
@@ -243,7 +243,7 @@ func (m *marker) hear(d transport.Delivery) {
 
 // run stores the mark of an event, and sees to it that it is renewed.
 func (m *marker) run(e runningEvent) error {
-	if err := m.store(e, firstMarkInterval); err != nil {
+	if _, err := m.store(m.ctx, e, firstMarkInterval); err != nil {
 		return err
 	}
 	m.renewAfter(e, firstMarkInterval)
@@ -264,7 +264,7 @@ func (m *marker) renewAfter(e runningEvent, interval time.Duration) {
 		m.mu.Unlock()
 		if runs {
 			next := min(2*interval, longestMarkInterval)
-			_ = m.store(e, next) // if it is not stored, the next one may be
+			_, _ = m.store(m.ctx, e, next) // if it is not stored, the next one may be
 			m.renewAfter(e, next)
 		}
 	})
@@ -281,18 +281,15 @@ func (m *marker) end(ctx context.Context, e runningEvent) error {
 		m.renewal.Stop()
 	}
 	m.mu.Unlock()
-	return m.storeWithin(ctx, runningEvent{}, 0)
+	_, err := m.store(ctx, runningEvent{}, 0)
+	return err
 }
 
-func (m *marker) store(e runningEvent, interval time.Duration) error {
-	return m.storeWithin(m.ctx, e, interval)
-}
-
-// storeWithin stores a mark. From then on it is the latest of this Listen.
-func (m *marker) storeWithin(ctx context.Context, e runningEvent, interval time.Duration) error {
+// store stores a mark, the latest of this Listen, and returns its number.
+func (m *marker) store(ctx context.Context, e runningEvent, interval time.Duration) (number uint64, err error) {
 	m.mu.Lock()
 	m.number++
-	number := m.number
+	number = m.number
 	m.running = e
 	m.mu.Unlock()
 	data, err := codec.JSON{}.Encode(&mark{
@@ -300,11 +297,11 @@ func (m *marker) storeWithin(ctx context.Context, e runningEvent, interval time.
 		Event: e.id, Subject: e.subject, Sequence: e.sequence, RenewedIn: interval.Seconds(),
 	})
 	if err != nil {
-		return err
+		return number, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, markTimeout)
 	defer cancel()
-	return m.core.session.Publish(ctx, transport.Message{
+	return number, m.core.session.Publish(ctx, transport.Message{
 		Subject: m.subject, ID: m.listen + "/" + strconv.FormatUint(number, 10), Data: data,
 		Header: transport.Header{"Content-Type": {codec.JSON{}.ContentType()}},
 	})

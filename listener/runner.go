@@ -11,6 +11,7 @@ import (
 	"github.com/sgtickets/common/listener/internal/schedule"
 	"github.com/sgtickets/common/listener/internal/versions"
 	"github.com/sgtickets/common/observe"
+	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -42,10 +43,10 @@ type runner struct {
 	watch       watch       // for handlers that take too long
 	pace        pace
 	delayed     delayed
-	degraded    degraded         // what the client is told
-	reader      *versions.Reader // tells others how far this one has read; nil without InVersionOrder
-	marker      *marker          // of events that may have ended processes; nil until the first
-	resting     atomic.Int64     // events that are here and that no worker could begin
+	degraded    degraded                     // what the client is told
+	reader      *versions.Reader             // tells others how far this one has read; nil without InVersionOrder
+	markers     map[subjects.Subject]*marker // of events that may have ended processes, by the subject of the marks; nil until the first
+	resting     atomic.Int64                 // events that are here and that no worker could begin
 }
 
 func newRunner(ctx context.Context, c *core) *runner {

@@ -7,13 +7,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener/internal/schedule"
+	"github.com/sgtickets/common/subjects"
 )
 
 // suspectAfter: an event that the server has sent again that often, when it first comes to a
 // Listen, is suspect.
 const suspectAfter = 3
+
+// maxEndedProcesses: an event is given up when so many processes have ended while they ran it
+// and it was marked.
+const maxEndedProcesses = 3
 
 // errMarksOff is why the mark of a suspect event is not stored.
 var errMarksOff = errors.New("option NoDeadLetters: an event that ends the process can't be given up, and ends each process that runs it; leave the option out, or mend the handler")
@@ -31,31 +35,41 @@ func (c *core) suspectAfter() int {
 func (r *runner) startStoringMark(e *schedule.Effect) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.marker == nil {
-		r.marker = newMarker(r.handlers, r.core)
+	if r.scheduler.Draining() { // the markers have ended, and the task was dropped
+		r.scheduler.Marked(e.Task, false)
+		return
+	}
+	subject := r.core.markSubject(&e.Delivery)
+	m := r.markers[subject]
+	if m == nil {
+		if r.markers == nil {
+			r.markers = make(map[subjects.Subject]*marker)
+		}
+		m = newMarker(r.handlers, r.core, subject)
+		r.markers[subject] = m
 	}
 	r.activeEffects++
-	go r.storeMark(r.marker, *e)
+	go r.storeMark(m, *e)
 }
 
 func (r *runner) storeMark(m *marker, e schedule.Effect) {
-	var ended []string
+	var j schedule.Judgement
 	err := errMarksOff
 	if !r.core.options.noDeadLetters {
-		ended, err = m.begin(r.core.runningEventOf(&e.Delivery))
+		j, err = m.begin(r.core.runningEventOf(&e.Delivery))
 	}
-	about := attributesOf(&e, slog.Int("deliveries", e.Delivery.Deliveries), slog.Any("ended", ended))
+	about := attributesOf(&e, slog.Int("deliveries", e.Delivery.Deliveries), slog.Any("ended", j.Ended))
 	r.mu.Lock()
 	defer r.unlock()
 	r.activeEffects--
 	switch {
 	case err != nil:
-		r.degradeMarks(err)
+		r.degradeMarks(m.subject, err)
 		r.scheduler.Marked(e.Task, false)
-	case len(ended) >= schedule.MaxEndedProcesses:
-		r.scheduler.Crashed(e.Task, fmt.Errorf("%d processes ended while they ran it: those of the clients %s", len(ended), strings.Join(ended, ", ")), time.Now())
+	case j.Crashes:
+		r.scheduler.Crashed(e.Task, fmt.Errorf("%d processes ended while they ran it: those of the clients %s", len(j.Ended), strings.Join(j.Ended, ", ")), time.Now())
 	default:
-		if len(ended) > 0 {
+		if len(j.Ended) > 0 {
 			r.log.Warn("processes ended while they ran this event, which is tried once more", about...)
 		}
 		r.scheduler.Marked(e.Task, true)
@@ -65,7 +79,7 @@ func (r *runner) storeMark(m *marker, e schedule.Effect) {
 // startTakingMarkBack has the mark of an event taken back that is over, or whose Listen ends.
 func (r *runner) startTakingMarkBack(e *schedule.Effect) {
 	r.mu.Lock()
-	m := r.marker
+	m := r.markers[r.core.markSubject(&e.Delivery)]
 	r.activeEffects++
 	r.mu.Unlock()
 	go func() {
@@ -79,9 +93,9 @@ func (r *runner) startTakingMarkBack(e *schedule.Effect) {
 	}()
 }
 
-// stopMarker ends what the marker reads. It is called with r.mu held, when the drain begins.
-func (r *runner) stopMarker() {
-	if m := r.marker; m != nil {
+// stopMarkers ends what the markers read. It is called with r.mu held, when the drain begins.
+func (r *runner) stopMarkers() {
+	for _, m := range r.markers {
 		r.activeEffects++
 		go func() {
 			m.close()
@@ -98,12 +112,12 @@ func (c *core) marksReason() string {
 
 // degradeMarks tells the client that a suspect event runs without a mark. It is called with
 // r.mu held, and so is recoverMarks.
-func (r *runner) degradeMarks(err error) {
+func (r *runner) degradeMarks(subject string, err error) {
 	if r.ended || r.scheduler.Draining() {
 		return
 	}
 	r.degraded.marks = true
-	r.core.session.Degrade(r, r.core.marksReason(), r.core.explainMarks(err))
+	r.core.session.Degrade(r, r.core.marksReason(), explainMarks(subject, err))
 }
 
 // recoverMarks takes that back when no event is suspect any more.
@@ -115,11 +129,11 @@ func (r *runner) recoverMarks() {
 }
 
 // explainMarks says what can be done if no mark can be stored.
-func (c *core) explainMarks(err error) error {
+func explainMarks(subject string, err error) error {
 	if errors.Is(err, errMarksOff) {
 		return err
 	}
 	return fmt.Errorf("an event that was sent again %d times or more may have ended the processes that ran it; it runs all the same, "+
 		"and ends each process if that is so, until a mark can be stored and read on %s: the client needs to publish and subscribe there, "+
-		"and over JetStream a stream has to store it: %w", suspectAfter, events.MarkSubject(c.deadLetterGroup()), explainNotStored(err))
+		"and over JetStream a stream has to store it: %w", suspectAfter, subject, explainNotStored(err))
 }

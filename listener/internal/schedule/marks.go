@@ -5,10 +5,6 @@ import (
 	"time"
 )
 
-// MaxEndedProcesses is how many processes may end while they run an event that is suspect.
-// After that the event is given up.
-const MaxEndedProcesses = 3
-
 const (
 	// silentIntervals: a Listen that has not renewed its mark for so many of the intervals
 	// that the mark names has ended without an end.
@@ -33,9 +29,10 @@ type Mark struct {
 // Marks are the latest marks of all Listens of a group. They tell which processes have ended
 // while they ran an event. Marks is not safe for concurrent use.
 type Marks struct {
-	process string // whose own marks are not counted
-	latest  map[string]heardMark
-	newest  time.Time // when the newest was stored
+	process  string // whose own marks are not counted
+	maxEnded int    // an event is given up when so many processes have ended while they ran it
+	latest   map[string]heardMark
+	newest   time.Time // when the newest was stored
 }
 
 // heardMark is a mark, and when it came here by this process's clock.
@@ -45,9 +42,10 @@ type heardMark struct {
 	heard time.Time
 }
 
-// NewMarks returns the marks as a process sees them.
-func NewMarks(process string) *Marks {
-	return &Marks{process: process, latest: make(map[string]heardMark)}
+// NewMarks returns the marks as a process sees them. An event is to be given up when maxEnded
+// processes have ended while they ran it.
+func NewMarks(process string, maxEnded int) *Marks {
+	return &Marks{process: process, maxEnded: maxEnded, latest: make(map[string]heardMark)}
 }
 
 // Hear takes a mark in.
@@ -76,12 +74,10 @@ func (m *Marks) forgetOldest() {
 
 // Judgement is what the marks say of an event.
 type Judgement struct {
-	Ended []string  // the client IDs of the processes that have ended while they ran it, one for each process
-	Until time.Time // some more may have ended, so that it would be given up: look again then, or when a mark has come; zero: nothing is open
+	Ended   []string  // the client IDs of the processes that have ended while they ran it, one for each process
+	Crashes bool      // they are so many that the event is to be given up
+	Until   time.Time // some more may have ended, so that it would be given up: look again then, or when a mark has come; zero: nothing is open
 }
-
-// Crashes reports whether the event is to be given up.
-func (j Judgement) Crashes() bool { return len(j.Ended) >= MaxEndedProcesses }
 
 // Judge counts the processes that have ended while they ran an event: those whose latest mark
 // names it, and that have stored no other since then, although their interval has passed
@@ -121,7 +117,8 @@ func (m *Marks) Judge(event string, since, now time.Time) Judgement {
 		}
 	}
 	slices.Sort(j.Ended)
-	if len(j.Ended) >= MaxEndedProcesses || len(j.Ended)+open < MaxEndedProcesses {
+	j.Crashes = len(j.Ended) >= m.maxEnded
+	if j.Crashes || len(j.Ended)+open < m.maxEnded {
 		j.Until = time.Time{}
 	}
 	return j

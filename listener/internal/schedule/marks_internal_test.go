@@ -10,7 +10,7 @@ import (
 
 // marksOf returns marks that processes have stored of event "e", one a second, and then begins to hear all.
 func marksOf(processes ...string) *Marks {
-	m := NewMarks("own")
+	m := NewMarks("own", 3)
 	for i, p := range processes {
 		m.Hear(Mark{Process: p, Listen: p + strconv.Itoa(i), Number: 1, Event: "e", Interval: time.Second, Stored: at(float64(i)), Client: "client-" + p}, at(100))
 	}
@@ -24,8 +24,8 @@ func TestProcessesThatEnded(t *testing.T) {
 	require.Equal(t, Judgement{Until: at(103)}, m.Judge("e", at(100), at(100)), "it is not known yet whether they live")
 	require.Equal(t, Judgement{Until: at(103)}, m.Judge("e", at(100), at(102.9)))
 	j := m.Judge("e", at(100), at(103))
-	require.Equal(t, Judgement{Ended: []string{"client-a", "client-b", "client-c"}}, j)
-	require.True(t, j.Crashes())
+	require.Equal(t, Judgement{Ended: []string{"client-a", "client-b", "client-c"}, Crashes: true}, j)
+	require.True(t, j.Crashes)
 	require.Equal(t, Judgement{}, m.Judge("other", at(100), at(103)))
 }
 
@@ -34,7 +34,7 @@ func TestTooFewToGiveUp(t *testing.T) {
 	t.Parallel()
 	j := marksOf("a", "b", "b", "own").Judge("e", at(100), at(100))
 	require.Equal(t, Judgement{}, j)
-	require.False(t, j.Crashes())
+	require.False(t, j.Crashes)
 }
 
 // TestAProcessThatRenewsItsMarkLives, and so does one that takes it back, in whatever order its marks were stored.
@@ -43,8 +43,8 @@ func TestAProcessThatRenewsItsMarkLives(t *testing.T) {
 	m := marksOf("a", "b", "c")
 	m.Hear(Mark{Process: "c", Listen: "c2", Number: 2, Event: "e", Interval: time.Second, Stored: at(4)}, at(102))
 	require.Equal(t, Judgement{}, m.Judge("e", at(100), at(102)), "so that there are too few, whatever becomes of the others")
-	require.False(t, m.Judge("e", at(100), at(200)).Crashes(), "one mark after the beginning is enough")
-	require.True(t, m.Judge("e", at(300), at(303)).Crashes(), "but not one before")
+	require.False(t, m.Judge("e", at(100), at(200)).Crashes, "one mark after the beginning is enough")
+	require.True(t, m.Judge("e", at(300), at(303)).Crashes, "but not one before")
 
 	m = marksOf("a", "b", "c")
 	m.Hear(Mark{Process: "c", Listen: "c2", Number: 3, Stored: at(4)}, at(90))

@@ -136,6 +136,9 @@ func valid(c *client.Client, group string, subject subjects.Subject) error {
 			return fmt.Errorf("%w %s: %w", transport.ErrInvalid, part.what, err)
 		}
 	}
+	if events.IsMark(events.DeadLetterSubject(group, subject)) {
+		return fmt.Errorf("%w group %q: listeners store marks under that name, which are no dead letters", transport.ErrInvalid, group)
+	}
 	return nil
 }
 

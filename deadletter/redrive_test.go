@@ -591,6 +591,7 @@ func TestRefuses(t *testing.T) {
 			"invalid group":            redrive(b.client, "", seats),
 			"invalid subject":          redrive(b.client, "payments", ">"),
 			"subject of the dead":      redrive(b.client, strings.Repeat("g", 125), subjects.Subject(strings.Repeat("s", 125))),
+			"listeners store marks":    redrive(b.client, "_begun", seats),
 			"option: nil":              redrive(b.client, "payments", seats, nil),
 			"option Where: nil":        redrive(b.client, "payments", seats, deadletter.Where(nil)),
 			"option Limit: 0; must be": redrive(b.client, "payments", seats, deadletter.Limit(0)),

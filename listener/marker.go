@@ -27,14 +27,15 @@ const (
 	// promptly is how long a mark may take to be stored and to come back while nothing is
 	// wrong with the server. What takes longer may have kept others from renewing their marks.
 	promptly = time.Second
-	// judgeTries bounds how often that is tried again.
-	judgeTries = 3
+	// maxWatchTries bounds how often it is watched anew for that whether they live.
+	maxWatchTries = 3
 
 	// markPause is for how long no mark is stored after one could not be.
 	markPause = time.Minute
 
-	// markAge is how far back the marks are read.
-	markAge = 24 * time.Hour
+	// markAge is how far back the marks are read: also a job that runs once a week is to give up
+	// what ends it.
+	markAge = schedule.MaxMarkAge
 	// marksInFlight is how many marks the broker sends at a time.
 	marksInFlight = 256
 	marksAckWait  = 30 * time.Second
@@ -61,23 +62,33 @@ type marker struct {
 	running runningEvent  // the event that the latest mark names
 	sub     transport.Subscription
 	stopped bool
-	renewal *time.Timer // of the mark of running
-	failed  error       // why the latest mark could not be stored,
-	resumes time.Time   // and from when on it is tried again
+	renewal *time.Timer        // of the mark of running
+	watched map[string]watched // by event: those of which it is not known yet whether they may run
+	failed  error              // why the latest mark could not be stored,
+	resumes time.Time          // and from when on it is tried again
 }
+
+// watched is an event that several processes have marked, which may have ended.
+type watched struct {
+	since time.Time // from then on their marks would have been heard
+	tries int       // how often that began anew
+}
+
+// maxWatched bounds how many events are watched.
+const maxWatched = 1024
 
 func newMarker(ctx context.Context, c *core, subject subjects.Subject) *marker {
 	m := &marker{
 		core: c, subject: string(subject), listen: rand.Text(),
-		marks: schedule.NewMarks(c.session.Process(), maxEndedProcesses), came: make(chan struct{}),
+		marks: schedule.NewMarks(c.session.Process(), maxEndedProcesses), watched: make(map[string]watched), came: make(chan struct{}),
 	}
 	m.ctx, m.stop = context.WithCancel(ctx)
 	return m
 }
 
 // begin says that an event is about to run, unless so many processes have ended while they ran
-// it that it must not run: it returns what is known of those. An error means that no mark is
-// stored.
+// it that it must not run, or that is not known yet: it returns what is known of those. An
+// error means that no mark is stored.
 func (m *marker) begin(e runningEvent) (j schedule.Judgement, err error) {
 	m.mu.Lock()
 	failed, resumes := m.failed, m.resumes
@@ -86,7 +97,7 @@ func (m *marker) begin(e runningEvent) (j schedule.Judgement, err error) {
 		return j, failed
 	}
 	j, err = m.judge(e.id)
-	if err == nil && !j.Crashes {
+	if err == nil && !j.Crashes && j.Until.IsZero() {
 		err = m.run(e)
 	}
 	if m.ctx.Err() == nil {
@@ -97,61 +108,63 @@ func (m *marker) begin(e runningEvent) (j schedule.Judgement, err error) {
 	return j, err
 }
 
-// judge finds out which processes have ended while they ran an event. That takes a moment,
-// and, if there are so many that the event would be given up, as long as it takes to know
-// that they don't live.
+// judge finds out which processes have ended while they ran an event. If there may be so many
+// that the event would be given up, it takes as long as it takes to know that they don't live:
+// the judgement says when to ask again.
 func (m *marker) judge(event string) (j schedule.Judgement, err error) {
 	if err := m.subscribe(); err != nil {
 		return j, err
 	}
-	for range judgeTries {
-		since := time.Now()
-		if j := m.judgement(event, since); !j.Crashes && j.Until.IsZero() {
-			return j, nil
-		}
-		if err := m.catchUp(); err != nil {
-			return j, err
-		}
-		if since = time.Now(); !m.awaitJudgement(event, since) {
-			return j, await.Cause(m.ctx)
-		}
-		last := time.Now()
-		if err := m.catchUp(); err != nil {
-			return j, err
-		}
-		if time.Since(last) < promptly {
-			return m.judgement(event, since), nil
-		}
+	m.mu.Lock()
+	w, watches := m.watched[event]
+	m.mu.Unlock()
+	if !watches {
+		w.since = time.Now()
 	}
-	return j, errTakesLong
+	if j = m.judgement(event, w); !j.Crashes && j.Until.IsZero() {
+		m.unwatch(event)
+		return j, nil
+	}
+	asked := time.Now()
+	if err := m.catchUp(); err != nil {
+		return j, err
+	}
+	switch j = m.judgement(event, w); {
+	case !watches: // from now on their marks are heard
+		return m.watch(event, watched{since: time.Now()}), nil
+	case !j.Until.IsZero():
+		return j, nil
+	case j.Crashes && time.Since(asked) > promptly && w.tries < maxWatchTries:
+		return m.watch(event, watched{time.Now(), w.tries + 1}), nil
+	}
+	m.unwatch(event)
+	if j.Crashes && time.Since(asked) > promptly {
+		return j, errTakesLong
+	}
+	return j, nil
 }
 
-func (m *marker) judgement(event string, since time.Time) schedule.Judgement {
+func (m *marker) judgement(event string, w watched) schedule.Judgement {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.marks.Judge(event, since, time.Now())
+	return m.marks.Judge(event, w.since, time.Now())
 }
 
-// awaitJudgement waits until nothing is open. It returns false if the Listen ends before.
-func (m *marker) awaitJudgement(event string, since time.Time) bool {
-	for {
-		m.mu.Lock()
-		came := m.came
-		j := m.marks.Judge(event, since, time.Now())
-		m.mu.Unlock()
-		if j.Until.IsZero() {
-			return true
-		}
-		silent := time.NewTimer(time.Until(j.Until))
-		select {
-		case <-came:
-		case <-silent.C:
-		case <-m.ctx.Done():
-			silent.Stop()
-			return false
-		}
-		silent.Stop()
+// watch begins to watch an event, and returns when to ask again.
+func (m *marker) watch(event string, w watched) schedule.Judgement {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.watched) >= maxWatched {
+		clear(m.watched)
 	}
+	m.watched[event] = w
+	return m.marks.Judge(event, w.since, time.Now())
+}
+
+func (m *marker) unwatch(event string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.watched, event)
 }
 
 // subscribe sees to it that the marks come, and returns when all that are stored are here.
@@ -169,7 +182,7 @@ func (m *marker) subscribe() error {
 	if err := subjects.Valid(m.subject); err != nil {
 		return fmt.Errorf("%w subject: shorten the name of the queue group or of the event's subject: %w", transport.ErrInvalid, err)
 	}
-	if _, err := m.store(m.ctx, runningEvent{}, 0); err != nil { // says at once what is wrong with the subject
+	if _, err := m.store(runningEvent{}, 0); err != nil { // says at once what is wrong with the subject
 		return err
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, markTimeout)
@@ -201,7 +214,7 @@ func closeSubscription(sub transport.Subscription) {
 // catchUp stores a mark that names no event, and waits until it comes back: then all that was
 // stored before has come.
 func (m *marker) catchUp() error {
-	number, err := m.store(m.ctx, runningEvent{}, 0)
+	number, err := m.store(runningEvent{}, 0)
 	if err != nil {
 		return err
 	}
@@ -243,7 +256,7 @@ func (m *marker) hear(d transport.Delivery) {
 
 // run stores the mark of an event, and sees to it that it is renewed.
 func (m *marker) run(e runningEvent) error {
-	if _, err := m.store(m.ctx, e, firstMarkInterval); err != nil {
+	if _, err := m.store(e, firstMarkInterval); err != nil {
 		return err
 	}
 	m.renewAfter(e, firstMarkInterval)
@@ -260,13 +273,15 @@ func (m *marker) renewAfter(e runningEvent, interval time.Duration) {
 	}
 	m.renewal = time.AfterFunc(interval, func() {
 		m.mu.Lock()
-		runs := m.running == e && !m.stopped
-		m.mu.Unlock()
-		if runs {
-			next := min(2*interval, longestMarkInterval)
-			_, _ = m.store(m.ctx, e, next) // if it is not stored, the next one may be
-			m.renewAfter(e, next)
+		if m.running != e || m.stopped {
+			m.mu.Unlock()
+			return
 		}
+		next := min(2*interval, longestMarkInterval)
+		mark := m.nextMark(e, next)
+		m.mu.Unlock()
+		_ = m.publish(m.ctx, mark) // if it is not stored, the next one may be
+		m.renewAfter(e, next)
 	})
 }
 
@@ -280,29 +295,39 @@ func (m *marker) end(ctx context.Context, e runningEvent) error {
 	if m.renewal != nil {
 		m.renewal.Stop()
 	}
+	mark := m.nextMark(runningEvent{}, 0)
 	m.mu.Unlock()
-	_, err := m.store(ctx, runningEvent{}, 0)
-	return err
+	return m.publish(ctx, mark)
 }
 
 // store stores a mark, the latest of this Listen, and returns its number.
-func (m *marker) store(ctx context.Context, e runningEvent, interval time.Duration) (number uint64, err error) {
+func (m *marker) store(e runningEvent, interval time.Duration) (number uint64, err error) {
 	m.mu.Lock()
-	m.number++
-	number = m.number
-	m.running = e
+	mark := m.nextMark(e, interval)
 	m.mu.Unlock()
-	data, err := codec.JSON{}.Encode(&mark{
-		Process: m.core.session.Process(), Listen: m.listen, Number: number, ClientID: m.core.clientID, Time: time.Now().UTC(),
+	return mark.Number, m.publish(m.ctx, mark)
+}
+
+// nextMark makes the mark that counts from now on, whenever it is stored. It is called with
+// m.mu held.
+func (m *marker) nextMark(e runningEvent, interval time.Duration) mark {
+	m.number++
+	m.running = e
+	return mark{
+		Process: m.core.session.Process(), Listen: m.listen, Number: m.number, ClientID: m.core.clientID, Time: time.Now().UTC(),
 		Event: e.id, Subject: e.subject, Sequence: e.sequence, RenewedIn: interval.Seconds(),
-	})
+	}
+}
+
+func (m *marker) publish(ctx context.Context, mark mark) error {
+	data, err := codec.JSON{}.Encode(&mark)
 	if err != nil {
-		return number, err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, markTimeout)
 	defer cancel()
-	return number, m.core.session.Publish(ctx, transport.Message{
-		Subject: m.subject, ID: m.listen + "/" + strconv.FormatUint(number, 10), Data: data,
+	return m.core.session.Publish(ctx, transport.Message{
+		Subject: m.subject, ID: m.listen + "/" + strconv.FormatUint(mark.Number, 10), Data: data,
 		Header: transport.Header{"Content-Type": {codec.JSON{}.ContentType()}},
 	})
 }

@@ -20,7 +20,8 @@ const suspectAfter = 3
 const maxEndedProcesses = 3
 
 // errMarksOff is why the mark of a suspect event is not stored.
-var errMarksOff = errors.New("option NoDeadLetters: an event that ends the process can't be given up, and ends each process that runs it; leave the option out, or mend the handler")
+var errMarksOff = errors.New("option NoDeadLetters: an event that was sent again several times runs without a mark; " +
+	"if it ends the process, it is not given up, and ends each process that runs it: leave the option out, or mend the handler")
 
 // suspectAfter returns the scheduler's rule. Dead letters are never given up, so that it makes
 // no difference which of them end the process.
@@ -66,6 +67,8 @@ func (r *runner) storeMark(m *marker, e schedule.Effect) {
 	case err != nil:
 		r.degradeMarks(m.subject, err)
 		r.scheduler.Marked(e.Task, false)
+	case !j.Until.IsZero():
+		r.scheduler.Undecided(e.Task, j.Until, time.Now())
 	case j.Crashes:
 		r.scheduler.Crashed(e.Task, fmt.Errorf("%d processes ended while they ran it: those of the clients %s", len(j.Ended), strings.Join(j.Ended, ", ")), time.Now())
 	default:

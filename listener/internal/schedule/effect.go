@@ -44,7 +44,7 @@ const (
 	// DeadLetterNotStored.
 	StoreDeadLetter
 	// StoreMark: the task is suspect, and is about to run. Find out how many processes have ended
-	// while they ran it, store a mark, then call Marked or Crashed.
+	// while they ran it, store a mark, then call Marked, Crashed or Undecided.
 	StoreMark
 	// TakeMarkBack: store that the mark does not count any more. This process does not run the task, or not any more.
 	TakeMarkBack

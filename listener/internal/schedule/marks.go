@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
+// MaxMarkAge is how much older than the newest a mark may be to count.
+const MaxMarkAge = 30 * 24 * time.Hour
+
 const (
 	// silentIntervals: a Listen that has not renewed its mark for so many of the intervals
 	// that the mark names has ended without an end.
 	silentIntervals = 3
-	// maxMarkAge: marks that are older than the newest by more do not count.
-	maxMarkAge = 24 * time.Hour
 	// maxMarks bounds the memory: beyond it the oldest mark is forgotten.
 	maxMarks = 4096
 )
@@ -92,7 +93,7 @@ func (m *Marks) Judge(event string, since, now time.Time) Judgement {
 	}
 	running := make(map[string]process)
 	for _, mark := range m.latest {
-		if mark.Event != event || mark.Process == m.process || m.newest.Sub(mark.Stored) > maxMarkAge {
+		if mark.Event != event || mark.Process == m.process || m.newest.Sub(mark.Stored) > MaxMarkAge {
 			continue
 		}
 		p := running[mark.Process]

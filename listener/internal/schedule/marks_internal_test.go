@@ -66,10 +66,10 @@ func TestAProcessWithTwoListens(t *testing.T) {
 func TestOldMarks(t *testing.T) {
 	t.Parallel()
 	m := marksOf("a", "b", "c")
-	m.Hear(Mark{Process: "d", Listen: "d", Number: 1, Stored: at(2).Add(maxMarkAge)}, at(100))
-	require.Equal(t, []string{"client-c"}, m.Judge("e", at(100), at(200)).Ended, "the other two are older than a day")
+	m.Hear(Mark{Process: "d", Listen: "d", Number: 1, Stored: at(2).Add(MaxMarkAge)}, at(100))
+	require.Equal(t, []string{"client-c"}, m.Judge("e", at(100), at(200)).Ended, "the other two are too old")
 	for i := range maxMarks {
-		m.Hear(Mark{Process: "p", Listen: strconv.Itoa(i), Number: 1, Event: "x", Stored: at(float64(100_000 + i))}, at(100))
+		m.Hear(Mark{Process: "p", Listen: strconv.Itoa(i), Number: 1, Event: "x", Stored: at(float64(3_000_000 + i))}, at(100))
 	}
 	require.Len(t, m.latest, maxMarks)
 	require.Equal(t, Judgement{}, m.Judge("e", at(100), at(200)))

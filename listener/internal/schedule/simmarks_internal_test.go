@@ -19,10 +19,11 @@ type simMarker struct {
 	heard   int // so many of those that are stored
 	number  uint64
 	running string
+	watched map[*simEvent]time.Time
 }
 
 func (s *sim) newMarker(m *simMember) *simMarker {
-	return &simMarker{member: m, marks: NewMarks(m.name, s.maxEnded)}
+	return &simMarker{member: m, marks: NewMarks(m.name, s.maxEnded), watched: make(map[*simEvent]time.Time)}
 }
 
 // store brings a mark to the server, after a while, and calls stored then, if the process lives.
@@ -66,7 +67,11 @@ func (k *simMarker) begin(t *Task, e *simEvent) {
 	}
 	k.store("", 0, func() {
 		k.hear()
-		k.judge(t, e, s.now)
+		since, watches := k.watched[e]
+		if !watches {
+			since = s.now
+		}
+		k.judge(t, e, since)
 	})
 }
 
@@ -81,19 +86,15 @@ func (k *simMarker) judge(t *Task, e *simEvent, since time.Time) {
 	switch {
 	case j.Crashes && s.trap != neverGiveUp:
 		m.sayf("%d has ended %v", e.id.Sequence, j.Ended)
+		delete(k.watched, e)
 		m.scheduler.Crashed(t, errToday, s.now)
 		m.unlock()
 	case !j.Until.IsZero() && s.trap != neverGiveUp:
-		s.after(min(j.Until.Sub(now), 100*time.Millisecond), func() {
-			if m.left {
-				return
-			}
-			k.store("", 0, func() {
-				k.hear()
-				k.judge(t, e, since)
-			})
-		})
+		k.watched[e] = since
+		m.scheduler.Undecided(t, j.Until, s.now)
+		m.unlock()
 	default:
+		delete(k.watched, e)
 		k.store(event, simMarkInterval, func() {
 			m.scheduler.Marked(t, true)
 			m.unlock()

@@ -62,7 +62,7 @@ func (s *Scheduler) nextSuspect(now time.Time) *Task {
 	q := &s.suspects
 	for q.current == nil && !q.asked && q.queue.Len() > 0 && s.suspectsGoFirst(q.queue.Front(), now) {
 		t := q.queue.Pop()
-		if s.late(t, now) {
+		if s.late(t, now) && !t.undecided { // else it may be about to be given up
 			s.dropLate(t, now)
 			continue
 		}
@@ -89,7 +89,7 @@ func (s *Scheduler) Marked(t *Task, stored bool) {
 	s.suspects.asked = false
 	has := s.suspects.current == t && t.state == marking
 	if has {
-		t.markStored = stored
+		t.markStored, t.undecided = stored, false
 		s.setState(t, marked)
 	} else if stored { // it was dropped meanwhile, or gave its turn to another
 		s.emit(TakeMarkBack, t, "")
@@ -102,6 +102,16 @@ func (s *Scheduler) Crashed(t *Task, err error, now time.Time) {
 	s.suspects.asked = false
 	if s.suspects.current == t && t.state == marking {
 		s.giveUp(t, Failure{Err: err, Reason: events.DeadLetterCrashed}, now)
+	}
+}
+
+// Undecided says that it is not known yet whether the event of a task may run. Others have
+// their turn meanwhile.
+func (s *Scheduler) Undecided(t *Task, until, now time.Time) {
+	s.suspects.asked = false
+	if s.suspects.current == t && t.state == marking {
+		t.undecided = true
+		s.hold(t, until, now)
 	}
 }
 

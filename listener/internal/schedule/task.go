@@ -37,6 +37,7 @@ type Task struct {
 
 	suspect      bool      // it may have ended processes; until its first run here is over
 	suspectSince time.Time // when it could have run, but for that
+	undecided    bool      // it was asked before whether it may run, and that was not known
 	markStored   bool      // others know that this process runs it, or is about to
 }
 

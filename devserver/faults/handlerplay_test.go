@@ -68,14 +68,25 @@ func panicking(t *testing.T, c *scene) {
 // event is given up. Raw stan.go gives nothing up.
 func exiting(t *testing.T, c *scene) {
 	t.Helper()
+	exit(t, c, func(int) string { return "listener" })
+}
+
+// exitingAnew is the same with a client ID of its own for each process, as replicas have them.
+func exitingAnew(t *testing.T, c *scene) {
+	t.Helper()
+	exit(t, c, func(n int) string { return fmt.Sprintf("listener-%d", n) })
+}
+
+func exit(t *testing.T, c *scene, clientID func(n int) string) {
+	t.Helper()
 	if c.broker != nil {
 		t.Skip("a service of the broker in memory is no process; package listener has tests of it")
 	}
-	listener := c.hire(t)
+	listener := c.start(t, clientID(0), 0)
 	c.beginBeside(t, listener)
 	begun := time.Now()
 	c.put(beat{Does: exits})
-	most := time.Minute
+	most := 2 * time.Minute
 	if !c.side.ours() {
 		most = span(20*time.Second, 4*time.Second)
 	}
@@ -84,7 +95,7 @@ func exiting(t *testing.T, c *scene) {
 		case <-listener.ended():
 			c.crashes++
 			time.Sleep(300 * time.Millisecond)
-			listener = c.hire(t)
+			listener = c.start(t, clientID(c.crashes), 0)
 		case <-time.After(200 * time.Millisecond):
 			if !c.side.ours() {
 				continue

@@ -50,6 +50,11 @@ var trials = []trial{
 		took: 2 * time.Minute, play: exiting,
 	},
 	{
+		name: "the same under client IDs of their own", goal: "the same",
+		setup: setup{Concurrency: 4, MaxInFlight: 64}, begins: times(7), letters: 1, crashes: 7, again: true,
+		took: 3 * time.Minute, play: exitingAnew,
+	},
+	{
 		name: "an undecodable payload, one in flight", goal: "1 dead letter, gap under 0.2 s",
 		setup: setup{Concurrency: 1, MaxInFlight: 1}, letters: 1,
 		gap: 200 * time.Millisecond, took: patience, play: undecodable(1),

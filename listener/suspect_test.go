@@ -18,6 +18,7 @@ import (
 	"github.com/sgtickets/common/codec"
 	"github.com/sgtickets/common/events"
 	"github.com/sgtickets/common/listener"
+	"github.com/sgtickets/common/publisher"
 	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/memory"
@@ -57,6 +58,15 @@ func startOn(
 	t *testing.T, broker *memory.Broker, name string, wrap func(transport.Conn) transport.Conn, h func(*mortal) listener.Handler[expiration], opts ...listener.Option,
 ) *mortal {
 	t.Helper()
+	p := connectKillable(t, broker, name, wrap)
+	l, err := listener.New(p.client, "g", h(p), append([]listener.Option{listener.DrainTimeout(time.Second)}, opts...)...)
+	require.NoError(t, err)
+	p.listen(l)
+	return p
+}
+
+func connectKillable(t *testing.T, broker *memory.Broker, name string, wrap func(transport.Conn) transport.Conn) *mortal {
+	t.Helper()
 	p := &mortal{t: t, killed: make(chan struct{}), ended: make(chan error, 1)}
 	dial := broker.Dialer()
 	c, err := client.Build(t.Context(), "ticketing", name, "nats://none", client.Logger(slog.New(slog.DiscardHandler)),
@@ -70,13 +80,21 @@ func startOn(
 		}))
 	require.NoError(t, err)
 	p.client = c
-	l, err := listener.New(c, "g", h(p), append([]listener.Option{listener.DrainTimeout(time.Second)}, opts...)...)
-	require.NoError(t, err)
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	p.stop = stop
-	go func() { p.ended <- l.Listen(ctx) }()
-	<-l.Ready()
 	return p
+}
+
+// listen makes it listen.
+func (p *mortal) listen(l interface {
+	listener.Runner
+	Ready() <-chan struct{}
+},
+) {
+	p.t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(p.t.Context()))
+	p.stop = stop
+	ready := l.Ready()
+	go func() { p.ended <- l.Listen(ctx) }()
+	<-ready
 }
 
 // kill ends the process. Of a handler it does not return.
@@ -298,6 +316,86 @@ func TestOrderlyRestartsGiveNothingUp(t *testing.T) {
 		require.Empty(t, broker.Stored(lettersOfG))
 		_, last := marks(broker)
 		require.NotContains(t, string(last[len(last)-1].Data), "event", "the mark was taken back")
+	})
+}
+
+// TestSlowMembersThatAreRestarted one after another, in good order, while the server sends events again and again that
+// they can't begin in time: nothing is given up.
+func TestSlowMembersThatAreRestarted(t *testing.T) {
+	t.Parallel()
+	const all, members = 64, 5
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		publishExpirations(t, broker, all)
+		counts := newTally()
+		slow := func(*mortal) listener.Handler[expiration] {
+			return func(ctx context.Context, e expiration, _ listener.Delivery) error {
+				select {
+				case <-time.After(4 * time.Second):
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				if counts.begin(e.OrderID) == 1 {
+					return errNotToday
+				}
+				counts.end(e.OrderID)
+				return nil
+			}
+		}
+		running := make([]*mortal, members)
+		for n := range running {
+			running[n] = startKillable(t, broker, "m"+strconv.Itoa(n), slow)
+		}
+		for round := range 20 {
+			time.Sleep(11 * time.Second)
+			n := round % members
+			running[n].end()
+			running[n] = startKillable(t, broker, "m"+strconv.Itoa(n), slow)
+		}
+		time.Sleep(time.Hour)
+		require.Equal(t, all, counts.handled())
+		require.Empty(t, broker.Stored(lettersOfG))
+		for _, p := range running {
+			require.Equal(t, client.Connected, p.client.Status().State)
+			p.end()
+		}
+	})
+}
+
+// TestAPatternHasMarksForEachSubject: a stream may store the dead letters of some subjects alone.
+func TestAPatternHasMarksForEachSubject(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broker := memory.New(memory.JetStream())
+		raw, err := publisher.NewRaw(onMemory(t, broker))
+		require.NoError(t, err)
+		for _, subject := range []subjects.Subject{"seat.a", "seat.b"} {
+			require.NoError(t, raw.Publish(t.Context(), publisher.Message{Subject: subject, Data: []byte("{}")}))
+		}
+		var kills int
+		for ; kills < 20; kills++ {
+			p := connectKillable(t, broker, namesOfOwn(kills), nil)
+			l, err := listener.NewRaw(p.client, "seat.*", "g", func(context.Context, []byte, listener.Delivery) error {
+				p.kill()
+				return nil
+			}, listener.DrainTimeout(time.Second))
+			require.NoError(t, err)
+			p.listen(l)
+			select {
+			case <-p.killed:
+				continue
+			case <-time.After(time.Minute):
+			}
+			p.end()
+			break
+		}
+		require.LessOrEqual(t, kills, 12)
+		for _, subject := range []string{"seat.a", "seat.b"} {
+			require.NotEmpty(t, broker.Stored("dead._begun."+subject))
+			letters := broker.Stored("dead.g." + subject)
+			require.Len(t, letters, 1)
+			require.Equal(t, events.DeadLetterCrashed, decodeDeadLetter(t, letters[0].Data).Reason)
+		}
 	})
 }
 

@@ -13,17 +13,22 @@ import (
 )
 
 // mark is a message on [events.MarkSubject]. The latest of each Listen counts: it says which
-// event the Listen runs, or is about to run, or, without one, that it runs none.
+// suspect events the Listen runs, or is about to run.
 type mark struct {
-	Process   string           `json:"process"`  // of the client that listens; random
-	Listen    string           `json:"listen"`   // random
-	Number    uint64           `json:"number"`   // of the marks of the Listen, from 1
-	ClientID  string           `json:"clientId"` // of that client
-	Time      time.Time        `json:"time"`     // by the clock of the process
-	Event     string           `json:"event,omitempty"`
-	Subject   subjects.Subject `json:"subject,omitempty"`
-	Sequence  uint64           `json:"sequence,omitempty"`
-	RenewedIn float64          `json:"renewedIn,omitempty"` // in seconds: by then the next mark is stored, if the event still runs
+	Process   string         `json:"process"`  // of the client that listens; random
+	Listen    string         `json:"listen"`   // random
+	Number    uint64         `json:"number"`   // of the marks of the Listen, from 1
+	ClientID  string         `json:"clientId"` // of that client
+	Time      time.Time      `json:"time"`     // by the clock of the process
+	Events    []runningEvent `json:"events,omitempty"`
+	RenewedIn float64        `json:"renewedIn,omitempty"` // in seconds: by then the next mark is stored, if one of them still runs
+}
+
+// runningEvent is an event of a mark.
+type runningEvent struct {
+	ID       string           `json:"id"` // as of its dead letter: events.DeadLetterID
+	Subject  subjects.Subject `json:"subject"`
+	Sequence uint64           `json:"sequence"`
 }
 
 // markSubject returns where the marks of an event are. NATS Streaming has a channel for each
@@ -34,13 +39,6 @@ func (c *core) markSubject(d *transport.Delivery) subjects.Subject {
 		return events.MarkSubject(d.Subject)
 	}
 	return events.MarkSubject(c.deadLetterGroup())
-}
-
-// runningEvent is the event of a mark. The zero value is none.
-type runningEvent struct {
-	id       string // as of its dead letter: events.DeadLetterID
-	subject  subjects.Subject
-	sequence uint64
 }
 
 func (c *core) runningEventOf(d *transport.Delivery) runningEvent {
@@ -55,8 +53,12 @@ func readMark(d *transport.Delivery) (schedule.Mark, bool) {
 		return schedule.Mark{}, false
 	}
 	interval := time.Duration(min(max(m.RenewedIn, 0), longestMarkInterval.Seconds()) * float64(time.Second))
+	var ids []string
+	for _, e := range m.Events {
+		ids = append(ids, e.ID)
+	}
 	return schedule.Mark{
-		Process: m.Process, Listen: m.Listen, Number: m.Number, Event: m.Event, Interval: interval, Stored: d.Timestamp, Client: m.ClientID,
+		Process: m.Process, Listen: m.Listen, Number: m.Number, Events: ids, Interval: interval, Stored: d.Timestamp, Client: m.ClientID,
 	}, true
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -54,18 +55,19 @@ type marker struct {
 	ctx     context.Context    //nolint:containedctx // ends with the drain: what it bounds is begun by the scheduler's effects
 	stop    context.CancelFunc // ends what waits; marks can still be taken back
 
-	mu      sync.Mutex
-	marks   *schedule.Marks
-	number  uint64        // of the latest mark
-	heard   uint64        // the highest number of its own marks that has come back
-	came    chan struct{} // closed, and made anew, when a mark comes
-	running runningEvent  // the event that the latest mark names
-	sub     transport.Subscription
-	stopped bool
-	renewal *time.Timer        // of the mark of running
-	watched map[string]watched // by event: those of which it is not known yet whether they may run
-	failed  error              // why the latest mark could not be stored,
-	resumes time.Time          // and from when on it is tried again
+	mu       sync.Mutex
+	marks    *schedule.Marks
+	number   uint64         // of the latest mark
+	heard    uint64         // the highest number of its own marks that has come back
+	came     chan struct{}  // closed, and made anew, when a mark comes
+	running  []runningEvent // those that the latest mark names
+	sub      transport.Subscription
+	stopped  bool
+	renewal  *time.Timer        // of the mark, as long as something runs
+	interval time.Duration      // after which it is due
+	watched  map[string]watched // by event: those of which it is not known yet whether they may run
+	failed   error              // why the latest mark could not be stored,
+	resumes  time.Time          // and from when on it is tried again
 }
 
 // watched is an event that several processes have marked, which may have ended.
@@ -96,7 +98,7 @@ func (m *marker) begin(e runningEvent) (j schedule.Judgement, err error) {
 	if failed != nil && time.Now().Before(resumes) {
 		return j, failed
 	}
-	j, err = m.judge(e.id)
+	j, err = m.judge(e.ID)
 	if err == nil && !j.Crashes && j.Until.IsZero() {
 		err = m.run(e)
 	}
@@ -182,7 +184,7 @@ func (m *marker) subscribe() error {
 	if err := subjects.Valid(m.subject); err != nil {
 		return fmt.Errorf("%w subject: shorten the name of the queue group or of the event's subject: %w", transport.ErrInvalid, err)
 	}
-	if _, err := m.store(runningEvent{}, 0); err != nil { // says at once what is wrong with the subject
+	if _, err := m.store(); err != nil { // says at once what is wrong with the subject
 		return err
 	}
 	ctx, cancel := context.WithTimeout(m.ctx, markTimeout)
@@ -211,10 +213,10 @@ func closeSubscription(sub transport.Subscription) {
 	_ = await.WithGrace(ctx, sub.Close) // its client may have ended
 }
 
-// catchUp stores a mark that names no event, and waits until it comes back: then all that was
-// stored before has come.
+// catchUp stores a mark, and waits until it comes back: then all that was stored before has
+// come.
 func (m *marker) catchUp() error {
-	number, err := m.store(runningEvent{}, 0)
+	number, err := m.store()
 	if err != nil {
 		return err
 	}
@@ -254,69 +256,81 @@ func (m *marker) hear(d transport.Delivery) {
 	}
 }
 
-// run stores the mark of an event, and sees to it that it is renewed.
+// run stores a mark that names the event, and sees to it that it is renewed.
 func (m *marker) run(e runningEvent) error {
-	if _, err := m.store(e, firstMarkInterval); err != nil {
+	m.mu.Lock()
+	m.running = append(m.running, e)
+	m.interval = firstMarkInterval
+	m.renewLater() // it may be long until the renewal of another event, whose interval was longer
+	m.mu.Unlock()
+	if _, err := m.store(); err != nil {
+		m.forget(e)
 		return err
 	}
-	m.renewAfter(e, firstMarkInterval)
 	return nil
 }
 
-// renewAfter stores a new mark of the event after that time, if it still runs then. The next
-// takes twice as long, up to the longest interval.
-func (m *marker) renewAfter(e runningEvent, interval time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.running != e || m.stopped {
-		return
-	}
-	m.renewal = time.AfterFunc(interval, func() {
-		m.mu.Lock()
-		if m.running != e || m.stopped {
-			m.mu.Unlock()
-			return
-		}
-		next := min(2*interval, longestMarkInterval)
-		mark := m.nextMark(e, next)
-		m.mu.Unlock()
-		_ = m.publish(m.ctx, mark) // if it is not stored, the next one may be
-		m.renewAfter(e, next)
-	})
-}
-
-// end takes the mark of an event back, unless another one has taken its place.
-func (m *marker) end(ctx context.Context, e runningEvent) error {
-	m.mu.Lock()
-	if m.running != e {
-		m.mu.Unlock()
-		return nil
-	}
+// renewLater stores the mark anew after its interval, if an event still runs then. The next
+// interval is twice as long, up to the longest. It is called with m.mu held.
+func (m *marker) renewLater() {
 	if m.renewal != nil {
 		m.renewal.Stop()
 	}
-	mark := m.nextMark(runningEvent{}, 0)
+	if m.stopped || len(m.running) == 0 {
+		return
+	}
+	m.renewal = time.AfterFunc(m.interval, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.stopped || len(m.running) == 0 {
+			return
+		}
+		m.interval = min(2*m.interval, longestMarkInterval)
+		mark := m.nextMark()
+		m.mu.Unlock()
+		_ = m.publish(m.ctx, mark) // if it is not stored, the next one may be
+		m.mu.Lock()
+		m.renewLater()
+	})
+}
+
+// end stores a mark that does not name the event any more.
+func (m *marker) end(ctx context.Context, e runningEvent) error {
+	m.forget(e)
+	m.mu.Lock()
+	mark := m.nextMark()
 	m.mu.Unlock()
 	return m.publish(ctx, mark)
 }
 
-// store stores a mark, the latest of this Listen, and returns its number.
-func (m *marker) store(e runningEvent, interval time.Duration) (number uint64, err error) {
+func (m *marker) forget(e runningEvent) {
 	m.mu.Lock()
-	mark := m.nextMark(e, interval)
+	defer m.mu.Unlock()
+	if at := slices.Index(m.running, e); at >= 0 {
+		m.running = slices.Delete(m.running, at, at+1)
+	}
+}
+
+// store stores a mark of what runs, the latest of this Listen, and returns its number.
+func (m *marker) store() (number uint64, err error) {
+	m.mu.Lock()
+	mark := m.nextMark()
 	m.mu.Unlock()
 	return mark.Number, m.publish(m.ctx, mark)
 }
 
 // nextMark makes the mark that counts from now on, whenever it is stored. It is called with
 // m.mu held.
-func (m *marker) nextMark(e runningEvent, interval time.Duration) mark {
+func (m *marker) nextMark() mark {
 	m.number++
-	m.running = e
-	return mark{
+	mark := mark{
 		Process: m.core.session.Process(), Listen: m.listen, Number: m.number, ClientID: m.core.clientID, Time: time.Now().UTC(),
-		Event: e.id, Subject: e.subject, Sequence: e.sequence, RenewedIn: interval.Seconds(),
+		Events: slices.Clone(m.running),
 	}
+	if len(m.running) > 0 {
+		mark.RenewedIn = m.interval.Seconds()
+	}
+	return mark
 }
 
 func (m *marker) publish(ctx context.Context, mark mark) error {

@@ -63,7 +63,7 @@ func (c *core) rules() schedule.Rules {
 		MaxAttempts: o.maxAttempts, Backoff: o.backoff.Delay, LongestBackoff: o.backoff.Full, DeadLetterBackoff: deadLetterBackoff.Delay,
 		GapBackoff: versions.RetryAfter, VersionGapTimeout: o.versionGapTimeout,
 		CanExtend: features.InProgress, CanNak: features.Nak,
-		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters, SuspectAfter: c.suspectAfter(),
+		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters, SuspectAfter: c.suspectAfter(), SuspectsTurn: suspectsTurn,
 	}
 }
 

@@ -15,6 +15,9 @@ import (
 // Listen, is suspect.
 const suspectAfter = 3
 
+// suspectsTurn is how long the next suspect event waits for the one that runs.
+const suspectsTurn = 30 * time.Second
+
 // maxEndedProcesses: an event is given up when so many processes have ended while they ran it
 // and it was marked.
 const maxEndedProcesses = 3

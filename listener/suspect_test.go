@@ -315,7 +315,7 @@ func TestOrderlyRestartsGiveNothingUp(t *testing.T) {
 		require.GreaterOrEqual(t, counts.times("o0"), 8)
 		require.Empty(t, broker.Stored(lettersOfG))
 		_, last := marks(broker)
-		require.NotContains(t, string(last[len(last)-1].Data), "event", "the mark was taken back")
+		require.NotContains(t, string(last[len(last)-1].Data), "events", "the mark was taken back")
 	})
 }
 
@@ -494,6 +494,41 @@ func TestManySuspects(t *testing.T) {
 		require.NotEmpty(t, stored)
 		require.Equal(t, client.Connected, p.client.Status().State)
 		p.end()
+	})
+}
+
+// TestASuspectThatHangs does not hold up the others for ever.
+func TestASuspectThatHangs(t *testing.T) {
+	t.Parallel()
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		const all = 6
+		publishExpirations(t, broker, all)
+		for n := range 3 {
+			p := startKillable(t, broker, namesOfOwn(n), func(p *mortal) listener.Handler[expiration] {
+				return func(context.Context, expiration, listener.Delivery) error { p.kill(); return nil }
+			})
+			<-p.killed
+		}
+		counts := newTally()
+		p := startKillable(t, broker, "last", func(*mortal) listener.Handler[expiration] {
+			return func(ctx context.Context, e expiration, _ listener.Delivery) error {
+				if counts.begin(e.OrderID); e.OrderID == "o0" {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				counts.end(e.OrderID)
+				return nil
+			}
+		}, listener.Concurrency(2))
+		time.Sleep(5 * time.Minute)
+		require.Equal(t, all-1, counts.handled())
+		_, last := marks(broker)
+		require.Contains(t, string(last[len(last)-1].Data), `"sequence":1}`, "it is still marked")
+		p.end()
+		_, last = marks(broker)
+		require.NotContains(t, string(last[len(last)-1].Data), "events")
+		require.Empty(t, broker.Stored(lettersOfG))
 	})
 }
 

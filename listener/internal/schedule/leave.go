@@ -76,9 +76,7 @@ func (s *Scheduler) Interrupt(now time.Time) { s.dropIdle(now, observe.SkipInter
 func (s *Scheduler) Drain(now time.Time) {
 	s.draining = true
 	s.dropIdle(now, observe.SkipDraining)
-	if t := s.suspects.current; t != nil { // it runs: what comes of that now is an orderly end
-		s.unmark(t)
-	}
+	s.unmarkAll() // what comes of those that run is an orderly end now
 }
 
 // dropIdle drops the tasks whose handlers do not run, that are not to be settled, and

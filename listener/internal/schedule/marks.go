@@ -16,13 +16,13 @@ const (
 	maxMarks = 4096
 )
 
-// Mark is what a Listen stores of the suspect event that it runs, or that it runs none.
+// Mark is what a Listen stores of the suspect events that it runs.
 type Mark struct {
 	Process  string        // names the process
 	Listen   string        // names the Listen, of which a process may have several
 	Number   uint64        // of the marks of that Listen. The highest counts, in whatever order they were stored
-	Event    string        // the event that runs, or is about to; empty: none
-	Interval time.Duration // after which the Listen stores the next mark, if the event still runs then
+	Events   []string      // those that run, or are about to
+	Interval time.Duration // after which the Listen stores the next mark, if one of them still runs then
 	Stored   time.Time     // by the server's clock
 	Client   string        // its client ID, for people
 }
@@ -93,7 +93,7 @@ func (m *Marks) Judge(event string, since, now time.Time) Judgement {
 	}
 	running := make(map[string]process)
 	for _, mark := range m.latest {
-		if mark.Event != event || mark.Process == m.process || m.newest.Sub(mark.Stored) > MaxMarkAge {
+		if !slices.Contains(mark.Events, event) || mark.Process == m.process || m.newest.Sub(mark.Stored) > MaxMarkAge {
 			continue
 		}
 		p := running[mark.Process]

@@ -12,7 +12,7 @@ import (
 func marksOf(processes ...string) *Marks {
 	m := NewMarks("own", 3)
 	for i, p := range processes {
-		m.Hear(Mark{Process: p, Listen: p + strconv.Itoa(i), Number: 1, Event: "e", Interval: time.Second, Stored: at(float64(i)), Client: "client-" + p}, at(100))
+		m.Hear(Mark{Process: p, Listen: p + strconv.Itoa(i), Number: 1, Events: []string{"e"}, Interval: time.Second, Stored: at(float64(i)), Client: "client-" + p}, at(100))
 	}
 	return m
 }
@@ -41,14 +41,14 @@ func TestTooFewToGiveUp(t *testing.T) {
 func TestAProcessThatRenewsItsMarkLives(t *testing.T) {
 	t.Parallel()
 	m := marksOf("a", "b", "c")
-	m.Hear(Mark{Process: "c", Listen: "c2", Number: 2, Event: "e", Interval: time.Second, Stored: at(4)}, at(102))
+	m.Hear(Mark{Process: "c", Listen: "c2", Number: 2, Events: []string{"e"}, Interval: time.Second, Stored: at(4)}, at(102))
 	require.Equal(t, Judgement{}, m.Judge("e", at(100), at(102)), "so that there are too few, whatever becomes of the others")
 	require.False(t, m.Judge("e", at(100), at(200)).Crashes, "one mark after the beginning is enough")
 	require.True(t, m.Judge("e", at(300), at(303)).Crashes, "but not one before")
 
 	m = marksOf("a", "b", "c")
 	m.Hear(Mark{Process: "c", Listen: "c2", Number: 3, Stored: at(4)}, at(90))
-	m.Hear(Mark{Process: "c", Listen: "c2", Number: 2, Event: "e", Interval: time.Second, Stored: at(5)}, at(91))
+	m.Hear(Mark{Process: "c", Listen: "c2", Number: 2, Events: []string{"e"}, Interval: time.Second, Stored: at(5)}, at(91))
 	require.Equal(t, []string{"client-a", "client-b"}, m.Judge("e", at(100), at(200)).Ended, "the highest number counts")
 }
 
@@ -56,9 +56,9 @@ func TestAProcessThatRenewsItsMarkLives(t *testing.T) {
 func TestAProcessWithTwoListens(t *testing.T) {
 	t.Parallel()
 	m := marksOf("a", "b", "c")
-	m.Hear(Mark{Process: "c", Listen: "another", Number: 1, Event: "e", Interval: 10 * time.Second, Stored: at(4)}, at(100))
+	m.Hear(Mark{Process: "c", Listen: "another", Number: 1, Events: []string{"e"}, Interval: 10 * time.Second, Stored: at(4)}, at(100))
 	require.Equal(t, Judgement{Ended: []string{"client-a", "client-b"}, Until: at(130)}, m.Judge("e", at(100), at(103)))
-	m.Hear(Mark{Process: "c", Listen: "another", Number: 2, Event: "e", Interval: 10 * time.Second, Stored: at(5)}, at(104))
+	m.Hear(Mark{Process: "c", Listen: "another", Number: 2, Events: []string{"e"}, Interval: 10 * time.Second, Stored: at(5)}, at(104))
 	require.Equal(t, Judgement{Ended: []string{"client-a", "client-b"}}, m.Judge("e", at(100), at(200)))
 }
 
@@ -69,7 +69,7 @@ func TestOldMarks(t *testing.T) {
 	m.Hear(Mark{Process: "d", Listen: "d", Number: 1, Stored: at(2).Add(MaxMarkAge)}, at(100))
 	require.Equal(t, []string{"client-c"}, m.Judge("e", at(100), at(200)).Ended, "the other two are too old")
 	for i := range maxMarks {
-		m.Hear(Mark{Process: "p", Listen: strconv.Itoa(i), Number: 1, Event: "x", Stored: at(float64(3_000_000 + i))}, at(100))
+		m.Hear(Mark{Process: "p", Listen: strconv.Itoa(i), Number: 1, Events: []string{"x"}, Stored: at(float64(3_000_000 + i))}, at(100))
 	}
 	require.Len(t, m.latest, maxMarks)
 	require.Equal(t, Judgement{}, m.Judge("e", at(100), at(200)))

@@ -30,6 +30,11 @@ type Rules struct {
 	// SuspectAfter: an event that the server has sent again more often than that before it
 	// first came here is suspect: it may have ended the processes that ran it. 0: none is.
 	SuspectAfter int
+
+	// SuspectsTurn is for how long one suspect task runs, and no other. If it has not ended the
+	// process by then, the next has its turn: a handler that hangs does not hold up the others
+	// for ever.
+	SuspectsTurn time.Duration
 }
 
 // Scheduler decides which events run when, and what becomes of them. Its methods are
@@ -127,7 +132,7 @@ func (s *Scheduler) setState(t *Task, to state) {
 	}
 	from := t.state
 	t.state = to
-	if t == s.suspects.current && !hasSuspectsTurn(to) {
+	if (t == s.suspects.current || t.markStored) && !hasSuspectsTurn(to) {
 		s.endSuspectsTurn(t, from)
 	}
 }

@@ -14,12 +14,14 @@ type simMarks struct {
 
 // simMarker does for a member what the listener's marker does. The member is a process.
 type simMarker struct {
-	member  *simMember
-	marks   *Marks
-	heard   int // so many of those that are stored
-	number  uint64
-	running string
-	watched map[*simEvent]time.Time
+	member   *simMember
+	marks    *Marks
+	heard    int // so many of those that are stored
+	number   uint64
+	running  []string
+	interval time.Duration
+	renewals int
+	watched  map[*simEvent]time.Time
 }
 
 func (s *sim) newMarker(m *simMember) *simMarker {
@@ -27,11 +29,10 @@ func (s *sim) newMarker(m *simMember) *simMarker {
 }
 
 // store brings a mark to the server, after a while, and calls stored then, if the process lives.
-func (k *simMarker) store(event string, interval time.Duration, stored func()) {
+func (k *simMarker) store(stored func()) {
 	s := k.member.sim
 	k.number++
-	k.running = event
-	mark := Mark{Process: k.member.name, Listen: k.member.name, Number: k.number, Event: event, Interval: interval, Client: k.member.name}
+	mark := Mark{Process: k.member.name, Listen: k.member.name, Number: k.number, Events: slices.Clone(k.running), Interval: k.interval, Client: k.member.name}
 	s.after(s.between(0, 20*time.Millisecond), func() {
 		mark.Stored = s.now
 		s.marks.stored = append(s.marks.stored, mark)
@@ -65,7 +66,7 @@ func (k *simMarker) begin(t *Task, e *simEvent) {
 		})
 		return
 	}
-	k.store("", 0, func() {
+	k.store(func() {
 		k.hear()
 		since, watches := k.watched[e]
 		if !watches {
@@ -95,31 +96,36 @@ func (k *simMarker) judge(t *Task, e *simEvent, since time.Time) {
 		m.unlock()
 	default:
 		delete(k.watched, e)
-		k.store(event, simMarkInterval, func() {
+		k.running = append(k.running, event)
+		k.interval = simMarkInterval
+		k.renewLater()
+		k.store(func() {
 			m.scheduler.Marked(t, true)
 			m.unlock()
 		})
-		s.after(simMarkInterval, func() { k.renew(event, simMarkInterval) })
 	}
 }
 
 const simMarkInterval = 200 * time.Millisecond
 
-func (k *simMarker) renew(event string, interval time.Duration) {
-	if k.member.left || k.running != event {
-		return
-	}
-	next := min(2*interval, 2*time.Second)
-	k.store(event, next, nil)
-	k.member.sim.after(next, func() { k.renew(event, next) })
+func (k *simMarker) renewLater() {
+	k.renewals++
+	n := k.renewals
+	k.member.sim.after(k.interval, func() {
+		if !k.member.left && k.renewals == n && len(k.running) > 0 {
+			k.interval = min(2*k.interval, 2*time.Second)
+			k.store(nil)
+			k.renewLater()
+		}
+	})
 }
 
 // takeBack is the end of the mark of an event.
 func (k *simMarker) takeBack(e *simEvent) {
-	if k.running == e.name() {
-		k.running = ""
+	if at := slices.Index(k.running, e.name()); at >= 0 {
+		k.running = slices.Delete(slices.Clone(k.running), at, at+1)
 		if k.member.sim.trap != neverTakeBack {
-			k.store("", 0, nil)
+			k.store(nil)
 		}
 	}
 }
@@ -134,7 +140,7 @@ func (m *simMember) countEnded() {
 		}
 	}
 	for _, e := range m.sim.server.log {
-		if e.name() == m.marker.running {
+		if slices.Contains(m.marker.running, e.name()) {
 			e.endedSuspect++
 		}
 	}

@@ -123,11 +123,50 @@ func hasSuspectsTurn(s state) bool {
 // endSuspectsTurn lets the next suspect task have its turn. One that has run is not suspect
 // any more.
 func (s *Scheduler) endSuspectsTurn(t *Task, from state) {
-	s.suspects.current = nil
+	if t == s.suspects.current {
+		s.suspects.current = nil
+	}
 	if from == running || from == unsettled {
 		t.suspect = false
 	}
 	s.unmark(t)
+}
+
+// suspectsTurnEnds returns when the next suspect task has its turn in any case; zero: there is
+// none that waits for it.
+func (s *Scheduler) suspectsTurnEnds() time.Time {
+	t := s.suspects.current
+	if t == nil || s.suspects.queue.Len() == 0 || t.state != running && t.state != unsettled {
+		return time.Time{}
+	}
+	return t.Begun.Add(s.rules.SuspectsTurn)
+}
+
+// passSuspectsTurn gives the turn to the next suspect task if the one that has it has run for
+// long. Its mark stays as long as it runs.
+func (s *Scheduler) passSuspectsTurn(now time.Time) {
+	if ends := s.suspectsTurnEnds(); !ends.IsZero() && !ends.After(now) {
+		s.suspects.current.suspect, s.suspects.current = false, nil
+	}
+}
+
+// unmarkAll takes all marks back.
+func (s *Scheduler) unmarkAll() {
+	var marked []*Task
+	for _, t := range s.active {
+		if t.markStored {
+			marked = append(marked, t)
+		}
+	}
+	for _, t := range s.running { // also one that was acknowledged and goes on
+		if t.markStored && !slices.Contains(marked, t) {
+			marked = append(marked, t)
+		}
+	}
+	sortByMessage(marked)
+	for _, t := range marked {
+		s.unmark(t)
+	}
 }
 
 // unmark takes the mark of a task back, if there is one.

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,7 +12,7 @@ import (
 
 // suspecting returns rules by which an event is suspect that was sent again more than 3 times.
 func suspecting(r Rules) Rules {
-	r.SuspectAfter = 3
+	r.SuspectAfter, r.SuspectsTurn = 3, time.Minute
 	return r
 }
 
@@ -184,6 +185,32 @@ func TestASuspectThatIsSettledByHand(t *testing.T) {
 	require.Equal(t, TakeMarkBack, s.TakeEffects()[0].Do)
 	require.Empty(t, runs(s, 2))
 	require.EqualValues(t, 2, asked(t, s).Message.Sequence)
+}
+
+// TestASuspectThatHangs keeps its mark, and does not hold up the others for ever.
+func TestASuspectThatHangs(t *testing.T) {
+	t.Parallel()
+	s := New(suspecting(jetStream(2)), ackWait)
+	arrive(s, again(arrived(1, 0), 4), again(arrived(2, 0), 4))
+	require.Empty(t, runs(s, 0))
+	s.Marked(asked(t, s), true)
+	one := runs1(t, s, 1, 0)
+	require.Equal(t, at(60), s.WakeAt())
+	s.ExtendAckWaits(at(59))
+	require.Empty(t, runs(s, 59))
+	require.Empty(t, s.TakeEffects())
+	require.Empty(t, runs(s, 60))
+	require.Zero(t, s.WakeAt())
+	two := asked(t, s)
+	s.Marked(two, true)
+	runs1(t, s, 2, 60)
+	handle(s, one, 100)
+	require.Same(t, one, s.TakeEffects()[0].Task)
+	s.Drain(at(101))
+	e := s.TakeEffects()
+	require.Len(t, e, 1)
+	require.Equal(t, TakeMarkBack, e[0].Do)
+	require.Same(t, two, e[0].Task)
 }
 
 // TestASuspectThatWasAcknowledgedLate: a suspect that was handled meanwhile does not run.

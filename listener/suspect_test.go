@@ -319,6 +319,33 @@ func TestOrderlyRestartsGiveNothingUp(t *testing.T) {
 	})
 }
 
+// TestADurableWithoutAGroup gives up what ends its process, too.
+func TestADurableWithoutAGroup(t *testing.T) {
+	t.Parallel()
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		publishExpirations(t, broker, 3)
+		counts := newTally()
+		var kills int
+		for ; kills < 20; kills++ {
+			p := connectKillable(t, broker, "p", nil)
+			l, err := listener.New(p.client, "", counts.killedBy("o1")(p), listener.DurableName("d"), listener.DrainTimeout(time.Second))
+			require.NoError(t, err)
+			p.listen(l)
+			select {
+			case <-p.killed:
+				continue
+			case <-time.After(time.Minute):
+			}
+			p.end()
+			break
+		}
+		require.Equal(t, 6, kills)
+		require.Equal(t, 2, counts.handled())
+		require.Len(t, broker.Stored("dead.d.expiration:complete"), 1)
+	})
+}
+
 // TestSlowMembersThatAreRestarted one after another, in good order, while the server sends events again and again that
 // they can't begin in time: nothing is given up.
 func TestSlowMembersThatAreRestarted(t *testing.T) {

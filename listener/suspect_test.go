@@ -540,7 +540,8 @@ func TestASuspectThatHangs(t *testing.T) {
 		counts := newTally()
 		p := startKillable(t, broker, "last", func(*mortal) listener.Handler[expiration] {
 			return func(ctx context.Context, e expiration, _ listener.Delivery) error {
-				if counts.begin(e.OrderID); e.OrderID == "o0" {
+				counts.begin(e.OrderID)
+				if e.OrderID == "o0" {
 					<-ctx.Done()
 					return ctx.Err()
 				}

@@ -56,7 +56,7 @@ func (e beat) perform(mended bool) error {
 	time.Sleep(max(work, time.Duration(e.Takes)*time.Millisecond))
 	switch {
 	case e.Does == exits:
-		os.Exit(exitCode)
+		os.Exit(exitCode) //nolint:revive // that is what this event is for
 	case e.Does == panics:
 		panic("a mistake in the handler")
 	case e.Does == fails && !mended:

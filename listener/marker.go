@@ -55,19 +55,20 @@ type marker struct {
 	ctx     context.Context    //nolint:containedctx // ends with the drain: what it bounds is begun by the scheduler's effects
 	stop    context.CancelFunc // ends what waits; marks can still be taken back
 
-	mu       sync.Mutex
-	marks    *schedule.Marks
-	number   uint64         // of the latest mark
-	heard    uint64         // the highest number of its own marks that has come back
-	came     chan struct{}  // closed, and made anew, when a mark comes
-	running  []runningEvent // those that the latest mark names
-	sub      transport.Subscription
-	stopped  bool
-	renewal  *time.Timer        // of the mark, as long as something runs
-	interval time.Duration      // after which it is due
-	watched  map[string]watched // by event: those of which it is not known yet whether they may run
-	failed   error              // why the latest mark could not be stored,
-	resumes  time.Time          // and from when on it is tried again
+	mu         sync.Mutex
+	marks      *schedule.Marks
+	number     uint64         // of the latest mark
+	heard      uint64         // the highest number of its own marks that has come back
+	came       chan struct{}  // closed, and made anew, when a mark comes
+	running    []runningEvent // those that the latest mark names
+	sub        transport.Subscription
+	stopped    bool
+	renewal    *time.Timer        // of the mark, as long as something runs
+	interval   time.Duration      // after which it is due
+	watched    map[string]watched // by event: those of which it is not known yet whether they may run
+	interrupts int                // how often the connection was lost
+	failed     error              // why the latest mark could not be stored,
+	resumes    time.Time          // and from when on it is tried again
 }
 
 // watched is an event that several processes have marked, which may have ended.
@@ -93,7 +94,7 @@ func newMarker(ctx context.Context, c *core, subject subjects.Subject) *marker {
 // error means that no mark is stored.
 func (m *marker) begin(e runningEvent) (j schedule.Judgement, err error) {
 	m.mu.Lock()
-	failed, resumes := m.failed, m.resumes
+	failed, resumes, interrupts := m.failed, m.resumes, m.interrupts
 	m.mu.Unlock()
 	if failed != nil && time.Now().Before(resumes) {
 		return j, failed
@@ -102,12 +103,22 @@ func (m *marker) begin(e runningEvent) (j schedule.Judgement, err error) {
 	if err == nil && !j.Crashes && j.Until.IsZero() {
 		err = m.run(e)
 	}
-	if m.ctx.Err() == nil {
-		m.mu.Lock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.interrupts == interrupts {
 		m.failed, m.resumes = err, time.Now().Add(markPause)
-		m.mu.Unlock()
 	}
 	return j, err
+}
+
+// interrupt says that the connection was lost. What fails for that may be possible once it is
+// back, and others may have been kept from renewing their marks, too.
+func (m *marker) interrupt() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.interrupts++
+	m.failed = nil
+	clear(m.watched)
 }
 
 // judge finds out which processes have ended while they ran an event. If there may be so many

@@ -123,6 +123,7 @@ func (r *runner) interrupted() {
 	}
 	r.mu.Lock()
 	r.scheduler.Interrupt(time.Now())
+	r.interruptMarkers()
 	r.unlockAsync()
 }
 

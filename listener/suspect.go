@@ -68,8 +68,9 @@ func (r *runner) storeMark(m *marker, e schedule.Effect) {
 	r.activeEffects--
 	switch {
 	case err != nil:
-		r.degradeMarks(m.subject, err)
-		r.scheduler.Marked(e.Task, false)
+		if r.scheduler.Marked(e.Task, false) {
+			r.degradeMarks(m.subject, err)
+		}
 	case !j.Until.IsZero():
 		r.scheduler.Undecided(e.Task, j.Until, time.Now())
 	case j.Crashes:
@@ -99,6 +100,13 @@ func (r *runner) startTakingMarkBack(e *schedule.Effect) {
 	}()
 }
 
+// interruptMarkers is called with r.mu held, when the connection was lost.
+func (r *runner) interruptMarkers() {
+	for _, m := range r.markers {
+		m.interrupt()
+	}
+}
+
 // stopMarkers ends what the markers read. It is called with r.mu held, when the drain begins.
 func (r *runner) stopMarkers() {
 	for _, m := range r.markers {
@@ -119,7 +127,7 @@ func (c *core) marksReason() string {
 // degradeMarks tells the client that a suspect event runs without a mark. It is called with
 // r.mu held, and so is recoverMarks.
 func (r *runner) degradeMarks(subject string, err error) {
-	if r.ended || r.scheduler.Draining() {
+	if r.ended {
 		return
 	}
 	r.degraded.marks = true

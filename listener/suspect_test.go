@@ -643,6 +643,34 @@ func TestWithoutMarks(t *testing.T) {
 	}
 }
 
+// TestALinkThatIsLostMeanwhile is no reason to run without a mark, nor to be degraded.
+func TestALinkThatIsLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		publishExpirations(t, broker, 1)
+		untilSuspect(t, broker)
+		counts := newTally()
+		broker.LoseAckOfNext() // of the first mark
+		p := startKillable(t, broker, "p", func(*mortal) listener.Handler[expiration] {
+			return func(_ context.Context, e expiration, _ listener.Delivery) error {
+				_, all := marks(broker)
+				require.Contains(t, string(all[len(all)-1].Data), "events", "it is marked")
+				counts.end(e.OrderID)
+				return nil
+			}
+		})
+		time.Sleep(time.Second)
+		broker.DropConnections()
+		for range 600 {
+			time.Sleep(100 * time.Millisecond)
+			require.NotEqual(t, client.Degraded, p.client.Status().State)
+		}
+		require.Equal(t, 1, counts.handled())
+		p.end()
+	})
+}
+
 // TestReadersOfDeadLettersPassOverMarks, also those of a pattern.
 func TestReadersOfDeadLettersPassOverMarks(t *testing.T) {
 	t.Parallel()

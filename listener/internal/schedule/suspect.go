@@ -84,8 +84,8 @@ func (s *Scheduler) suspectsGoFirst(t *Task, now time.Time) bool {
 
 // Marked says that the mark of a task is stored; or, if stored is not set, that it may not be.
 // The task may run in either case: to run an event once too often does less harm than to give
-// one up that is harmless.
-func (s *Scheduler) Marked(t *Task, stored bool) {
+// one up that is harmless. Marked reports whether the task still waits for that.
+func (s *Scheduler) Marked(t *Task, stored bool) bool {
 	s.suspects.asked = false
 	has := s.suspects.current == t && t.state == marking
 	if has {
@@ -94,6 +94,7 @@ func (s *Scheduler) Marked(t *Task, stored bool) {
 	} else if stored { // it was dropped meanwhile, or gave its turn to another
 		s.emit(TakeMarkBack, t, "")
 	}
+	return has
 }
 
 // Crashed says that so many processes have ended while they ran the event of a task that

@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,7 +64,7 @@ func (c *core) rules() schedule.Rules {
 		MaxAttempts: o.maxAttempts, Backoff: o.backoff.Delay, LongestBackoff: o.backoff.Full, DeadLetterBackoff: deadLetterBackoff.Delay,
 		GapBackoff: versions.RetryAfter, VersionGapTimeout: o.versionGapTimeout,
 		CanExtend: features.InProgress, CanNak: features.Nak,
-		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters, SuspectAfter: c.suspectAfter(), SuspectsTurn: suspectsTurn,
+		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters, SuspectAfter: c.suspectAfter(), SuspectsTurn: suspectsTurn, AnyOf: rand.IntN,
 	}
 }
 

@@ -22,17 +22,33 @@ const suspectsTurn = 30 * time.Second
 // and it was marked.
 const maxEndedProcesses = 3
 
-// errMarksOff is why the mark of a suspect event is not stored.
-var errMarksOff = errors.New("option NoDeadLetters: an event that was sent again several times runs without a mark; " +
-	"if it ends the process, it is not given up, and ends each process that runs it: leave the option out, or mend the handler")
+// Why the mark of a suspect event is not stored.
+var (
+	errMarksOff = errors.New("option NoDeadLetters: an event that was sent again several times runs without a mark; " +
+		"if it ends the process, it is not given up, and ends each process that runs it: leave the option out, or mend the handler")
+	errDeadLetter = errors.New("a dead letter that was sent again several times runs without a mark; " +
+		"if it ends the process, it is not given up, since dead letters make no dead letters, and ends each process that runs it: mend the handler")
+)
 
-// suspectAfter returns the scheduler's rule. Dead letters are never given up, so that it makes
-// no difference which of them end the process.
+// suspectAfter returns the scheduler's rule. Tools that read dead letters as they are stored,
+// such as Redrive, suspect none.
 func (c *core) suspectAfter() int {
-	if strings.HasPrefix(string(c.subject), "dead.") {
+	if c.raw && strings.HasPrefix(string(c.subject), "dead.") {
 		return 0
 	}
 	return suspectAfter
+}
+
+// marksOff returns why no mark can be stored; nil if one can.
+func (c *core) marksOff() error {
+	switch {
+	case !c.options.noDeadLetters:
+		return nil
+	case c.stuckRemedy == remedyOfDeadLetters:
+		return errDeadLetter
+	default:
+		return errMarksOff
+	}
 }
 
 // startStoringMark has the mark of a suspect event stored, which may take a while.
@@ -58,8 +74,8 @@ func (r *runner) startStoringMark(e *schedule.Effect) {
 
 func (r *runner) storeMark(m *marker, e schedule.Effect) {
 	var j schedule.Judgement
-	err := errMarksOff
-	if !r.core.options.noDeadLetters {
+	err := r.core.marksOff()
+	if err == nil {
 		j, err = m.begin(r.core.runningEventOf(&e.Delivery))
 	}
 	about := attributesOf(&e, slog.Int("deliveries", e.Delivery.Deliveries), slog.Any("ended", j.Ended))
@@ -144,7 +160,7 @@ func (r *runner) recoverMarks() {
 
 // explainMarks says what can be done if no mark can be stored.
 func explainMarks(subject string, err error) error {
-	if errors.Is(err, errMarksOff) {
+	if errors.Is(err, errMarksOff) || errors.Is(err, errDeadLetter) {
 		return err
 	}
 	return fmt.Errorf("an event that was sent again %d times or more may have ended the processes that ran it; it runs all the same, "+

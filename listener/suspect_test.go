@@ -700,6 +700,40 @@ func TestReadersOfDeadLettersPassOverMarks(t *testing.T) {
 	})
 }
 
+// TestADeadLetterThatEndsItsProcess is not given up, and does not keep the others from being handled.
+func TestADeadLetterThatEndsItsProcess(t *testing.T) {
+	t.Parallel()
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		publisher := onMemory(t, broker)
+		for n := range uint64(5) {
+			publishDeadLetter(t, publisher, "payments", subjects.OrderCreated, n+1)
+		}
+		counts := newTally()
+		for n := range 40 {
+			p := connectKillable(t, broker, namesOfOwn(n), nil)
+			l, err := listener.NewDeadLetters(p.client, "alerts", "payments", subjects.OrderCreated, func(_ context.Context, e events.DeadLetter, d listener.Delivery) error {
+				if e.Sequence == 1 {
+					if counts.begin("1") > 3 {
+						require.ErrorContains(t, p.client.Status().Reasons[0].Err, "dead letters make no dead letters")
+					}
+					p.kill()
+					return nil
+				}
+				time.Sleep(time.Millisecond)
+				counts.end(e.ID)
+				return nil
+			}, listener.DrainTimeout(time.Second))
+			require.NoError(t, err)
+			p.listen(l)
+			<-p.killed
+		}
+		require.Equal(t, 4, counts.handled())
+		_, all := marks(broker)
+		require.Empty(t, all)
+	})
+}
+
 // TestGroupsThatWouldBeMarks are refused.
 func TestGroupsThatWouldBeMarks(t *testing.T) {
 	t.Parallel()

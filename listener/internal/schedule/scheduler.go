@@ -31,6 +31,10 @@ type Rules struct {
 	// first came here is suspect: it may have ended the processes that ran it. 0: none is.
 	SuspectAfter int
 
+	// AnyOf draws one of n, from 0 to n-1: the suspect task that is next. Where it can't be
+	// known which of them ends the process, the others are handled in the end all the same.
+	AnyOf func(n int) int
+
 	// SuspectsTurn is for how long one suspect task runs, and no other. If it has not ended the
 	// process by then, the next has its turn: a handler that hangs does not hold up the others
 	// for ever.

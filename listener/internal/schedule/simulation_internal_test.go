@@ -141,7 +141,7 @@ func newSim(seed uint64, t trap, tell func(string, ...any)) *sim {
 	jetStream := s.maybe(50)
 	s.rules = Rules{
 		Concurrency: 1 + s.IntN(4), MaxAttempts: 2 + s.IntN(8), DeadLetters: true,
-		CanExtend: jetStream, CanNak: jetStream, NoGroup: s.maybe(30), SuspectAfter: 1 + s.IntN(3), SuspectsTurn: s.between(time.Second, 8*time.Second),
+		CanExtend: jetStream, CanNak: jetStream, NoGroup: s.maybe(30), SuspectAfter: 1 + s.IntN(3), SuspectsTurn: s.between(time.Second, 8*time.Second), AnyOf: s.IntN,
 		Backoff: func(attempt int) time.Duration {
 			return s.between(50*time.Millisecond, 100*time.Millisecond<<min(attempt, 6))
 		},

@@ -14,7 +14,7 @@ import (
 // known which of them ends this process, and behind tasks that are not suspect. Before one
 // runs, a mark is stored, which outlives the process. The zero value is ready.
 type suspects struct {
-	queue   fifo.Queue[*Task] // those that are suspected, in the order in which they could have run
+	queue   fifo.Queue[*Task] // those that are suspected; the first has waited the longest
 	current *Task             // the one that has its turn: marking, marked, running or unsettled
 	asked   bool              // a mark was asked for, and nobody has said yet what came of it
 	dropped droppedEvents
@@ -26,6 +26,15 @@ func (q *suspects) ready() int {
 		return 1
 	}
 	return 0
+}
+
+// take takes the task at that place out of the queue.
+func (q *suspects) take(at int) (t *Task) {
+	q.queue.Change(func(all []*Task) []*Task {
+		t = all[at]
+		return slices.Delete(all, at, at+1)
+	})
+	return t
 }
 
 func (q *suspects) unqueue(t *Task) {
@@ -61,7 +70,7 @@ func (s *Scheduler) queueSuspect(t *Task, now time.Time) {
 func (s *Scheduler) nextSuspect(now time.Time) *Task {
 	q := &s.suspects
 	for q.current == nil && !q.asked && q.queue.Len() > 0 && s.suspectsGoFirst(q.queue.Front(), now) {
-		t := q.queue.Pop()
+		t := q.take(s.rules.AnyOf(q.queue.Len()))
 		if s.late(t, now) && !t.undecided { // else it may be about to be given up
 			s.dropLate(t, now)
 			continue

@@ -13,6 +13,7 @@ import (
 // suspecting returns rules by which an event is suspect that was sent again more than 3 times.
 func suspecting(r Rules) Rules {
 	r.SuspectAfter, r.SuspectsTurn = 3, time.Minute
+	r.AnyOf = func(int) int { return 0 }
 	return r
 }
 
@@ -60,6 +61,21 @@ func TestSuspectsRunOneAtATime(t *testing.T) {
 	handle(s, busy(s, 4), 3)
 	arrive(s, again(arrived(2, 4), 9))
 	require.Equal(t, []uint64{2}, runs(s, 4), "it has run here, so that it is not suspect any more")
+}
+
+// TestAnySuspectIsNext: which one is drawn.
+func TestAnySuspectIsNext(t *testing.T) {
+	t.Parallel()
+	r := suspecting(jetStream(1))
+	r.AnyOf = func(n int) int { return n / 2 }
+	s := New(r, ackWait)
+	arrive(s, again(arrived(1, 0), 4), again(arrived(2, 0), 4), again(arrived(3, 0), 4))
+	for _, next := range []uint64{2, 3, 1} {
+		require.Empty(t, runs(s, 0))
+		s.Marked(asked(t, s), true)
+		handle(s, runs1(t, s, next, 0), 0)
+	}
+	requireEmpty(t, s)
 }
 
 // TestASuspectIsNotPutOffForEver: after half its ack wait it goes before those that are ready.

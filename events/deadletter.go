@@ -23,12 +23,13 @@ const (
 	DeadLetterRejected    DeadLetterReason = "rejected"    // the handler said that trying again can't help
 	DeadLetterExhausted   DeadLetterReason = "exhausted"   // every attempt failed
 	DeadLetterVersionGap  DeadLetterReason = "version-gap" // the version of its entity that comes before it did not come in time
+	DeadLetterCrashed     DeadLetterReason = "crashed"     // several processes ended while they ran its handler
 )
 
-// Valid tells whether r is one of the five reasons.
+// Valid tells whether r is one of the six reasons.
 func (r DeadLetterReason) Valid() bool {
 	switch r {
-	case DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted, DeadLetterVersionGap:
+	case DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted, DeadLetterVersionGap, DeadLetterCrashed:
 		return true
 	default:
 		return false
@@ -206,8 +207,8 @@ func knownReason(r DeadLetterReason) error {
 	if r.Valid() {
 		return nil
 	}
-	return fmt.Errorf("reason: %q is none of %q, %q, %q, %q, %q", clip(string(r), maxShortText),
-		DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted, DeadLetterVersionGap)
+	return fmt.Errorf("reason: %q is none of %q, %q, %q, %q, %q, %q", clip(string(r), maxShortText),
+		DeadLetterUndecodable, DeadLetterInvalid, DeadLetterRejected, DeadLetterExhausted, DeadLetterVersionGap, DeadLetterCrashed)
 }
 
 func noDataIf(truncated bool, data []byte) error {

@@ -49,7 +49,7 @@ type Outcome struct {
 	// than its ack wait, the event may come sooner than after its Backoff.)
 	RetryIn time.Duration
 
-	// Reason is set for an event that is DeadLettered: rejected, exhausted, version-gap,
+	// Reason is set for an event that is DeadLettered: rejected, exhausted, version-gap, crashed,
 	// undecodable or invalid.
 	Reason events.DeadLetterReason
 

@@ -100,7 +100,8 @@ func TestAttemptsOfSlowMembers(t *testing.T) {
 			}
 		}
 		publishExpirations(t, broker, all)
-		opts := []listener.Option{listener.MaxAttempts(most), listener.Backoff(10*time.Millisecond, 10*time.Millisecond)}
+		// With a timeout no attempt is made that could last longer than the ack wait, so that never both members make their last one.
+		opts := []listener.Option{listener.MaxAttempts(most), listener.Backoff(10*time.Millisecond, 10*time.Millisecond), listener.HandlerTimeout(2 * time.Second)}
 		defer startProcess(t, broker, "a", handler("a"), opts...)()
 		defer startProcess(t, broker, "b", handler("b"), opts...)()
 		time.Sleep(30 * time.Minute)

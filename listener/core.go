@@ -33,7 +33,8 @@ type core struct {
 	eventType   eventType
 	observers   []observe.Observer // nil: nobody observes
 	log         *slog.Logger
-	raw         bool   // it hands on whatever is stored, each message by itself
+	raw         bool // it hands on whatever is stored, each message by itself
+	clientID    string
 	stuckRemedy string // what helps where events are stuck without dead letters
 
 	mu    sync.Mutex
@@ -48,6 +49,7 @@ func newCore(c *client.Client, subject subjects.Subject, queueGroup string, opts
 	if core.session == nil {
 		return nil, core.fail(fmt.Errorf("%w client: nil; make one with client.Build or client.FromEnv", client.ErrInvalid))
 	}
+	core.clientID = c.ClientID()
 	core.log = core.session.Log.With(slog.String("subject", string(subject)), slog.String("group", queueGroup))
 	if core.raw {
 		if err := core.validSubject(); err != nil {

@@ -25,11 +25,12 @@ const NoGroup = "no-group"
 const storeTimeout = 10 * time.Second
 
 // NoDeadLetters turns dead letters off. By default an event that can't be decoded
-// or, with [Validate], is not valid, whose handler returned [Reject], or whose
-// attempts ([MaxAttempts]) are used up, is stored on the subject
-// "dead.<queue group>.<subject>" as an [events.DeadLetter], and then acknowledged.
-// Without a queue group its name is that of the durable, or [NoGroup]. As long as
-// it can't be stored, the event stays unacknowledged and the client is degraded.
+// or, with [Validate], is not valid, whose handler returned [Reject], whose
+// attempts ([MaxAttempts]) are used up, or that has ended several processes which ran
+// it, is stored on the subject "dead.<queue group>.<subject>" as an
+// [events.DeadLetter], and then acknowledged. Without a queue group its name is that of
+// the durable, or [NoGroup]. As long as it can't be stored, the event stays
+// unacknowledged and the client is degraded.
 //
 // With NoDeadLetters such an event stays unacknowledged for good: it comes again and is tried
 // again, once an ack wait. Over NATS Streaming the server sends nothing more when

@@ -9,7 +9,7 @@ import (
 
 // degraded is why the client is degraded on behalf of a runner. The runner's lock guards
 // it.
-type degraded struct{ deadLetters, stuck bool }
+type degraded struct{ deadLetters, stuck, marks bool }
 
 // What helps against events that are stuck.
 const (
@@ -76,6 +76,9 @@ func (r *runner) withdrawAll() {
 	}
 	if r.degraded.stuck {
 		r.core.session.Withdraw(r, r.core.stuckReason())
+	}
+	if r.degraded.marks {
+		r.core.session.Withdraw(r, r.core.marksReason())
 	}
 	r.degraded = degraded{}
 	r.withdrawStalled()

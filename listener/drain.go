@@ -19,6 +19,7 @@ func (r *runner) drain(ctx context.Context) error {
 	r.mu.Lock()
 	r.scheduler.Drain(time.Now())
 	r.idle = idle
+	r.stopMarkers()
 	r.unlock()
 	defer r.endHandlers()
 	select {

@@ -39,6 +39,7 @@ func (r *runner) decided() []schedule.Effect {
 		r.setAlarm()
 		r.checkStuck()
 		r.recoverStalled()
+		r.recoverMarks()
 	}
 	r.signalIdle()
 	r.mu.Unlock()
@@ -82,6 +83,12 @@ func (r *runner) performOne(e *schedule.Effect) {
 		return // the task is here, and may run
 	case schedule.StoreDeadLetter:
 		r.startStoringDeadLetter(e)
+		return
+	case schedule.StoreMark:
+		r.startStoringMark(e)
+		return
+	case schedule.TakeMarkBack:
+		r.startTakingMarkBack(e)
 		return
 	}
 	if e.Task.Event != nil {

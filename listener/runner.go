@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/sgtickets/common/listener/internal/schedule"
 	"github.com/sgtickets/common/listener/internal/versions"
 	"github.com/sgtickets/common/observe"
+	"github.com/sgtickets/common/subjects"
 	"github.com/sgtickets/common/transport"
 )
 
@@ -42,11 +44,12 @@ type runner struct {
 	watch       watch       // for handlers that take too long
 	pace        pace
 	delayed     delayed
-	degraded    degraded         // what the client is told
-	stalled     stalled          // handlers that do not return
-	undecodable undecodable      // events in a row that can't be decoded
-	reader      *versions.Reader // tells others how far this one has read; nil without InVersionOrder
-	resting     atomic.Int64     // events that are here and that no worker could begin
+	degraded    degraded                     // what the client is told
+	stalled     stalled                      // handlers that do not return
+	undecodable undecodable                  // events in a row that can't be decoded
+	reader      *versions.Reader             // tells others how far this one has read; nil without InVersionOrder
+	markers     map[subjects.Subject]*marker // of events that may have ended processes, by the subject of the marks; nil until the first
+	resting     atomic.Int64                 // events that are here and that no worker could begin
 }
 
 func newRunner(ctx context.Context, c *core) *runner {
@@ -65,7 +68,7 @@ func (c *core) rules() schedule.Rules {
 		GapBackoff: versions.RetryAfter, VersionGapTimeout: o.versionGapTimeout,
 		StallTimeout: o.stallTimeout, StopAtUnreadable: o.stopAfterUndecodable,
 		CanExtend: features.InProgress, CanNak: features.Nak,
-		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters,
+		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters, SuspectAfter: c.suspectAfter(), SuspectsTurn: suspectsTurn, AnyOf: rand.IntN,
 	}
 }
 
@@ -88,6 +91,9 @@ func (r *runner) deliver(d transport.Delivery) {
 	t := schedule.NewTask(d, time.Now())
 	if r.core.raw {
 		t.ForgetEventID()
+	}
+	if r.core.passOverMark(&d) {
+		return
 	}
 	if r.core.eventType.key != nil || r.observed() {
 		r.watchReading(t)
@@ -129,6 +135,7 @@ func (r *runner) interrupted() {
 	}
 	r.mu.Lock()
 	r.scheduler.Interrupt(time.Now())
+	r.interruptMarkers()
 	r.unlockAsync()
 }
 

@@ -42,7 +42,7 @@ func main() {
 	var t task
 	flag.StringVar(&t.group, "group", "", "queue `group` that could not handle the events")
 	flag.StringVar((*string)(&t.subject), "subject", "", "`subject` of the events, such as order:created")
-	flag.StringVar((*string)(&t.reason), "reason", "", "only those given up for that `reason`: undecodable, invalid, rejected, exhausted or version-gap")
+	flag.StringVar((*string)(&t.reason), "reason", "", "only those given up for that `reason`: undecodable, invalid, rejected, exhausted, version-gap or crashed")
 	flag.IntVar(&t.limit, "limit", 0, "put back, or list, `n` events at most; 0: all")
 	flag.BoolVar(&t.list, "list", false, "only show them")
 	flag.Parse()
@@ -69,7 +69,7 @@ func (t task) check() error {
 	case t.group == "" || t.subject == "":
 		return errors.New("flags -group and -subject: both are needed")
 	case t.reason != "" && !t.reason.Valid():
-		return fmt.Errorf("flag -reason: %q is not a reason; use undecodable, invalid, rejected, exhausted or version-gap", t.reason)
+		return fmt.Errorf("flag -reason: %q is not a reason; use undecodable, invalid, rejected, exhausted, version-gap or crashed", t.reason)
 	case t.limit < 0:
 		return fmt.Errorf("flag -limit: %d; must be positive, or 0 for all", t.limit)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
+	"github.com/sgtickets/common/events"
 )
 
 // slow lets three handlers take longer than twice the ack wait.
@@ -64,6 +65,51 @@ func panicking(t *testing.T, c *scene) {
 	for _, letter := range c.letters(t) {
 		c.took = letter.FailedAt.Sub(begun)
 	}
+}
+
+// exiting has a handler end its process, which is started again as often as it ends, until the
+// event is given up. Raw stan.go gives nothing up.
+func exiting(t *testing.T, c *scene) {
+	t.Helper()
+	exit(t, c, func(int) string { return "listener" })
+}
+
+// exitingAnew is the same with a client ID of its own for each process, as replicas have them.
+func exitingAnew(t *testing.T, c *scene) {
+	t.Helper()
+	exit(t, c, func(n int) string { return fmt.Sprintf("listener-%d", n) })
+}
+
+func exit(t *testing.T, c *scene, clientID func(n int) string) {
+	t.Helper()
+	if c.broker != nil {
+		t.Skip("a service of the broker in memory is no process; package listener has tests of it")
+	}
+	listener := c.start(t, clientID(0), 0)
+	c.beginBeside(t, listener)
+	begun := time.Now()
+	c.put(beat{Does: exits})
+	most := 2 * time.Minute
+	if !c.side.ours() {
+		most = span(20*time.Second, 4*time.Second)
+	}
+	for time.Since(begun) < most && c.took == never {
+		select {
+		case <-listener.ended():
+			c.crashes++
+			time.Sleep(300 * time.Millisecond)
+			listener = c.start(t, clientID(c.crashes), 0)
+		case <-time.After(200 * time.Millisecond):
+			if !c.side.ours() {
+				continue
+			}
+			for _, letter := range c.letters(t) {
+				c.took = letter.FailedAt.Sub(begun)
+				require.Equal(t, events.DeadLetterCrashed, letter.Reason)
+			}
+		}
+	}
+	c.flow()
 }
 
 // undecodable has payloads that are no events in the way of the others.

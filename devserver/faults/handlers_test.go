@@ -22,6 +22,7 @@ type trial struct {
 	told       string           // by the service's status
 	again      bool             // the others may be handled again
 	shared     bool             // by two members; see begunAgain
+	crashes    int              // of the service, at most
 	play       func(*testing.T, *scene)
 }
 
@@ -43,6 +44,16 @@ var trials = []trial{
 		name: "a handler that panics on one event, 5 attempts", goal: "0 crashes, 1 dead letter",
 		setup: setup{Concurrency: 4, MaxInFlight: 64, MaxAttempts: attempts}, begins: times(attempts), letters: 1,
 		late: time.Second, took: patience, play: panicking,
+	},
+	{
+		name: "a handler that ends its process on one event", goal: "at most 7 crashes, 1 dead letter, the others go on",
+		setup: setup{Concurrency: 4, MaxInFlight: 64}, begins: times(7), letters: 1, crashes: 7, again: true,
+		took: 2 * time.Minute, play: exiting,
+	},
+	{
+		name: "the same under client IDs of their own", goal: "the same",
+		setup: setup{Concurrency: 4, MaxInFlight: 64}, begins: times(7), letters: 1, crashes: 7, again: true,
+		took: 3 * time.Minute, play: exitingAnew,
 	},
 	{
 		name: "an undecodable payload, one in flight", goal: "1 dead letter, gap under 0.2 s",
@@ -148,7 +159,7 @@ func (c *scene) inexact(letters []events.DeadLetter, log []logged) (n int) {
 
 // missed are the goals that a service of ours did not reach.
 func (f trial) missed(c *scene, h treatment) []string {
-	missed := append(h.figures.missed(), some([]tally{{h.crashes, "crashes"}, {h.inexact, "payloads not in a dead letter, to the byte"}})...)
+	missed := append(h.figures.missed(), some([]tally{{max(h.crashes-f.crashes, 0), "crashes too many"}, {h.inexact, "payloads not in a dead letter, to the byte"}})...)
 	if f.told != "" && h.told != f.told {
 		missed = append(missed, fmt.Sprintf("its status told %q", h.told))
 	}

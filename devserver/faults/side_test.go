@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/nats-io/stan.go"
@@ -40,9 +41,13 @@ type beat struct {
 const (
 	panics = "panics"
 	fails  = "fails" // until it is mended
+	exits  = "exits" // ends its process
 
 	publishes = "publishes" // in a service that publishes at all
 )
+
+// exitCode is that of a process that its handler has ended.
+const exitCode = 3
 
 func (beat) Subject() subjects.Subject { return subject }
 
@@ -50,6 +55,8 @@ func (beat) Subject() subjects.Subject { return subject }
 func (e beat) perform(mended bool) error {
 	time.Sleep(max(work, time.Duration(e.Takes)*time.Millisecond))
 	switch {
+	case e.Does == exits:
+		os.Exit(exitCode) //nolint:revive // that is what this event is for
 	case e.Does == panics:
 		panic("a mistake in the handler")
 	case e.Does == fails && !mended:

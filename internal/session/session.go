@@ -5,6 +5,7 @@ package session
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,6 +43,10 @@ type Session struct {
 	// not block. The client sets it before it makes the session available.
 	Announce func(Announcement)
 
+	// Process returns a random name of this client, which no other client has, in this
+	// process or another.
+	Process func() string
+
 	record   func(transport.Event) (log func())
 	sender   func() *publishing.Sender // made with the first call, when Observers are set
 	mu       sync.Mutex
@@ -63,6 +68,7 @@ func New(conn transport.Conn, log *slog.Logger, window int, generatedID bool, re
 	s := &Session{
 		Conn: conn, Log: log, GeneratedID: generatedID,
 		Window:   publishing.NewWindow(window),
+		Process:  sync.OnceValue(rand.Text),
 		record:   record,
 		drainers: make(map[*Drainer]struct{}),
 		degraded: make(map[string]map[any]error),

@@ -28,6 +28,11 @@ type attemptHistories struct {
 
 func (h *attemptHistories) of(key MessageKey) attemptHistory { return h.known[key] }
 
+func (h *attemptHistories) has(key MessageKey) bool {
+	_, has := h.known[key]
+	return has
+}
+
 func (h *attemptHistories) set(key MessageKey, what attemptHistory) {
 	if h.known == nil {
 		h.known = make(map[MessageKey]attemptHistory)

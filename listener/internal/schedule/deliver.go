@@ -45,6 +45,7 @@ func (s *Scheduler) accept(t *Task, now time.Time) {
 	history := s.attempts.of(t.Message)
 	t.GiveUp, t.Attempt = history.giveUp, history.attempt
 	t.due = history.notBefore
+	t.suspect = s.isSuspect(t)
 	if t.Keyed && history.outOfOrder && t.due.After(now) {
 		t.Keyed, t.outOfOrder = false, true
 	}
@@ -64,6 +65,8 @@ func (s *Scheduler) proceed(t *Task, now time.Time) {
 		s.giveUp(t, *t.Failed, now)
 	case t.due.After(now):
 		s.retryAt(t, t.due, now, Effect{Skip: observe.SkipEarly})
+	case t.suspect:
+		s.queueSuspect(t, now)
 	default:
 		s.setState(t, ready)
 		s.ready.Push(t)

@@ -36,6 +36,7 @@ func (s *Scheduler) Wake(now time.Time) {
 		}
 		s.proceed(t, now)
 	}
+	s.passSuspectsTurn(now)
 	for len(s.awaitingRedelivery.tasks) > 0 && !s.awaitingRedelivery.tasks[0].due.After(now) {
 		s.remove(s.awaitingRedelivery.tasks[0], now) // another member has its event
 	}
@@ -43,7 +44,7 @@ func (s *Scheduler) Wake(now time.Time) {
 
 // WakeAt returns when to call Wake; zero: there is nothing to wait for.
 func (s *Scheduler) WakeAt() time.Time {
-	var due time.Time
+	due := s.suspectsTurnEnds()
 	for _, q := range []*dueQueue{&s.backingOff, &s.awaitingRedelivery} {
 		if len(q.tasks) > 0 && (due.IsZero() || q.tasks[0].due.Before(due)) {
 			due = q.tasks[0].due

@@ -49,6 +49,11 @@ const (
 	// StoreDeadLetter: store the task's dead letter, then call DeadLetterStored or
 	// DeadLetterNotStored.
 	StoreDeadLetter
+	// StoreMark: the task is suspect, and is about to run. Find out how many processes have ended
+	// while they ran it, store a mark, then call Marked, Crashed or Undecided.
+	StoreMark
+	// TakeMarkBack: store that the mark does not count any more. This process does not run the task, or not any more.
+	TakeMarkBack
 )
 
 // TakeEffects returns what was decided since the last call, in order.

@@ -95,6 +95,9 @@ func (s *Scheduler) yieldTurn(q *keyQueue) {
 		s.unready(t)
 	case backingOff:
 		s.backingOff.remove(t)
+	case suspected:
+		s.suspects.unqueue(t)
+	case marking, marked:
 	default:
 		return // it keeps its turn
 	}

@@ -44,6 +44,8 @@ func (s *Scheduler) remove(t *Task, now time.Time) {
 	switch t.state { //nolint:exhaustive // only these are in a queue
 	case ready:
 		s.unready(t)
+	case suspected:
+		s.suspects.unqueue(t)
 	case backingOff:
 		s.backingOff.remove(t)
 	case awaitingRedelivery:
@@ -74,32 +76,34 @@ func (s *Scheduler) Interrupt(now time.Time) { s.dropIdle(now, observe.SkipInter
 func (s *Scheduler) Drain(now time.Time) {
 	s.draining = true
 	s.dropIdle(now, observe.SkipDraining)
+	s.unmarkAll() // what comes of those that run is an orderly end now
 }
 
 // dropIdle drops the tasks whose handlers do not run, that are not to be settled, and
 // whose dead letters are not being stored.
 func (s *Scheduler) dropIdle(now time.Time, reason string) {
-	var idle []*Task
+	var dropped []*Task
 	for _, t := range s.active {
-		if t.state == waiting || t.state == ready || t.state == backingOff {
-			idle = append(idle, t)
+		if idle(t.state) {
+			dropped = append(dropped, t)
 		}
 	}
-	sortByMessage(idle)
-	s.ready = fifo.Queue[*Task]{}
+	sortByMessage(dropped)
+	s.ready, s.suspects.queue = fifo.Queue[*Task]{}, fifo.Queue[*Task]{}
 	s.backingOff = dueQueue{}
-	for _, t := range idle {
+	for _, t := range dropped {
 		s.setState(t, arriving)
 	}
 	for _, t := range s.running {
 		t.sameID = nil
 	}
-	for _, t := range idle {
+	for _, t := range dropped {
 		if s.draining && s.rules.CanNak {
 			s.emit(Nak, t, reason) // another member may begin it now
 		} else {
 			s.emit(Drop, t, reason)
 		}
+		s.noteDropped(t)
 		s.awaitRedelivery(t, now)
 	}
 }

@@ -16,12 +16,14 @@ const lateMargin = 20
 // many run as may. An event is dropped whose ack wait has passed or is about to pass:
 // another member has it by now, or soon will.
 func (s *Scheduler) Next(now time.Time) *Task {
-	for len(s.running) < s.rules.Concurrency && s.ready.Len() > 0 {
-		t := s.ready.Pop()
+	for len(s.running) < s.rules.Concurrency {
+		t := s.nextReady(now)
+		if t == nil {
+			return nil
+		}
 		switch other := s.runningWithID(t.id); {
-		case now.Sub(t.Received) >= s.ackWait-s.ackWait/lateMargin:
-			s.emit(Drop, t, observe.SkipLate)
-			s.awaitRedelivery(t, now)
+		case s.late(t, now):
+			s.dropLate(t, now)
 		case s.acknowledged.hasID(t.id):
 			s.emit(AckAgain, t, observe.SkipCopy)
 			s.remember(t, EventID{})
@@ -35,6 +37,29 @@ func (s *Scheduler) Next(now time.Time) *Task {
 		}
 	}
 	return nil
+}
+
+// nextReady takes a task out of those that may run: the first of those that are ready, or a
+// suspect one that has its turn.
+func (s *Scheduler) nextReady(now time.Time) *Task {
+	if t := s.nextSuspect(now); t != nil {
+		return t
+	}
+	if s.ready.Len() == 0 {
+		return nil
+	}
+	return s.ready.Pop()
+}
+
+// late reports whether the ack wait of a task has passed, or is about to pass.
+func (s *Scheduler) late(t *Task, now time.Time) bool {
+	return now.Sub(t.Received) >= s.ackWait-s.ackWait/lateMargin
+}
+
+func (s *Scheduler) dropLate(t *Task, now time.Time) {
+	s.emit(Drop, t, observe.SkipLate)
+	s.noteDropped(t)
+	s.awaitRedelivery(t, now)
 }
 
 // runningWithID returns the running task with that event ID.
@@ -106,7 +131,7 @@ func (s *Scheduler) AcknowledgedLate(t *Task, now time.Time) {
 		s.remember(t, t.id)
 		return
 	}
-	if here.state == waiting || here.state == ready || here.state == backingOff {
+	if idle(here.state) {
 		s.emit(Drop, here, observe.SkipHandled)
 	}
 	if here.state != deadLettering {

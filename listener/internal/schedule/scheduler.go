@@ -29,6 +29,19 @@ type Rules struct {
 	CanNak      bool // the broker takes a delivery back and sends it again after a delay
 	NoGroup     bool // no queue group: what is not acknowledged comes again to this listener
 	DeadLetters bool // an event that is given up becomes a dead letter
+
+	// SuspectAfter: an event that the server has sent again more often than that before it
+	// first came here is suspect: it may have ended the processes that ran it. 0: none is.
+	SuspectAfter int
+
+	// AnyOf draws one of n, from 0 to n-1: the suspect task that is next. Where it can't be
+	// known which of them ends the process, the others are handled in the end all the same.
+	AnyOf func(n int) int
+
+	// SuspectsTurn is for how long one suspect task runs, and no other. If it has not ended the
+	// process by then, the next has its turn: a handler that hangs does not hold up the others
+	// for ever.
+	SuspectsTurn time.Duration
 }
 
 // Scheduler decides which events run when, and what becomes of them. Its methods are
@@ -52,6 +65,7 @@ type Scheduler struct {
 	stuck              stuckEvents
 	progress           handlerProgress
 	unreadable         unreadableRow
+	suspects           suspects
 	draining           bool
 }
 
@@ -77,8 +91,9 @@ func (s *Scheduler) SetAckWait(d time.Duration) { s.ackWait = d }
 // Running returns how many tasks run.
 func (s *Scheduler) Running() int { return len(s.running) }
 
-// Ready returns how many tasks may run and have not begun.
-func (s *Scheduler) Ready() int { return s.ready.Len() }
+// Ready returns how many tasks a worker could take now: those that may run and have not
+// begun, and a suspect one, for which [Scheduler.Next] may have to ask for a mark first.
+func (s *Scheduler) Ready() int { return s.ready.Len() + s.suspects.ready() }
 
 // Resting returns how many tasks are here that no worker could begin.
 func (s *Scheduler) Resting() int { return s.resting }
@@ -124,7 +139,19 @@ func (s *Scheduler) setState(t *Task, to state) {
 	if rests(to) {
 		s.resting++
 	}
+	from := t.state
 	t.state = to
+	if (t == s.suspects.current || t.markStored) && !hasSuspectsTurn(to) {
+		s.endSuspectsTurn(t, from)
+	}
 }
 
-func rests(s state) bool { return s == waiting || s == backingOff || s == deadLettering }
+func rests(s state) bool {
+	return s == waiting || s == suspected || s == marking || s == backingOff || s == deadLettering
+}
+
+// idle reports whether a task is here, its handler does not run and has not run without
+// being settled, and its dead letter is not being stored.
+func idle(s state) bool {
+	return s == waiting || s == suspected || s == marking || s == marked || s == ready || s == backingOff
+}

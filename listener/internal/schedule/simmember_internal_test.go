@@ -22,6 +22,7 @@ type simMember struct {
 	leaving   bool // drains
 	left      bool
 
+	marker     *simMarker
 	deliveries []*simSettler // all that arrived
 
 	runs    map[MessageKey]int // that go on now
@@ -36,6 +37,7 @@ func (s *sim) join() {
 		sim: s, name: string(rune('A' + s.joined - 1)), scheduler: New(s.rules, s.ackWait),
 		runs: map[MessageKey]int{}, handled: map[MessageKey]bool{}, failed: map[MessageKey]int{}, gaps: map[MessageKey]time.Time{},
 	}
+	m.marker = s.newMarker(m)
 	s.members = append(s.members, m)
 	m.sayf("joins")
 	s.server.joined()
@@ -49,21 +51,45 @@ func (m *simMember) leave(killed bool) {
 		return
 	}
 	m.leaving = true
-	end := func() {
-		m.left = true
-		m.sayf("leaves, killed %v", killed)
-		if i := slices.Index(m.sim.members, m); i >= 0 {
-			m.sim.members = slices.Delete(m.sim.members, i, i+1)
-		}
-		m.sim.server.returns(m, m.session)
-	}
 	if killed {
-		end()
+		m.end(true)
 		return
+	}
+	if t := m.scheduler.suspects.current; t != nil {
+		eventOf(t).unmarked++
 	}
 	m.scheduler.Drain(m.sim.now)
 	m.unlock()
-	m.sim.after(3*m.sim.ackWait, end)
+	m.sim.after(3*m.sim.ackWait, func() { m.end(false) })
+}
+
+func (m *simMember) end(killed bool) {
+	if m.left {
+		return
+	}
+	m.leaving, m.left = true, true
+	m.sayf("leaves, killed %v", killed)
+	if killed {
+		m.countEnded()
+	}
+	if i := slices.Index(m.sim.members, m); i >= 0 {
+		m.sim.members = slices.Delete(m.sim.members, i, i+1)
+	}
+	m.sim.server.returns(m, m.session)
+}
+
+// die is the end of a process by an event. Another one is started.
+func (m *simMember) die(e *simEvent) {
+	if m.left {
+		return
+	}
+	m.sayf("ends with %d", e.id.Sequence)
+	m.end(true)
+	m.sim.after(m.sim.between(0, 2*m.sim.ackWait), func() {
+		if !m.sim.single || len(m.sim.members) == 0 {
+			m.sim.join()
+		}
+	})
 }
 
 // reconnect loses what is on its way to it; the server sends it again.
@@ -158,6 +184,9 @@ func (m *simMember) look() {
 
 func (m *simMember) extend() {
 	m.extending = false
+	if m.left {
+		return
+	}
 	for _, settler := range m.scheduler.ExtendAckWaits(m.sim.now) {
 		_ = settler.InProgress()
 	}
@@ -194,6 +223,16 @@ func (m *simMember) begin(w *Task) {
 	}
 	m.checkOrder(e)
 	took, failure := s.between(0, 20*time.Millisecond), (*Failure)(nil)
+	if e.kills {
+		if s.maybe(20) {
+			took = s.between(0, 2*s.ackWait)
+		}
+		s.after(took, func() { m.die(e) })
+		return
+	}
+	if s.trap == severalSuspects && w.suspect {
+		m.scheduler.suspects.current = nil
+	}
 	if !s.calm {
 		switch n := s.IntN(100); {
 		case n < 15:
@@ -302,6 +341,10 @@ func (m *simMember) perform(x Effect) {
 		_ = m.scheduler.LatestSettler(x.Task).Ack()
 	case Nak:
 		_ = x.Delivery.Settler.Nak(x.Delay)
+	case StoreMark:
+		m.marker.begin(x.Task, e)
+	case TakeMarkBack:
+		m.marker.takeBack(e)
 	case StoreDeadLetter:
 		m.checkGiveUp(e, x.GiveUp)
 		m.storeDeadLetter(x.Task, e)
@@ -376,6 +419,9 @@ func (m *simMember) checkGiveUp(e *simEvent, g GiveUp) {
 	if since := m.gaps[e.id]; g.Reason == events.DeadLetterVersionGap && (since.IsZero() || g.At.Sub(since) < m.sim.rules.VersionGapTimeout) {
 		m.sim.brokenf("event %d is given up, since it waits for another one since %v", e.id.Sequence, since.Sub(start))
 	}
+	if g.Reason == events.DeadLetterCrashed && e.endedSuspect < m.sim.maxEnded {
+		m.sim.brokenf("event %d is given up, since %d processes ended that ran it, not %d", e.id.Sequence, e.endedSuspect, m.sim.maxEnded)
+	}
 	if g.Attempts > n {
 		m.sim.brokenf("event %d is given up, and %d attempts are told of %d", e.id.Sequence, g.Attempts, n)
 	}
@@ -404,6 +450,7 @@ func (m *simMember) checkOrder(e *simEvent) {
 
 // check is what holds at any time.
 func (m *simMember) check() {
+	m.checkSuspects()
 	b := m.scheduler
 	if len(b.running) > b.rules.Concurrency {
 		m.sim.brokenf("%d handlers run", len(b.running))

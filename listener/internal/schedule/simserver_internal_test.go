@@ -16,6 +16,11 @@ type simEvent struct {
 	letter  bool      // its dead letter is stored
 	acked   bool
 	lost    bool // with the store
+
+	kills        bool // it ends the processes that run it
+	ended        int  // processes that ended while they ran it
+	endedSuspect int  // those of them that had begun to mark it
+	unmarked     int  // times that its mark could not be stored, or did not count any more
 }
 
 func (e *simEvent) lapsed(now time.Time) bool { return !e.lapses.IsZero() && !now.Before(e.lapses) }
@@ -46,6 +51,7 @@ func (v *simServer) publish() {
 	if v.sim.maybe(10) {
 		e.lapses = v.sim.now.Add(max(v.sim.between(-3*v.sim.ackWait, 3*v.sim.ackWait), 0)) // every other never was
 	}
+	e.kills = v.sim.maybe(8)
 	v.log = append(v.log, e)
 	v.dispatch()
 }
@@ -196,6 +202,7 @@ func (v *simServer) retry(e *simEvent, p *simPending, sent int) {
 // restart forgets how often it delivered.
 func (v *simServer) restart() {
 	v.sim.sayf("server restarts")
+	v.sim.restarts++
 	for _, p := range v.pending {
 		p.deliveries = 0
 	}
@@ -217,7 +224,17 @@ func (v *simServer) empty() {
 	}
 }
 
+func (v *simServer) event(id MessageKey) *simEvent {
+	for _, e := range v.log {
+		if e.id == id {
+			return e
+		}
+	}
+	return nil
+}
+
 func (v *simServer) checkEnd() {
+	v.checkEnded()
 	for _, e := range v.log {
 		if !e.acked {
 			v.sim.brokenf("event %d was never acknowledged: handled %v, letter %v, pending %+v", e.id.Sequence, e.handled, e.letter, v.pending[e])

@@ -30,6 +30,11 @@ type sim struct {
 	server  *simServer
 	members []*simMember
 	joined  int
+
+	marks    *simMarks
+	maxEnded int
+	restarts int // of the server
+	faults   int // processes that were killed
 }
 
 // trap is a mistake that is known to lose, double or disorder events.
@@ -44,6 +49,10 @@ const (
 	dropWithoutRelease
 	countDeliveries
 	countWaits
+	countLiving
+	neverTakeBack
+	neverGiveUp
+	severalSuspects
 	lastTrap
 )
 
@@ -51,7 +60,8 @@ func (t trap) String() string {
 	return [...]string{
 		"none", "ack before the dead letter is stored", "identity by sequence alone", "a retry lets its key overtake",
 		"forget on reconnect", "drop without release", "count the server's deliveries as attempts",
-		"count waits as attempts",
+		"count waits as attempts", "count living processes as ended", "never take a mark back",
+		"never give up what ends processes", "run several suspects at a time",
 	}[t]
 }
 
@@ -131,7 +141,7 @@ func newSim(seed uint64, t trap, tell func(string, ...any)) *sim {
 	jetStream := s.maybe(50)
 	s.rules = Rules{
 		Concurrency: 1 + s.IntN(4), MaxAttempts: 2 + s.IntN(8), DeadLetters: true,
-		CanExtend: jetStream, CanNak: jetStream, NoGroup: s.maybe(30),
+		CanExtend: jetStream, CanNak: jetStream, NoGroup: s.maybe(30), SuspectAfter: 1 + s.IntN(3), SuspectsTurn: s.between(time.Second, 8*time.Second), AnyOf: s.IntN,
 		Backoff: func(attempt int) time.Duration {
 			return s.between(50*time.Millisecond, 100*time.Millisecond<<min(attempt, 6))
 		},
@@ -143,6 +153,7 @@ func newSim(seed uint64, t trap, tell func(string, ...any)) *sim {
 	if s.maybe(50) {
 		s.rules.HandlerTimeout = s.between(100*time.Millisecond, simAckWait-time.Millisecond)
 	}
+	s.maxEnded, s.marks = 1+s.IntN(3), &simMarks{sim: s}
 	s.manual = s.maybe(30)
 	s.single = s.rules.NoGroup || s.maybe(30)
 	s.server = &simServer{sim: s, pending: make(map[*simEvent]*simPending)}
@@ -183,9 +194,11 @@ func (s *sim) fault() {
 	case n < 4 && !s.single && len(s.members) < 4:
 		s.join()
 	case n < 5 && len(s.members) > 0: // a process that is killed and started again remembers nothing
+		s.faults++
 		s.members[s.IntN(len(s.members))].leave(true)
 		s.after(s.between(0, 2*s.ackWait), s.join)
 	case n < 6 && !s.single && len(s.members) > 1:
+		s.faults++
 		s.members[s.IntN(len(s.members))].leave(s.maybe(50))
 	case n < 8 && !s.rules.CanNak:
 		s.server.restart()

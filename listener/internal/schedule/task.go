@@ -37,6 +37,11 @@ type Task struct {
 	warned     warnings
 	arrived    time.Time         // when the first delivery of it came that has not been let go since
 	hung       *backoff.Reminder // of the run that goes on: when to say again that it does not return; nil: that was not said
+
+	suspect      bool      // it may have ended processes; until its first run here is over
+	suspectSince time.Time // when it could have run, but for that
+	undecided    bool      // it was asked before whether it may run, and that was not known
+	markStored   bool      // others know that this process runs it, or is about to
 }
 
 // NewTask returns a task for a delivery.
@@ -54,6 +59,9 @@ type state uint8
 const (
 	arriving           state = iota
 	waiting                  // for a task of its key, or for one with the same event ID
+	suspected                // for its turn among the suspects
+	marking                  // a suspect: its mark is being stored
+	marked                   // a suspect: may run, once no other task is ready
 	ready                    // may run
 	running                  // its handler runs
 	unsettled                // with ManualAck: its handler has returned and has not settled the event

@@ -35,10 +35,11 @@ type conn struct {
 	sender   *sender
 	expected []string // the header of all publishes that names the stream
 
-	finding    chan struct{} // held by the goroutine that looks for the stream
-	minding    atomic.Bool   // a goroutine of mindStream runs
-	streamless rateLimit
-	silent     rateLimit
+	finding     chan struct{} // held by the goroutine that looks for the stream
+	minding     atomic.Bool   // a goroutine of mindStream runs
+	unavailable unavailable
+	streamless  rateLimit
+	silent      rateLimit
 
 	mu          sync.Mutex
 	stream      js.StreamConfig // as it was last seen

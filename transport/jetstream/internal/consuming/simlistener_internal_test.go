@@ -145,7 +145,7 @@ func (m *simMember) sendAfter(reply, answer string, delay time.Duration) {
 // that the consumer is still the same.
 func (m *simMember) checkAcks() {
 	s, c, link := m.sim, m.sim.server.consumer(), m.link
-	if c == nil || link == nil || m.machine.consumer != c.created || m.machine.Unanswered() {
+	if c == nil || link == nil || !m.machine.consumer.Equal(c.created) || m.machine.Unanswered() {
 		return
 	}
 	for a := range m.machine.answers.All() {

@@ -66,7 +66,8 @@ func (s *sim) join() {
 	s.numbers++
 	m := &simMember{
 		sim: s, name: fmt.Sprintf("member %d", s.numbers), open: make(map[string]bool), asked: make(map[string]int),
-		handling: make(map[string]time.Time), held: make(map[simIdentity]*simDelivery), acked: make(map[simIdentity]bool), degraded: make(map[string]bool), stream: s.server.stream.number,
+		handling: make(map[string]time.Time), held: make(map[simIdentity]*simDelivery),
+		acked: make(map[simIdentity]bool), degraded: make(map[string]bool), stream: s.server.stream.number,
 	}
 	config := Config{
 		Consumer: "c", Subject: "a", Shared: s.shared, BindOnly: s.bindOnly, MaxInFlight: s.maxInFlight,

@@ -1,0 +1,126 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/lifecycle"
+	"github.com/sgtickets/common/transport/internal/natsconn"
+)
+
+// waitingConn is a connection that is set up, and what it tells its owner.
+func waitingConn() (c *conn, told *[]transport.Event) {
+	told = new([]transport.Event)
+	c = &conn{
+		Life: lifecycle.New(), cfg: transport.Config{ClusterID: "events", URL: "nats://host"}, prefix: js.DefaultAPIPrefix,
+		watch: natsconn.Watch{Notify: func(e transport.Event) { *told = append(*told, e) }},
+	}
+	c.Begin()
+	return c, told
+}
+
+func apiError(code js.ErrorCode) error {
+	return fmt.Errorf("create stream: %w", &js.APIError{Code: 503, ErrorCode: code, Description: "no"})
+}
+
+// TestRequestWaitsForJetStream: what JetStream says while a cluster elects its leaders is not a
+// refusal. The owner is told if that takes long, once for all calls.
+func TestRequestWaitsForJetStream(t *testing.T) {
+	t.Parallel()
+	for _, code := range []js.ErrorCode{10004, 10007, 10008, 10009, 10118, 10119, 10194, 10195} {
+		synctest.Test(t, func(t *testing.T) {
+			c, told := waitingConn()
+			began, done := time.Now(), make(chan error, 2)
+			for range 2 {
+				go func() {
+					_, err := request(t.Context(), c, func(context.Context) (int, error) {
+						if time.Since(began) < time.Minute {
+							return 0, apiError(code)
+						}
+						return 7, nil
+					})
+					done <- err
+				}()
+			}
+			time.Sleep(toldAfter - time.Millisecond)
+			require.Empty(t, *told)
+			time.Sleep(2 * askAgain)
+			require.Len(t, *told, 1)
+			require.Equal(t, transport.Degraded, (*told)[0].Kind)
+			require.ErrorContains(t, (*told)[0].Err, "create stream")
+			require.NoError(t, <-done)
+			require.NoError(t, <-done)
+			require.Len(t, *told, 2)
+			require.Equal(t, transport.Recovered, (*told)[1].Kind)
+			require.Equal(t, (*told)[0].Reason, (*told)[1].Reason)
+			require.NoError(t, (*told)[1].Err)
+		})
+	}
+}
+
+// TestRequestWaitsForJetStreamWithinItsContext: then the error is no refusal either.
+func TestRequestWaitsForJetStreamWithinItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, told := waitingConn()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := request(ctx, c, func(context.Context) (int, error) { return 0, apiError(10008) })
+		err = c.explain(err)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, transport.ErrNoCluster)
+		require.NotErrorIs(t, err, transport.ErrRefused)
+		require.ErrorContains(t, err, "JetStream is not available")
+		require.Len(t, *told, 2)
+		require.Error(t, (*told)[1].Err, "nobody waits any more, which is no recovery")
+	})
+}
+
+// TestRequestWaitsWhereItMayHelp: an answer that may be about the moment is asked for again for a while.
+func TestRequestWaitsWhereItMayHelp(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []error{apiError(10023), nats.ErrNoResponders, js.ErrJetStreamNotEnabled} {
+		synctest.Test(t, func(t *testing.T) {
+			c, told := waitingConn()
+			began := time.Now()
+			_, err := request(t.Context(), c, func(context.Context) (int, error) { return 0, answer })
+			require.ErrorIs(t, err, answer)
+			require.InDelta(t, requestWait, time.Since(began), float64(askAgain))
+			require.Len(t, *told, 2)
+			began = time.Now()
+			_, err = request(t.Context(), c, func(context.Context) (int, error) {
+				if time.Since(began) < 3*time.Second {
+					return 0, answer
+				}
+				return 0, nil
+			})
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestBuildIsNotRefusedByAnElection: an attempt of Build ends at once, to be made again.
+func TestBuildIsNotRefusedByAnElection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, told := waitingConn()
+		c.Life = lifecycle.New() // which is not set up yet
+		began := time.Now()
+		_, err := request(t.Context(), c, func(context.Context) (int, error) { return 0, apiError(10008) })
+		err = c.explain(err)
+		require.Equal(t, began, time.Now())
+		require.ErrorIs(t, err, transport.ErrNoCluster)
+		require.NotErrorIs(t, err, transport.ErrRefused)
+		require.False(t, transport.Permanent(err))
+		require.ErrorContains(t, err, "is not available for stream \"events\"")
+		require.Empty(t, *told)
+	})
+}

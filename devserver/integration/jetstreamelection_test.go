@@ -10,6 +10,7 @@ import (
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/client"
@@ -68,7 +69,7 @@ func TestJetStreamClusterWithoutLeader(t *testing.T) {
 	go func() { ended <- gone.DeleteDurable(deadline(t)) }()
 	go func() {
 		another, err := build(deadline(t))
-		require.NoError(t, err)
+		assert.NoError(t, err)
 		built <- another
 	}()
 	require.Eventually(t, func() bool { return c.Status().State == client.Degraded }, patience, 10*time.Millisecond)

@@ -24,8 +24,7 @@ func (c *conn) explain(err error) error {
 	case is(transport.ErrConnectionLost), is(transport.ErrNoCluster):
 		return err
 	case isUnavailable(err):
-		return noStreamError{fmt.Errorf("JetStream at %s is not available for stream %q: check that its cluster has a leader, that enough of its servers run, and that the stream has a leader: %w",
-			at, name, err)}
+		return noStreamError{fmt.Errorf("JetStream at %s is not available for stream %q: %s: %w", at, name, checkCluster, err)}
 	case isAway(err):
 		return fmt.Errorf("%w: there is no connection to the NATS server at %s: %w", transport.ErrConnectionLost, at, err)
 	case forbidden != nil && is(context.DeadlineExceeded):

@@ -47,7 +47,10 @@ func hasCode(err error, codes ...js.ErrorCode) bool {
 // less.
 const toldAfter = 2 * time.Second
 
-const unavailableReason = "JetStream is not available: the calls that need it wait; check that its cluster has a leader, that enough of its servers run, and that the stream has a leader"
+const (
+	checkCluster      = "check that its cluster has a leader, that enough of its servers run, and that the stream has a leader"
+	unavailableReason = "JetStream is not available, and calls that need it wait: " + checkCluster
+)
 
 // unavailable tells the owner when calls wait for JetStream, and when none does any more. The
 // zero value is ready. It is safe for concurrent use.

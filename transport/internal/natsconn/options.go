@@ -57,6 +57,9 @@ func buildOptions(apply func(*nats.Options), user []nats.Option) (nats.Options, 
 	o.MaxReconnect, o.ReconnectBufSize = -1, -1
 	if o.CustomReconnectDelayCB == nil && o.ReconnectWait == ours.ReconnectWait {
 		o.CustomReconnectDelayCB = Again.Delay
+		if o.ReconnectToServerCB == nil {
+			o.ReconnectToServerCB = ours.ReconnectToServerCB
+		}
 	}
 	chainCallbacks(&o, &ours)
 	return o, nil

@@ -61,9 +61,10 @@ type unavailable struct {
 
 func (u *unavailable) begin(tell func(transport.Event), err error) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	u.waiting++
-	if u.waiting == 1 {
+	first := u.waiting == 1
+	u.mu.Unlock()
+	if first {
 		tell(transport.Event{Kind: transport.Degraded, Reason: unavailableReason, Err: err})
 	}
 }
@@ -71,9 +72,10 @@ func (u *unavailable) begin(tell func(transport.Event), err error) {
 // end takes the reason of the end; nil: JetStream has answered.
 func (u *unavailable) end(tell func(transport.Event), err error) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	u.waiting--
-	if u.waiting == 0 {
+	last := u.waiting == 0
+	u.mu.Unlock()
+	if last {
 		tell(transport.Event{Kind: transport.Recovered, Reason: unavailableReason, Err: err})
 	}
 }

@@ -3,6 +3,8 @@ package jetstream
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,15 +18,33 @@ import (
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
+// told is what an owner was told.
+type told struct {
+	mu  sync.Mutex
+	all []transport.Event
+}
+
+func (t *told) tell(e transport.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all = append(t.all, e)
+}
+
+func (t *told) events() []transport.Event {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.all)
+}
+
 // waitingConn is a connection that is set up, and what it tells its owner.
-func waitingConn() (c *conn, told *[]transport.Event) {
-	told = new([]transport.Event)
-	c = &conn{
+func waitingConn() (*conn, *told) {
+	owner := &told{}
+	c := &conn{
 		Life: lifecycle.New(), cfg: transport.Config{ClusterID: "events", URL: "nats://host"}, prefix: js.DefaultAPIPrefix,
-		watch: natsconn.Watch{Notify: func(e transport.Event) { *told = append(*told, e) }},
+		watch: natsconn.Watch{Notify: owner.tell},
 	}
 	c.Begin()
-	return c, told
+	return c, owner
 }
 
 func apiError(code js.ErrorCode) error {
@@ -37,7 +57,7 @@ func TestRequestWaitsForJetStream(t *testing.T) {
 	t.Parallel()
 	for _, code := range []js.ErrorCode{10004, 10007, 10008, 10009, 10118, 10119, 10194, 10195} {
 		synctest.Test(t, func(t *testing.T) {
-			c, told := waitingConn()
+			c, owner := waitingConn()
 			began, done := time.Now(), make(chan error, 2)
 			for range 2 {
 				go func() {
@@ -51,17 +71,17 @@ func TestRequestWaitsForJetStream(t *testing.T) {
 				}()
 			}
 			time.Sleep(toldAfter - time.Millisecond)
-			require.Empty(t, *told)
+			require.Empty(t, owner.events())
 			time.Sleep(2 * askAgain)
-			require.Len(t, *told, 1)
-			require.Equal(t, transport.Degraded, (*told)[0].Kind)
-			require.ErrorContains(t, (*told)[0].Err, "create stream")
+			require.Len(t, owner.events(), 1)
+			require.Equal(t, transport.Degraded, owner.events()[0].Kind)
+			require.ErrorContains(t, owner.events()[0].Err, "create stream")
 			require.NoError(t, <-done)
 			require.NoError(t, <-done)
-			require.Len(t, *told, 2)
-			require.Equal(t, transport.Recovered, (*told)[1].Kind)
-			require.Equal(t, (*told)[0].Reason, (*told)[1].Reason)
-			require.NoError(t, (*told)[1].Err)
+			require.Len(t, owner.events(), 2)
+			require.Equal(t, transport.Recovered, owner.events()[1].Kind)
+			require.Equal(t, owner.events()[0].Reason, owner.events()[1].Reason)
+			require.NoError(t, owner.events()[1].Err)
 		})
 	}
 }
@@ -70,7 +90,7 @@ func TestRequestWaitsForJetStream(t *testing.T) {
 func TestRequestWaitsForJetStreamWithinItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, told := waitingConn()
+		c, owner := waitingConn()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err := request(ctx, c, func(context.Context) (int, error) { return 0, apiError(10008) })
@@ -79,8 +99,8 @@ func TestRequestWaitsForJetStreamWithinItsContext(t *testing.T) {
 		require.ErrorIs(t, err, transport.ErrNoCluster)
 		require.NotErrorIs(t, err, transport.ErrRefused)
 		require.ErrorContains(t, err, "JetStream is not available")
-		require.Len(t, *told, 2)
-		require.Error(t, (*told)[1].Err, "nobody waits any more, which is no recovery")
+		require.Len(t, owner.events(), 2)
+		require.Error(t, owner.events()[1].Err, "nobody waits any more, which is no recovery")
 	})
 }
 
@@ -89,12 +109,12 @@ func TestRequestWaitsWhereItMayHelp(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []error{apiError(10023), nats.ErrNoResponders, js.ErrJetStreamNotEnabled} {
 		synctest.Test(t, func(t *testing.T) {
-			c, told := waitingConn()
+			c, owner := waitingConn()
 			began := time.Now()
 			_, err := request(t.Context(), c, func(context.Context) (int, error) { return 0, answer })
 			require.ErrorIs(t, err, answer)
 			require.InDelta(t, requestWait, time.Since(began), float64(askAgain))
-			require.Len(t, *told, 2)
+			require.Len(t, owner.events(), 2)
 			began = time.Now()
 			_, err = request(t.Context(), c, func(context.Context) (int, error) {
 				if time.Since(began) < 3*time.Second {
@@ -111,7 +131,7 @@ func TestRequestWaitsWhereItMayHelp(t *testing.T) {
 func TestBuildIsNotRefusedByAnElection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c, told := waitingConn()
+		c, owner := waitingConn()
 		c.Life = lifecycle.New() // which is not set up yet
 		began := time.Now()
 		_, err := request(t.Context(), c, func(context.Context) (int, error) { return 0, apiError(10008) })
@@ -121,6 +141,6 @@ func TestBuildIsNotRefusedByAnElection(t *testing.T) {
 		require.NotErrorIs(t, err, transport.ErrRefused)
 		require.False(t, transport.Permanent(err))
 		require.ErrorContains(t, err, "is not available for stream \"events\"")
-		require.Empty(t, *told)
+		require.Empty(t, owner.events())
 	})
 }

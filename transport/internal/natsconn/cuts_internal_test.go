@@ -3,6 +3,8 @@ package natsconn
 import (
 	"errors"
 	"net/url"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,8 +50,18 @@ func TestCuts(t *testing.T) {
 func TestCutting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var told []transport.Event
-		tell := func(e transport.Event) { told = append(told, e) }
+		var mu sync.Mutex
+		var all []transport.Event
+		tell := func(e transport.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, e)
+		}
+		events := func() []transport.Event {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(all)
+		}
 		reset := errors.New("connection reset by peer")
 		var c cutting
 		servers := []nats.Server{{URL: &url.URL{Host: "a"}}, {URL: &url.URL{Host: "b"}}}
@@ -67,7 +79,8 @@ func TestCutting(t *testing.T) {
 			server, _ = c.holdBack(servers, nats.ServerInfo{})
 			require.Nil(t, server, "nats.go chooses after that")
 		}
-		require.Len(t, told, 1)
+		require.Len(t, events(), 1)
+		told := events()
 		require.Equal(t, transport.Degraded, told[0].Kind)
 		require.Equal(t, reset, told[0].Err)
 		for _, named := range []string{"Slow Consumer", "max_pending", "write_deadline", "MaxInFlight"} {
@@ -76,13 +89,13 @@ func TestCutting(t *testing.T) {
 		c.connected(tell)
 		time.Sleep(often - time.Second)
 		synctest.Wait()
-		require.Len(t, told, 1)
+		require.Len(t, events(), 1)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.Len(t, told, 2)
-		require.Equal(t, transport.Event{Kind: transport.Recovered, Reason: told[0].Reason}, told[1])
+		require.Len(t, events(), 2)
+		require.Equal(t, transport.Event{Kind: transport.Recovered, Reason: told[0].Reason}, events()[1])
 		c.recover(tell, transport.ErrClosed)
-		require.Len(t, told, 2)
+		require.Len(t, events(), 2)
 	})
 }
 

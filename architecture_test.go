@@ -106,15 +106,16 @@ func TestArrows(t *testing.T) {
 		"transport/internal/lifecycle": {},
 		"transport/internal/natsconn":  {"transport", "internal/await", "internal/backoff", "internal/eventlog"},
 		"transport/internal/outbox":    {"transport", "internal/await", "internal/fifo", "internal/plural"},
+		"transport/internal/unproven":  {},
 		"transport/jetstream": {
 			"transport", "transport/internal/lifecycle", "transport/internal/natsconn", "transport/internal/outbox",
 			"transport/jetstream/internal/consuming", "internal/await", "internal/backoff", "internal/option",
 		},
-		"transport/jetstream/internal/consuming": {"transport"},
+		"transport/jetstream/internal/consuming": {"transport", "transport/internal/unproven"},
 		"transport/memory":                       {"transport", "transport/internal/outbox", "internal/option"},
 		"transport/stan": {
 			"subjects", "transport", "transport/internal/lifecycle", "transport/internal/natsconn",
-			"transport/internal/outbox", "internal/await", "internal/backoff", "internal/eventlog", "internal/option",
+			"transport/internal/outbox", "transport/internal/unproven", "internal/await", "internal/backoff", "internal/eventlog", "internal/option",
 		},
 		"transport/transporttest": {"transport"},
 		"internal/access":         {"internal/session"},

@@ -28,8 +28,9 @@ const (
 	EventServersDiscovered = EventKind(transport.ServersDiscovered)
 	// EventLameDuck: the server is about to shut down.
 	EventLameDuck = EventKind(transport.LameDuck)
-	// EventSlowConsumer: nats.go dropped messages, since they were not taken fast enough.
-	// The server sends them again.
+	// EventSlowConsumer: nats.go dropped messages of a subscription, since they were not taken
+	// fast enough; Err names the limit. The library's own subscriptions have none, so that no
+	// event is dropped.
 	EventSlowConsumer = EventKind(transport.SlowConsumer)
 	// EventAsyncError: the server reported an error that belongs to no call.
 	EventAsyncError = EventKind(transport.AsyncError)

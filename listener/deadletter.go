@@ -200,7 +200,7 @@ func (r *runner) settleDeadLettered(e *schedule.Effect) {
 		}
 	}
 	if err != nil {
-		r.log.Warn("dead letter stored, but the acknowledgement was not sent: the event comes again, and is acknowledged then",
+		r.log.Warn("dead letter stored, but the acknowledgement was not sent: it is sent when the connection is back, or when the event comes again",
 			r.attributesOf(e, slog.Any("error", err))...)
 	}
 	if r.observed() {

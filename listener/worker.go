@@ -186,7 +186,8 @@ func (r *runner) ack(t *schedule.Task) (transport.Settler, error) {
 		err = settler.Ack()
 	}
 	if err != nil {
-		r.log.Warn("event handled, but its acknowledgement was not sent: it comes again, and is acknowledged then", r.attributes(t, slog.Any("error", err))...)
+		r.log.Warn("event handled, but its acknowledgement was not sent: it is sent when the connection is back, or when the event comes again",
+			r.attributes(t, slog.Any("error", err))...)
 	}
 	r.tellSettled(t, observe.SettleAck, err)
 	return settler, err

@@ -24,8 +24,8 @@ const (
 	ServersDiscovered
 	// LameDuck: the server is about to shut down.
 	LameDuck
-	// SlowConsumer: messages were dropped, since they were not taken fast enough.
-	// They come again.
+	// SlowConsumer: messages were dropped, since they were not taken fast enough; Err names
+	// the limit. Events are not among them: what waits here is bounded by what was asked for.
 	SlowConsumer
 	// AsyncError: the server reported an error that belongs to no call.
 	AsyncError

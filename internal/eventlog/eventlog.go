@@ -48,7 +48,7 @@ func describe(k transport.EventKind) (slog.Level, string) {
 	case transport.LameDuck:
 		return slog.LevelWarn, "the NATS server is about to shut down"
 	case transport.SlowConsumer:
-		return slog.LevelWarn, "messages dropped, since they were not taken fast enough: they come again"
+		return slog.LevelWarn, "messages dropped, since they were not taken fast enough"
 	case transport.AsyncError:
 		return slog.LevelWarn, "asynchronous error of the NATS connection"
 	case transport.Degraded:

@@ -38,10 +38,11 @@ type conn struct {
 	own      atomic.Pointer[ownStream] // whose answers decide publishes
 	foreign  foreign                   // answers of others
 
-	finding    chan struct{} // held by the goroutine that looks for the stream
-	minding    atomic.Bool   // a goroutine of mindStream runs
-	streamless rateLimit
-	silent     rateLimit
+	finding     chan struct{} // held by the goroutine that looks for the stream
+	minding     atomic.Bool   // a goroutine of mindStream runs
+	unavailable unavailable
+	streamless  rateLimit
+	silent      rateLimit
 
 	adder    subjectAdder
 	subjects atomic.Pointer[subjectSet] // the stream's, as they were last seen

@@ -20,8 +20,10 @@ func (c *conn) explain(err error) error {
 	switch {
 	case is(transport.ErrInvalid):
 		return err
-	case is(transport.ErrConnectionLost):
+	case is(transport.ErrConnectionLost), is(transport.ErrNoCluster):
 		return err
+	case isUnavailable(err):
+		return noStreamError{fmt.Errorf("JetStream at %s is not available for stream %q: %s: %w", at, name, checkCluster, err)}
 	case isAway(err):
 		return fmt.Errorf("%w: there is no connection to the NATS server at %s: %w", transport.ErrConnectionLost, at, err)
 	case is(transport.ErrForbidden):

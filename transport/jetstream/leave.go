@@ -9,7 +9,28 @@ import (
 	js "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/jetstream/internal/consuming"
 )
+
+// leaveWait is how long the end of a subscription waits for a link that is away, if there are
+// acknowledgements to be sent.
+const leaveWait = time.Second
+
+// answerAgain sends again what may have gone down with the link, for a subscription that has
+// stopped. It waits at most leaveWait for the link.
+func (s *subscription) answerAgain(ctx context.Context) {
+	s.mu.Lock()
+	needed := s.machine.Unanswered()
+	s.mu.Unlock()
+	if !needed {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaveWait)
+	defer cancel()
+	if info, err := s.lookUpConsumer(ctx); err == nil {
+		s.step(func(m *consuming.Machine, now time.Time) { m.AnswerAgain(now, infoOf(info)) })
+	}
+}
 
 // leave tells the server that the subscription has ended. The last member deletes a
 // consumer that has no durable name.
@@ -21,7 +42,13 @@ func (s *subscription) leave(ctx context.Context) error {
 			return struct{}{}, c.js.DeleteConsumer(ctx, c.cfg.ClusterID, s.consumer.name)
 		})
 	}
-	_, err := requestOnce(ctx, c, func(ctx context.Context) (struct{}, error) { return struct{}{}, c.nc.FlushWithContext(ctx) })
+	flush := func(ctx context.Context) (struct{}, error) { return struct{}{}, c.nc.FlushWithContext(ctx) }
+	_, err := requestOnce(ctx, c, flush)
+	if isAway(err) { // and so may be what was acknowledged last
+		s.step(func(m *consuming.Machine, _ time.Time) { m.NotAnswered() })
+		s.answerAgain(ctx)
+		_, err = requestOnce(ctx, c, flush)
+	}
 	return err
 }
 

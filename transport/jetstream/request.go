@@ -24,16 +24,23 @@ const (
 
 // request calls JetStream's API, and waits at most requestWait for the answer. That there is
 // no connection to the server is no answer: request waits until the connection is back, or
-// ctx is done, and calls again; requestWait begins anew. Likewise for unansweredFor after the
-// connection is back if the server says that it has no JetStream. So call must be one that may
-// be carried out twice. While the connection is set up, and once it is being closed, request
-// does not wait.
-func request[T any](ctx context.Context, c *conn, call func(context.Context) (T, error)) (T, error) {
+// ctx is done, and calls again; requestWait begins anew. Likewise if JetStream says that it is
+// not available for now, as while a cluster elects a leader, see isUnavailable; and for
+// requestWait, or for unansweredFor after the connection is back, where it may be so, see
+// mayBeUnavailable. So call must be one that may be carried out twice. While the connection is
+// set up, and once it is being closed, request does not wait.
+func request[T any](ctx context.Context, c *conn, call func(context.Context) (T, error)) (v T, err error) {
+	wait := untilAvailable{conn: c}
+	defer func() { wait.end(ctx, err) }()
 	for {
 		period, back := c.link.current()
-		v, err := requestOver(ctx, period, c, call)
-		again := isAway(err) || isUnserved(err) && c.link.isFresh(unansweredFor) // a server that is back may still be starting its JetStream
-		if err == nil || !again || ctx.Err() != nil || !c.Up() {
+		v, err = requestOver(ctx, period, c, call)
+		switch {
+		case err == nil:
+			return v, nil
+		case ctx.Err() != nil && !isAway(err) && wait.last != nil:
+			return v, unavailableUntil(await.Cause(ctx), wait.last)
+		case ctx.Err() != nil || !c.Up() || !isAway(err) && !wait.goOn(err):
 			return v, err
 		}
 		select {
@@ -43,7 +50,7 @@ func request[T any](ctx context.Context, c *conn, call func(context.Context) (T,
 			if isAway(err) {
 				return v, awayUntil(ctx)
 			}
-			return v, fmt.Errorf("%w: %w", await.Cause(ctx), err)
+			return v, unavailableUntil(await.Cause(ctx), err)
 		}
 	}
 }

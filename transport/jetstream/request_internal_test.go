@@ -12,6 +12,7 @@ import (
 
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/lifecycle"
+	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
 // TestRequestWaitsForTheLink: that there is no connection is no answer, and what was asked
@@ -19,7 +20,7 @@ import (
 func TestRequestWaitsForTheLink(t *testing.T) {
 	t.Parallel()
 	up := func() *conn {
-		c := &conn{Life: lifecycle.New()}
+		c := &conn{Life: lifecycle.New(), watch: natsconn.Watch{Notify: func(transport.Event) {}}}
 		c.Begin()
 		return c
 	}

@@ -202,7 +202,9 @@ func (s *subscription) performOne(e *consuming.Effect) {
 		question, ctx := *e, s.contextOfQuestions()
 		s.conn.background(func() { s.askServer(ctx, question) })
 	case consuming.GiveBack:
-		_ = s.conn.nc.Publish(e.Reply, nak)
+		_ = s.conn.nc.Publish(e.Reply, nakAfter(e.Delay))
+	case consuming.SendAnswer:
+		_ = s.conn.nc.Publish(e.Reply, e.Answer)
 	case consuming.Tell:
 		s.conn.watch.Tell(e.Event)
 	case consuming.Log:
@@ -225,6 +227,9 @@ func (s *subscription) reconnected() {
 	s.perform()
 	s.mu.Unlock()
 	giveUp()
+	if s.stopping.Err() != nil { // the machine asks nothing any more
+		s.conn.background(func() { s.answerAgain(context.Background()) })
+	}
 }
 
 // contextOfQuestions returns the context of a question to the server that is asked now. It
@@ -260,6 +265,7 @@ func (s *subscription) Close(ctx context.Context) error {
 	case <-s.Done(): // it was closed before, or lost with its connection
 	case <-ctx.Done():
 	}
+	s.answerAgain(ctx)
 	s.step(func(m *consuming.Machine, _ time.Time) { m.Close() })
 	select {
 	case <-s.closed.Done(): // here, or by another goroutine that performs effects

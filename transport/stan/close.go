@@ -24,7 +24,7 @@ func (c *conn) Close(ctx context.Context) error {
 	c.tell(transport.Event{Kind: transport.Closed})
 
 	c.mu.Lock()
-	session, up := c.supervisor.session, c.supervisor.phase == phaseUp
+	session := c.supervisor.session
 	c.supervisor.end()
 	c.epoch.Store(c.supervisor.epoch)
 	for t := range c.timers {
@@ -39,7 +39,7 @@ func (c *conn) Close(ctx context.Context) error {
 	for _, t := range tickets {
 		c.Abandon(t)
 	}
-	err := c.leave(ctx, session, up)
+	err := c.leave(ctx, session)
 	_, _ = await.Do(ctx, func() (struct{}, error) { c.running.Wait(); return struct{}{}, nil }, nil)
 	return errors.Join(flushed, err)
 }
@@ -48,14 +48,11 @@ func (c *conn) Close(ctx context.Context) error {
 // that it stops delivering to it. But the request names the client ID alone: sent by a
 // client that has been replaced, it would end its successor. So the server is asked first
 // whether it knows this session.
-func (c *conn) leave(ctx context.Context, session stanSession, up bool) error {
+func (c *conn) leave(ctx context.Context, session stanSession) error {
 	if session == nil {
 		return nil
 	}
-	if !up {
-		up = c.awaitLink(ctx, session)
-	}
-	if !up {
+	if !c.awaitLink(ctx, session) {
 		go session.drop()
 		return fmt.Errorf("the server could not be told of the end of client %q, and finds out by itself: there is no connection", c.cfg.ClientID)
 	}

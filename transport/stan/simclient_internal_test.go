@@ -308,7 +308,7 @@ func (c *simClient) close() {
 	t := c.lane()
 	c.later(func(*lane) { // the publishes under way have had their time
 		m := &c.conn.supervisor
-		w, up := m.session, m.phase == phaseUp
+		w := m.session
 		m.end()
 		c.conn.epoch.Store(m.epoch)
 		for _, ticket := range m.outbox.Tickets() {
@@ -318,12 +318,12 @@ func (c *simClient) close() {
 			c.sim.start(c.index)
 			return
 		}
-		c.leave(t, sessionOf(w), up)
+		c.leave(t, sessionOf(w))
 	})
 }
 
 // leave is conn.leave.
-func (c *simClient) leave(t *lane, w *simSession, up bool) {
+func (c *simClient) leave(t *lane, w *simSession) {
 	end := func(error) {
 		w.drop()
 		c.sim.start(c.index)
@@ -338,18 +338,26 @@ func (c *simClient) leave(t *lane, w *simSession, up bool) {
 			return
 		}
 		w.over = true
+		for _, in := range w.inners {
+			if !in.closed || in.closing {
+				in.resendAcks()
+			}
+		}
 		var requests *lane
 		if w.link != nil {
 			requests = w.link.requests
 		}
 		w.request(t, requests, func() error {
+			for _, in := range w.inners {
+				c.sim.mustf(in.acksArrived(), "%s is closed, and what it has acknowledged must not go to others", c.id)
+			}
 			connection, taken := c.sim.server.clients[c.id]
 			c.sim.mustf(!taken || connection == w.connection, "%s must not end its successor with its close request", c.id)
 			return c.sim.server.closeClient(c.id)
 		}, stan.ErrCloseReqTimeout, end)
 	}
 	switch {
-	case !up && !w.connected():
+	case !w.connected():
 		end(nil)
 	default:
 		t.add(func() {

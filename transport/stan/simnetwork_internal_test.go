@@ -12,6 +12,7 @@ import (
 
 	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/internal/outbox"
+	"github.com/sgtickets/common/transport/internal/unproven"
 )
 
 // The network of the simulation, and what stan.go and nats.go are on top of it.
@@ -289,6 +290,9 @@ type simInner struct {
 	closed   bool
 	closing  bool // the server has not confirmed that it is closed
 	handed   map[uint64]bool
+	link     *simLink             // that it was opened over
+	acks     unproven.Log[uint64] // as those of innerSubscription
+	acked    map[uint64]bool      // what was acknowledged while it was open
 }
 
 // open is stanSession.subscribe.
@@ -301,6 +305,7 @@ func (w *simSession) open(t *lane, epoch uint64, cfg transport.SubscribeConfig, 
 	in := &simInner{
 		session: w, want: s.wantOf(cfg), inbox: fmt.Sprintf("inbox.%d", s.number()), epoch: epoch,
 		receive: receive, messages: w.client.lane(), handed: make(map[uint64]bool),
+		acks: unproven.New[uint64](remembers(cfg.MaxInFlight)), acked: make(map[uint64]bool),
 	}
 	in.messages.halted = func() bool { return w.client.frozen || !in.open && !in.closed }
 	w.inners = append(w.inners, in)
@@ -319,7 +324,7 @@ func (w *simSession) open(t *lane, epoch uint64, cfg transport.SubscribeConfig, 
 		return err
 	}, stan.ErrSubReqTimeout, func(err error) {
 		if err == nil {
-			in.open = true
+			in.open, in.link = true, w.link
 			then(in, nil)
 			return
 		}
@@ -344,12 +349,14 @@ func (in *simInner) close(t *lane, then func(error)) {
 		return
 	}
 	in.closed, in.closing = true, true
+	in.resendAcks()
 	var requests *lane
 	if w.link != nil {
 		requests = w.link.requests
 	}
 	w.request(t, requests, func() error {
 		w.sim().notef("%s closes %s", w.client.id, in.inbox)
+		w.sim().mustf(in.acksArrived(), "%s of %s is closed, and what it has acknowledged must not go to others", in.inbox, w.client.id)
 		return w.sim().server.closeSub(in.inbox)
 	}, stan.ErrCloseReqTimeout, func(err error) {
 		if err == nil || errors.Is(err, errSimUnknownSub) {
@@ -357,6 +364,23 @@ func (in *simInner) close(t *lane, then func(error)) {
 		}
 		then(err)
 	})
+}
+
+// acksArrived reports whether the server has had all that was acknowledged.
+func (in *simInner) acksArrived() bool {
+	return in.served == nil || in.served.inbox != in.inbox ||
+		!slices.ContainsFunc(in.served.pending, func(seq uint64) bool { return in.acked[seq] })
+}
+
+// resendAcks is that of innerSubscription; here no store is put back to an earlier state.
+func (in *simInner) resendAcks() {
+	w := in.session
+	if w.link == nil || w.link == in.link || w.sim().trap == neverResendAcks {
+		return
+	}
+	for seq := range in.acks.All() {
+		w.up(w.link.requests, func() { w.sim().server.ack(in.served, seq) })
+	}
 }
 
 // deliver is what the server sends to it.
@@ -387,14 +411,16 @@ type simSettler struct {
 
 func (a *simSettler) Ack() error {
 	in, w := a.in, a.in.session
-	switch {
-	case in.closed:
-		return transport.ErrSubscriptionClosed
-	case w.link == nil:
-		return nats.ErrReconnectBufExceeded
-	}
 	want := in.want
 	w.sim().mustf(want.handled[a.event], "%s: event %d, stored at %d, must not be acknowledged: it was not handled", want.name, a.event.sequence, a.event.stored)
+	in.acks.Add(a.event.sequence)
+	if in.closed || w.over {
+		return transport.ErrSubscriptionClosed
+	}
+	in.acked[a.event.sequence] = true
+	if w.link == nil {
+		return nats.ErrReconnectBufExceeded
+	}
 	w.sim().notef("event %d is acknowledged to %s", a.event.sequence, in.inbox)
 	w.up(w.link.requests, func() { w.sim().server.ack(in.served, a.event.sequence) })
 	return nil

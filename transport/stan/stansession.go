@@ -36,7 +36,8 @@ type stanSession interface {
 	// publish sends a message, which it copies. The function that dial was given gets the
 	// server's answer, with the same ticket and attempt. One publish is sent at a time.
 	publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error
-	// subscribe opens a subscription, and returns what closes it.
+	// subscribe opens a subscription, and returns what closes it. Closing it sends acknowledgements
+	// again that may have gone down with a link.
 	subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error)
 	// check asks the server whether it knows the session. The error is errUnknown if not.
 	check(ctx context.Context) error
@@ -45,7 +46,8 @@ type stanSession interface {
 	checkRefusals(ctx context.Context) error
 	// drop ends the session without a word to the server.
 	drop()
-	// close tells the server that the client is gone, and ends the session.
+	// close tells the server that the client is gone, and ends the session. Acknowledgements that
+	// may have gone down with a link are sent again before.
 	close() error
 	// connected tells whether the link to the NATS server is there.
 	connected() bool
@@ -106,6 +108,7 @@ func stanOptions(nc *nats.Conn, lost func(error)) []stan.Option {
 // stanGoSession implements stanSession.
 type stanGoSession struct {
 	*publishLink
+	innerSubscriptions
 
 	nc    *nats.Conn
 	sc    stan.Conn
@@ -113,7 +116,12 @@ type stanGoSession struct {
 }
 
 func (s *stanGoSession) subscribe(config transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error) {
-	handler := func(m *stan.Msg) { receive(delivery(m)) }
+	inner := newInnerSubscription(s, config)
+	handler := func(m *stan.Msg) {
+		<-inner.opened
+		m.Sub = inner
+		receive(delivery(m))
+	}
 	opts := []stan.SubscriptionOption{
 		stan.SetManualAckMode(),
 		stan.AckWait(config.AckWait),
@@ -124,9 +132,9 @@ func (s *stanGoSession) subscribe(config transport.SubscribeConfig, receive func
 		opts = append(opts, stan.DurableName(config.Durable))
 	}
 	if config.Group != "" {
-		return s.sc.QueueSubscribe(config.Subject, config.Group, handler, opts...)
+		return inner.open(s.sc.QueueSubscribe(config.Subject, config.Group, handler, opts...))
 	}
-	return s.sc.Subscribe(config.Subject, handler, opts...)
+	return inner.open(s.sc.Subscribe(config.Subject, handler, opts...))
 }
 
 func (s *stanGoSession) drop() {
@@ -136,6 +144,7 @@ func (s *stanGoSession) drop() {
 
 func (s *stanGoSession) close() error {
 	defer s.nc.Close()
+	s.resendAcks()
 	return s.sc.Close()
 }
 

@@ -286,14 +286,11 @@ func delivery(m *stan.Msg) transport.Delivery {
 type settler stan.Msg
 
 func (s *settler) Ack() error {
-	switch err := (*stan.Msg)(s).Ack(); {
-	case err == nil:
-		return nil
-	case errors.Is(err, stan.ErrBadSubscription), errors.Is(err, stan.ErrBadConnection):
+	inner, known := s.Sub.(*innerSubscription)
+	if !known {
 		return transport.ErrSubscriptionClosed
-	default:
-		return fmt.Errorf("acknowledgement not sent: %w", err)
 	}
+	return inner.ack(s.Sequence, s.Timestamp)
 }
 
 func (*settler) Nak(time.Duration) error { return transport.ErrUnsupported }

@@ -14,6 +14,7 @@ func clearCallbacks(o *nats.Options) {
 	o.AsyncErrorCB = nil
 	o.ReconnectErrCB = nil
 	o.LameDuckModeHandler = nil
+	o.ReconnectToServerCB = nil
 }
 
 // chainCallbacks makes each callback of o, which is the caller's, run after the same callback

@@ -60,6 +60,9 @@ func buildOptions(apply func(*nats.Options), user []nats.Option) (nats.Options, 
 	o.IgnoreAuthErrorAbort = true
 	if o.CustomReconnectDelayCB == nil && o.ReconnectWait == ours.ReconnectWait {
 		o.CustomReconnectDelayCB = Again.Delay
+		if o.ReconnectToServerCB == nil {
+			o.ReconnectToServerCB = ours.ReconnectToServerCB
+		}
 	}
 	chainCallbacks(&o, &ours)
 	return o, nil

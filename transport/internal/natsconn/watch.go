@@ -33,6 +33,7 @@ type Watch struct {
 	forbidden atomic.Pointer[error]
 	away      away
 	refused   bool // the server has refused the credentials; nats.go calls one callback at a time
+	cutting   cutting
 }
 
 // refusesCredentials is why a connection is degraded.
@@ -48,10 +49,13 @@ func (w *Watch) Forbidden() error {
 
 // Apply sets the callbacks of o.
 func (w *Watch) Apply(o *nats.Options) {
+	w.cutting.connected(w.Tell) // it is about to be, or this is not used
+	o.ReconnectToServerCB = w.cutting.holdBack
 	o.DisconnectedErrCB = func(nc *nats.Conn, err error) {
 		if err != nil { // nil when it was closed on purpose
 			w.Tell(transport.Event{Kind: transport.Disconnected, Err: err})
 			w.away.begin(nc, w.Log)
+			w.cutting.cut(w.Tell, err)
 		}
 		if w.Disconnected != nil {
 			w.Disconnected(err)
@@ -59,6 +63,7 @@ func (w *Watch) Apply(o *nats.Options) {
 	}
 	o.ReconnectedCB = func(nc *nats.Conn) {
 		w.away.end()
+		w.cutting.connected(w.Tell)
 		w.Tell(transport.Event{Kind: transport.Reconnected, Server: nc.ConnectedUrlRedacted()})
 		if w.refused {
 			w.refused = false
@@ -71,6 +76,7 @@ func (w *Watch) Apply(o *nats.Options) {
 	}
 	o.ClosedCB = func(nc *nats.Conn) {
 		w.away.end()
+		w.cutting.recover(w.Tell, transport.ErrClosed)
 		if w.Closed != nil {
 			w.Closed(nc.LastError())
 		}
@@ -103,6 +109,7 @@ func (w *Watch) Apply(o *nats.Options) {
 		kind := transport.AsyncError
 		if errors.Is(err, nats.ErrSlowConsumer) {
 			kind = transport.SlowConsumer
+			err = explainDropped(sub, err)
 		}
 		if sub != nil {
 			err = fmt.Errorf("inbox %s: %w", sub.Subject, err)
@@ -119,4 +126,19 @@ func (w *Watch) Tell(e transport.Event) {
 	} else {
 		eventlog.Write(w.Log, e)
 	}
+}
+
+// explainDropped names the limit because of which nats.go has dropped messages. The library's own
+// subscriptions have none: what waits in them is bounded by what was asked for.
+func explainDropped(sub *nats.Subscription, err error) error {
+	if sub == nil {
+		return err
+	}
+	messages, bytes, limitErr := sub.PendingLimits()
+	dropped, droppedErr := sub.Dropped()
+	if limitErr != nil || droppedErr != nil {
+		return err // it is closed
+	}
+	return fmt.Errorf("%w, %d so far: the subscription holds at most %d messages and %d bytes that its handler has not taken; "+
+		"raise that (SetPendingLimits of the subscription), or handle messages faster", err, dropped, messages, bytes)
 }

@@ -82,6 +82,7 @@ func (m *Machine) answered(now time.Time, info Info, gone bool, err error) {
 	case !info.Created.Equal(m.consumer):
 		m.heal(now, "it was made anew") // and the stream may have been, too
 	default:
+		m.AnswerAgain(now, info)
 		m.learn(info)
 		if m.restarts {
 			m.restart(now, "the server did not answer")
@@ -181,6 +182,8 @@ func (m *Machine) ConsumerCreated(now time.Time, call uint64, info Info, err err
 func (m *Machine) healed(now time.Time, info Info) {
 	m.recovered(nil)
 	m.other = false
+	m.unanswered = true // one that was made anew forgets them
+	m.AnswerAgain(now, info)
 	m.resume = resume{unseen: info.Delivered, last: info.Deliveries, since: m.round + 1}
 	m.learn(info)
 	m.healing.phase, m.healing.attempt = notHealing, 0

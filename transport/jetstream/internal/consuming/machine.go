@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sgtickets/common/transport"
+	"github.com/sgtickets/common/transport/internal/unproven"
 )
 
 const (
@@ -85,8 +86,11 @@ const (
 	// CreateConsumer creates the consumer, to begin at Sequence, or with all that the
 	// stream holds if Sequence is 0. See [Machine.ConsumerCreated].
 	CreateConsumer
-	// GiveBack sends a negative acknowledgement to Reply.
+	// GiveBack sends a negative acknowledgement to Reply: the message is to come again after
+	// Delay.
 	GiveBack
+	// SendAnswer sends Answer to Reply once more.
+	SendAnswer
 	// Tell reports Event to the owner of the connection.
 	Tell
 	// Log writes Text and Attrs at Level.
@@ -100,7 +104,7 @@ const (
 // String returns the action's name in words.
 func (a Action) String() string {
 	return [...]string{
-		"open inbox", "close inbox", "pull", "find consumer", "check consumer", "find stream", "create consumer", "give back", "tell", "log", "drained", "closed",
+		"open inbox", "close inbox", "pull", "find consumer", "check consumer", "find stream", "create consumer", "give back", "send answer", "tell", "log", "drained", "closed",
 	}[a]
 }
 
@@ -114,6 +118,8 @@ type Effect struct {
 	Expires  time.Duration // of Pull: how long the server keeps the request
 	Beat     time.Duration // of Pull: how often the server says that it has the request
 	Reply    string
+	Answer   []byte
+	Delay    time.Duration
 	Sequence uint64
 	Event    transport.Event
 	Level    slog.Level
@@ -147,6 +153,10 @@ type Machine struct {
 	epoch    uint64 // counts the streams that the sequences were of; the first is 1
 	since    uint64 // the first round of the epoch
 
+	// Answers to messages, see Answering.
+	answers    unproven.Log[sentAnswer]
+	unanswered bool // some may not have arrived: the link was lost, or one could not be sent
+
 	// What the server said of the consumer and its stream.
 	ackWait  time.Duration
 	consumer time.Time // when the consumer was created
@@ -164,7 +174,10 @@ type Machine struct {
 
 // New returns the machine of a subscription that has not begun.
 func New(config Config) *Machine {
-	return &Machine{config: config, unacked: make(map[uint64]unacked), epoch: 1}
+	return &Machine{
+		config: config, unacked: make(map[uint64]unacked), epoch: 1,
+		answers: unproven.New[sentAnswer](2 * config.MaxInFlight), // what is given back makes room for more
+	}
 }
 
 func (m *Machine) emit(e Effect) { m.effects = append(m.effects, e) }
@@ -243,6 +256,7 @@ func (m *Machine) watch(now time.Time) {
 // is out was lost, too: it is asked again at once under another number, and an answer that
 // still comes to the earlier one is not used.
 func (m *Machine) Reconnected(now time.Time) {
+	m.unanswered = true
 	if !m.running() {
 		return
 	}

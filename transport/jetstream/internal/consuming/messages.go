@@ -9,6 +9,7 @@ import (
 type unacked struct {
 	reply  string    // where the server expects the acknowledgement
 	stored time.Time // what tells it from a message that has the sequence in another stream
+	at     time.Time // when it was delivered
 	// awaiting: nobody here has the message any more, and the server sends it again. It
 	// takes no room until then.
 	awaiting bool
@@ -49,7 +50,7 @@ func (m *Machine) Delivered(now time.Time, round uint64, msg Message) (epoch uin
 	if before.awaiting {
 		m.awaiting--
 	}
-	m.unacked[msg.Sequence] = unacked{reply: msg.Reply, stored: msg.Stored}
+	m.unacked[msg.Sequence] = unacked{reply: msg.Reply, stored: msg.Stored, at: now}
 	m.pull(now)
 	return m.epoch, true
 }
@@ -119,6 +120,7 @@ func (m *Machine) await(sequence uint64, stored time.Time) {
 func (m *Machine) forget() {
 	clear(m.unacked)
 	m.awaiting = 0
+	m.answers.Clear()
 	m.resume = resume{floor: 1}
 	m.epoch++
 	m.since = m.round + 1

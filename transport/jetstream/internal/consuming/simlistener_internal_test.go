@@ -92,9 +92,14 @@ func (m *simMember) acknowledge(d *simDelivery, outcome Outcome, answer string, 
 	if m.dead || m.closed {
 		return
 	}
-	if m.machine.Current(d.epoch) || s.mistake == ackAcrossStreams {
+	sent := Answer{Sequence: d.msg.Sequence, Reply: d.msg.Reply, Outcome: outcome, Text: []byte(answer), Delay: delay}
+	if m.machine.Answering(s.now, d.epoch, sent) || s.mistake == ackAcrossStreams {
 		s.mustf(d.origin >= m.stream, "%s must not settle message %d of stream %d: it knows that stream %d is in its place", m.name, d.msg.Sequence, d.origin, m.stream)
+		if outcome == Done {
+			m.acked[d.id()] = true
+		}
 		if m.link == nil {
+			m.machine.NotAnswered()
 			outcome = Released
 			if s.mistake == keepUnsent {
 				return
@@ -128,9 +133,29 @@ func (m *simMember) sendFor(d *simDelivery, answer string, delay time.Duration) 
 }
 
 // send sends an answer that no message of the listener belongs to.
-func (m *simMember) send(reply, answer string) {
+func (m *simMember) send(reply, answer string) { m.sendAfter(reply, answer, 0) }
+
+func (m *simMember) sendAfter(reply, answer string, delay time.Duration) {
 	if l := m.link; l != nil {
-		l.toServer(func() { m.sim.server.settle(reply, answer, 0) })
+		l.toServer(func() { m.sim.server.settle(reply, answer, delay) })
+	}
+}
+
+// checkAcks checks that the server has, soon, what the member had acknowledged when it learnt
+// that the consumer is still the same.
+func (m *simMember) checkAcks() {
+	s, c, link := m.sim, m.sim.server.consumer(), m.link
+	if c == nil || link == nil || !m.machine.consumer.Equal(c.created) || m.machine.Unanswered() {
+		return
+	}
+	for a := range m.machine.answers.All() {
+		if a.nak != nil || c.pending[a.sequence] == nil || !m.acked[simIdentity{s.server.stream.origin(a.sequence), a.sequence}] {
+			continue
+		}
+		s.after(time.Second, func() {
+			s.mustf(m.link != link || link.dead || s.server.consumer() != c || c.pending[a.sequence] == nil,
+				"message %d, which %s has acknowledged, must not go to others: the link is back", a.sequence, m.name)
+		})
 	}
 }
 

@@ -29,6 +29,7 @@ type simMember struct {
 	questions []*simQuestion // that are not answered
 
 	held     map[simIdentity]*simDelivery // what the listener has
+	acked    map[simIdentity]bool         // what it acknowledged
 	stopped  bool
 	closed   bool
 	dead     bool // the process was killed
@@ -65,7 +66,8 @@ func (s *sim) join() {
 	s.numbers++
 	m := &simMember{
 		sim: s, name: fmt.Sprintf("member %d", s.numbers), open: make(map[string]bool), asked: make(map[string]int),
-		handling: make(map[string]time.Time), held: make(map[simIdentity]*simDelivery), degraded: make(map[string]bool), stream: s.server.stream.number,
+		handling: make(map[string]time.Time), held: make(map[simIdentity]*simDelivery),
+		acked: make(map[simIdentity]bool), degraded: make(map[string]bool), stream: s.server.stream.number,
 	}
 	config := Config{
 		Consumer: "c", Subject: "a", Shared: s.shared, BindOnly: s.bindOnly, MaxInFlight: s.maxInFlight,
@@ -169,7 +171,11 @@ func (m *simMember) perform(e *Effect) {
 		m.ask(*e)
 	case GiveBack:
 		if s.mistake != keepWhatIsHeld && (s.mistake != dropWhatArrives || !m.stopped) {
-			m.send(e.Reply, "-NAK")
+			m.sendAfter(e.Reply, "-NAK", e.Delay)
+		}
+	case SendAnswer:
+		if s.mistake != neverAnswerAgain {
+			m.send(e.Reply, string(e.Answer))
 		}
 	case Tell:
 		m.tell(e.Event)
@@ -291,7 +297,11 @@ func (m *simMember) answer(e Effect, info Info, stream Stream, number int, gone 
 	case CreateConsumer:
 		m.machine.ConsumerCreated(now, e.Call, info, err)
 	default:
+		lost := m.machine.Unanswered()
 		m.machine.ConsumerFound(now, e.Call, info, gone, err)
+		if lost {
+			m.checkAcks()
+		}
 	}
 }
 

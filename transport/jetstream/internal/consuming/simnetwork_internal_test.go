@@ -135,7 +135,17 @@ func (m *simMember) closeInbox(inbox string) {
 			l.toClient(inbox, over)
 		})
 	}
-	m.sim.after(time.Second, over) // when the link is cut meanwhile
+	link := m.link
+	var lost func()
+	lost = func() {
+		switch {
+		case link == nil || link.cut || link.dead:
+			over()
+		case m.open[inbox]:
+			m.sim.after(time.Second, lost)
+		}
+	}
+	m.sim.after(time.Second, lost)
 }
 
 // receive takes in what comes to an inbox.

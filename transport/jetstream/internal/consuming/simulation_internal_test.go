@@ -66,6 +66,7 @@ const (
 	neverWake                   // nobody wakes the machine
 	keepWhatIsHeld              // Close gives nothing back
 	waitForLostQuestion         // the open question is waited for after a reconnect
+	neverAnswerAgain            // what went down with the link is not sent again
 )
 
 func (m mistake) String() string {
@@ -73,7 +74,7 @@ func (m mistake) String() string {
 		"none", "acknowledging across streams", "keeping room for what was released", "keeping room for what could not be acknowledged",
 		"resuming above all that was delivered", "resuming at what is new", "not counting requests", "counting earlier rounds",
 		"dropping what arrives after Stop", "never waking the machine", "keeping what is held",
-		"waiting for a question that was lost with its link",
+		"waiting for a question that was lost with its link", "not sending again what went down with the link",
 	}[m]
 }
 
@@ -238,7 +239,7 @@ func (s *sim) close() {
 		m.leave()
 		left = append(left, m)
 	}
-	s.pass(2 * time.Second)
+	s.pass(10 * time.Second)
 	for _, m := range left {
 		s.mustf(m.closed, "%s must be closed", m.name)
 		s.mustf(m.machine.Due().IsZero(), "%s must need no timer", m.name)
@@ -272,7 +273,7 @@ func TestSeedsReplay(t *testing.T) {
 // block the consumer, is found, and soon.
 func TestTheSimulationHasTeeth(t *testing.T) {
 	t.Parallel()
-	for mistake := ackAcrossStreams; mistake <= waitForLostQuestion; mistake++ {
+	for mistake := ackAcrossStreams; mistake <= neverAnswerAgain; mistake++ {
 		t.Run(mistake.String(), func(t *testing.T) {
 			t.Parallel()
 			seeds.Find(t, 2000, func(seed uint64) string { return simulate(seed, mistake, nil) })

@@ -38,7 +38,28 @@ const (
 	EventRecovered = EventKind(transport.Recovered)
 	// EventClosed: the client is over. Err is nil after Close. It is the last event.
 	EventClosed = EventKind(transport.Closed)
+	// EventMessagesRemoved: the server removed events before a listener saw them, by its limits
+	// (of age, number or size) or on somebody's order; Removed says which, and Err what to do.
+	// Each listener that finds out tells each loss once. The status stays as it is. What can be
+	// known depends on the broker, see [Removed].
+	EventMessagesRemoved = EventKind(transport.MessagesRemoved)
 )
+
+// Removed says which events the server removed before a listener saw them.
+//
+// Over NATS Streaming it is exact for a listener without a queue group: sequences of a channel
+// have no gaps of their own. What a client knows of its listeners' places it knows until it
+// is closed: the server tells nobody how far a durable has come, so that what was removed
+// while the service was not running isn't told (the server's monitoring shows last_sent). In
+// a queue group no member can know, since each has only some of the events.
+//
+// Over JetStream Count is at most how many (AtMost), since the stream's other subjects have
+// sequences, too. It is told where the first sequence of the stream has passed the place of
+// the consumer, also if that happened while the service was not running, and for queue
+// groups. It is not told for streams that keep messages only until they are acknowledged
+// (retention interest and workqueue), nor of what was removed within the stream, such as by
+// its limit of messages for each subject while another subject has older ones.
+type Removed = transport.Removed
 
 // What the client itself adds. The values keep clear of the transport's.
 const (
@@ -52,7 +73,7 @@ func (k EventKind) String() string {
 	if k == EventComponent {
 		return "component"
 	}
-	if k >= EventDisconnected && k <= EventClosed {
+	if k >= EventDisconnected && k <= EventMessagesRemoved {
 		return transport.EventKind(k).String()
 	}
 	return fmt.Sprintf("EventKind(%d)", int(k))
@@ -75,6 +96,9 @@ type Event struct {
 	// EventServersDiscovered those of all new servers, separated by commas.
 	Server string
 
+	// Removed belongs to EventMessagesRemoved.
+	Removed Removed
+
 	// Component and Text belong to EventComponent: the component's name, and what it tells.
 	Component string
 	Text      string
@@ -86,5 +110,5 @@ type Event struct {
 
 // eventOf returns what a transport tells as an event of the client.
 func eventOf(e transport.Event) Event {
-	return Event{Kind: EventKind(e.Kind), Time: e.Time, Err: e.Err, Reason: e.Reason, Server: e.Server}
+	return Event{Kind: EventKind(e.Kind), Time: e.Time, Err: e.Err, Reason: e.Reason, Server: e.Server, Removed: e.Removed}
 }

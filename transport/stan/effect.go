@@ -34,9 +34,12 @@ type effect struct {
 	session   stanSession
 	sub       *subscriptionState
 	inner     stan.Subscription
-	after     time.Duration // how long to wait first
-	err       error
-	event     transport.Event
+	// closedBefore: of openSubscription: an attempt to close inner was made before, and the
+	// server may have carried it out.
+	closedBefore bool
+	after        time.Duration // how long to wait first
+	err          error
+	event        transport.Event
 }
 
 // emit adds an effect to those that the shell is to perform.

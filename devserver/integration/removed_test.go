@@ -289,7 +289,7 @@ func removedWhileAway[Tag any](t *testing.T, queue string) {
 	s := newStream(t)
 	s.create(t, js.StreamConfig{Subjects: []string{subject, "dead.*." + subject}, MaxMsgs: 10})
 	build := func() *client.Client {
-		c, err := s.build(t, "orders", []jetstream.Option{jetstream.OnlySubjects(subject, "dead.*." + subject)})
+		c, err := s.build(t, "orders", []jetstream.Option{jetstream.OnlySubjects(subject, "dead.*."+subject)})
 		require.NoError(t, err)
 		t.Cleanup(func() { closeClient(t, c) })
 		return c

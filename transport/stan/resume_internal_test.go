@@ -2,7 +2,6 @@ package stan
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,7 +12,6 @@ import (
 // it asks for once more tells.
 func TestResume(t *testing.T) {
 	t.Parallel()
-	at := func(n int) time.Time { return time.Unix(int64(n), 0) }
 	for name, c := range map[string]struct {
 		handled  []uint64 // of the events 1 to 3, stored at 1 to 3
 		asks     uint64
@@ -50,7 +48,6 @@ func TestResume(t *testing.T) {
 // one is an earlier one.
 func TestResumeInAStoreThatIsShorter(t *testing.T) {
 	t.Parallel()
-	at := func(n int) time.Time { return time.Unix(int64(n), 0) }
 	r := &resume{}
 	require.Equal(t, transport.Sequence(9), r.start(9, at(9)))
 	require.True(t, r.checkStoreAgain())

@@ -53,12 +53,14 @@ const (
 // while the service was not running isn't told (the server's monitoring shows last_sent). In
 // a queue group no member can know, since each has only some of the events.
 //
-// Over JetStream Count is at most how many (AtMost), since the stream's other subjects have
-// sequences, too. It is told where the first sequence of the stream has passed the place of
-// the consumer, also if that happened while the service was not running, and for queue
-// groups. It is not told for streams that keep messages only until they are acknowledged
-// (retention interest and workqueue), nor of what was removed within the stream, such as by
-// its limit of messages for each subject while another subject has older ones.
+// Over JetStream Count, First and Last are bounds (AtMost), since the stream's other subjects
+// have sequences, too. It is told where the first sequence of the stream has passed the place
+// of the consumer, also if that happened while the service was not running, and for queue
+// groups, where each member may tell; and, by a limit of messages for each subject of two or
+// more, where the next event is the oldest that the limit leaves. While a listener is busy it
+// takes up to 5 s. It is not told of streams that keep messages only until they are
+// acknowledged (retention interest and workqueue), of a purge while nobody listened, and of
+// single messages that were deleted or had a TTL.
 type Removed = transport.Removed
 
 // What the client itself adds. The values keep clear of the transport's.

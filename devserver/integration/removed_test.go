@@ -193,6 +193,7 @@ func TestJetStreamRemoved(t *testing.T) {
 	type slow struct{}
 	type purged struct{}
 	type others struct{}
+	type subjectLimit struct{}
 	t.Run("a durable was away", func(t *testing.T) { t.Parallel(); removedWhileAway[away](t, "") })
 	t.Run("a group was away", func(t *testing.T) { t.Parallel(); removedWhileAway[grouped](t, group()) })
 	t.Run("a listener is slow", func(t *testing.T) {
@@ -249,6 +250,31 @@ func TestJetStreamRemoved(t *testing.T) {
 		require.LessOrEqual(t, lost.Removed.First, uint64(2))
 		lost.Removed.First = 2
 		require.Equal(t, client.Removed{Subject: subject, Durable: "d", First: 2, Last: 20, Count: 19, AtMost: true}, lost.Removed)
+		require.Empty(t, events.all(t, c))
+	})
+	t.Run("by the limit of each subject, within the stream", func(t *testing.T) {
+		t.Parallel()
+		subject := string(fresh[subjectLimit](t))
+		s := newStream(t)
+		other := subject + ".other"
+		s.create(t, js.StreamConfig{Subjects: []string{subject, other, "dead.*." + subject}, MaxMsgsPerSubject: 10})
+		_, err := s.raw.Publish(deadline(t), other, nil) // which stays the stream's first
+		require.NoError(t, err)
+		c, err := s.build(t, "orders", []jetstream.Option{jetstream.OnlySubjects(subject, other, "dead.*."+subject)})
+		require.NoError(t, err)
+		events := watch(t, c)
+		in := newInbox()
+		l, err := listener.New(c, "", into[subjectLimit](in), listener.DurableName("d"))
+		require.NoError(t, err)
+		publish[subjectLimit](t, c, 5)
+		r := begin(t, l)
+		require.Equal(t, count(5), in.take(t, 5))
+		require.NoError(t, r.end(t))
+		publishFrom[subjectLimit](t, c, 6, 40)
+		begin(t, l)
+		require.Equal(t, countFrom(31, 40), in.take(t, 10))
+		lost, _ := events.until(t, client.EventMessagesRemoved)
+		require.Equal(t, client.Removed{Subject: subject, Durable: "d", First: 7, Last: 31, Count: 25, AtMost: true}, lost.Removed)
 		require.Empty(t, events.all(t, c))
 	})
 	t.Run("a listener that has all, of a quiet subject, is told nothing", func(t *testing.T) {

@@ -39,6 +39,10 @@ type Config struct {
 	Shared   bool   // the members of a queue group read from the same consumer
 	BindOnly bool   // the library may not create consumers
 
+	// PerSubject is how many messages of the subject the stream keeps; 0: no such limit, or
+	// Subject is a pattern.
+	PerSubject uint64
+
 	MaxInFlight int
 	// Room returns how many unacknowledged messages are wanted now; nil: MaxInFlight.
 	Room func() int
@@ -180,7 +184,7 @@ type Machine struct {
 
 // New returns the machine of a subscription that has not begun.
 func New(config Config) *Machine {
-	return &Machine{config: config, unacked: make(map[uint64]unacked), epoch: 1}
+	return &Machine{config: config, unacked: make(map[uint64]unacked), epoch: 1, passed: passed{limit: config.PerSubject}}
 }
 
 func (m *Machine) emit(e Effect) { m.effects = append(m.effects, e) }

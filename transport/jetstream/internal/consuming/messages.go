@@ -20,7 +20,8 @@ type Message struct {
 	ConsumerSequence uint64 // counts the consumer's deliveries
 	Stored           time.Time
 	Reply            string
-	Again            bool // it was delivered before
+	Again            bool   // it was delivered before
+	Pending          uint64 // how many messages of the subject the consumer had not delivered then
 }
 
 // Delivered takes in a message, and reports whether to hand it up. If not, it is given
@@ -122,7 +123,7 @@ func (m *Machine) forget() {
 	clear(m.unacked)
 	m.awaiting = 0
 	m.resume = resume{floor: 1}
-	m.passed = passed{}
+	m.passed = passed{limit: m.config.PerSubject}
 	m.epoch++
 	m.since = m.round + 1
 }

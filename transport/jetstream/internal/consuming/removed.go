@@ -27,6 +27,9 @@ type passed struct {
 	top    uint64    // the highest stream sequence that was delivered here
 	stored time.Time // when that message was stored
 	newest time.Time // the latest time at which one that was delivered here was stored
+
+	limit  uint64            // how many messages of the subject the stream keeps; 0: no limit
+	within transport.Removed // what that limit has removed since the last look, within the stream
 }
 
 // begin takes in where a consumer stands that was found or made.
@@ -38,6 +41,14 @@ func (p *passed) begin(info Info) {
 func (p *passed) delivered(msg Message) {
 	if (msg.Again || msg.Sequence <= p.top) && msg.ConsumerSequence > p.deliveries && len(p.again) < maxAgain {
 		p.again = append(p.again, msg.ConsumerSequence)
+	}
+	if at := max(p.sequence, p.top); p.limit > 1 && msg.Pending+1 >= p.limit && msg.Sequence > at+1 && msg.ConsumerSequence > 1 {
+		// The stream has as many messages of the subject as it keeps, and this is the oldest. With
+		// a limit of 1 that would be so for each message.
+		p.within = transport.Removed{First: p.within.First, Last: msg.Sequence - 1, Count: p.within.Count + msg.Sequence - 1 - at, AtMost: true}
+		if p.within.First == 0 {
+			p.within.First = at + 1
+		}
 	}
 	if msg.Sequence > p.top {
 		p.top, p.stored = msg.Sequence, msg.Stored
@@ -67,6 +78,10 @@ func (p *passed) look(info Info) (lost transport.Removed) {
 		lost.First, lost.Last, lost.AtMost = p.sequence+1, gone-1, true
 		lost.Count = min(less(less(info.Delivered, p.sequence), fresh), gone-1-p.sequence) + less(gone-1, max(info.Delivered, p.sequence))
 	}
+	if lost.Count == 0 && info.Stream.First > 0 {
+		lost = p.within
+	}
+	p.within = transport.Removed{}
 	p.sequence = max(p.sequence, info.Delivered, less(info.Stream.First, 1))
 	if info.Pending == 0 { // the consumer has passed all that there was
 		p.sequence = max(p.sequence, info.Stream.Last)
@@ -112,7 +127,7 @@ func (m *Machine) lookAt(now time.Time, info Info) {
 	lost.Subject, lost.Group, lost.Durable = m.config.Subject, m.config.Group, m.config.Durable
 	m.emit(Effect{Do: Tell, Event: transport.Event{Kind: transport.MessagesRemoved, Removed: lost, Err: fmt.Errorf(
 		"%v, were removed from the stream before they were handled, by its limits or by a purge (the stream's other subjects are counted, too): "+
-			"raise its limits (max_age, max_msgs, max_bytes), or make the listener faster", lost)}})
+			"raise its limits (max_age, max_msgs, max_bytes, max_msgs_per_subject), or make the listener faster", lost)}})
 }
 
 // wentBack: the stream is not what it was, although it has its name. It was restored from a

@@ -101,6 +101,26 @@ func TestRemoved(t *testing.T) {
 		b.settle(held, Released)
 		require.Equal(t, transport.Removed{Subject: "a", First: 3, Last: 3, Count: 1}, b.removed(info))
 	})
+	t.Run("within the stream, by the limit of each subject", func(t *testing.T) {
+		t.Parallel()
+		b := begun(t, Config{MaxInFlight: 8, PerSubject: 5})
+		deliver := func(sequence, pending uint64) {
+			b.number++
+			b.m.Delivered(b.now, b.m.round, Message{Sequence: sequence, ConsumerSequence: b.number, Stored: simBegin, Pending: pending})
+		}
+		info := Info{Pending: 4, Stream: Bounds{First: 1, Last: 40}}
+		deliver(10, 4) // the first one of a new consumer: what was removed before was promised to nobody
+		deliver(12, 3)
+		info.Delivered, info.Deliveries = 12, 2
+		require.Zero(t, b.removed(info))
+		deliver(31, 4)
+		info.Delivered, info.Deliveries = 31, 3
+		require.Equal(t, upTo(18, 13, 30), b.removed(info))
+		require.Zero(t, b.removed(info))
+		deliver(39, 3)
+		info.Delivered, info.Deliveries = 39, 4
+		require.Zero(t, b.removed(info), "the others are of other subjects")
+	})
 	t.Run("the stream was not looked at", func(t *testing.T) {
 		t.Parallel()
 		p := passed{}

@@ -127,6 +127,10 @@ type subscription struct {
 	emptied   bool    // the store was lost, and a subscription without a durable begins anew in the new one
 	place     *place  // how far it has come
 	resume    *resume // where to go on without a durable; nil with one
+
+	telling sync.Mutex // guards what follows
+	untold  loss       // what was removed and is not told yet
+	pausing bool       // something was told just now
 }
 
 // nextConfig returns what to ask the server for when the subscription is opened next.
@@ -230,16 +234,6 @@ func (s *subscription) notice(d transport.Delivery, lost loss) {
 	s.tellRemoved(lost.and(more))
 }
 
-// tellRemoved tells what the server has removed, if it is anything.
-func (s *subscription) tellRemoved(lost loss) {
-	if lost.count == 0 {
-		return
-	}
-	removed := transport.Removed{Subject: s.config.Subject, Durable: s.config.Durable, First: lost.first, Last: lost.last, Count: lost.count}
-	s.conn.tell(transport.Event{Kind: transport.MessagesRemoved, Removed: removed, Err: fmt.Errorf("%v, were removed by the server's limits before they were handled here: "+
-		"raise its limits of the channel (max_msgs: -mm, max_bytes: -mb, max_age: -ma), or make the listener faster", removed)})
-}
-
 // lostStore tells that the store is another one. top is the highest sequence before.
 func (s *subscription) lostStore(top uint64) {
 	s.conn.tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf("sequences of %s begin anew: the server came back with a store that is empty or older, "+
@@ -268,6 +262,7 @@ func (s *subscription) Close(ctx context.Context) error {
 		return nil // it was closed before, or with its connection
 	}
 	s.conn.Leave(s.Ending)
+	s.flushRemoved()
 	return s.leave(ctx)
 }
 

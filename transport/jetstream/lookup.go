@@ -67,10 +67,10 @@ func (s *subscription) findConsumer(ctx context.Context, call uint64, check bool
 			return c.ensureConsumer(ctx, s.consumer, s.config)
 		}
 	}
-	stream, err := s.lookAtStream(ctx)
-	var info *js.ConsumerInfo
-	if err == nil || check {
-		info, err = find(ctx)
+	info, err := find(ctx)
+	var stream consuming.Bounds
+	if err == nil && !check {
+		stream, err = s.lookAtStream(ctx)
 	}
 	gone := errors.Is(err, js.ErrConsumerNotFound) || errors.Is(err, js.ErrStreamNotFound)
 	switch {

@@ -61,7 +61,7 @@ type Info struct {
 	Deliveries uint64        // the consumer sequence of the last delivery
 	Pending    uint64        // how many messages of its subject it has not delivered
 
-	Stream Bounds // of its stream, which was looked at before the consumer was
+	Stream Bounds // of its stream, which was looked at after the consumer
 }
 
 // Bounds are the first and the last sequence of a stream.

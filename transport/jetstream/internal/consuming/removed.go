@@ -17,10 +17,13 @@ const maxAgain = 4096
 
 // passed is how far the consumer has come in the stream, as far as is known here. The server
 // says nothing of messages that it removes before the consumer delivers them. But the first
-// sequence of the stream passes the place of the consumer then. Messages of other subjects
+// sequence of the stream passes the place of the consumer then, and the consumer passes them
+// without delivering them. Messages of other subjects
 // have sequences, too, so that it is known only how many were removed at most.
 type passed struct {
+	known      bool     // where a new consumer begins is known with its first delivery: what was removed before was promised to nobody
 	sequence   uint64   // the consumer has passed all up to here
+	last       uint64   // of the stream, at the last look
 	deliveries uint64   // the consumer sequence of its last delivery at that time
 	again      []uint64 // consumer sequences of the deliveries since then, of those that came here, of messages that had come before
 
@@ -34,11 +37,15 @@ type passed struct {
 
 // begin takes in where a consumer stands that was found or made.
 func (p *passed) begin(info Info) {
+	p.known = p.known || info.Deliveries > 0
 	p.sequence, p.deliveries, p.again = max(p.sequence, p.top, info.Delivered), info.Deliveries, p.again[:0]
 }
 
 // delivered takes in a message.
 func (p *passed) delivered(msg Message) {
+	if !p.known && msg.ConsumerSequence == 1 {
+		p.known, p.sequence, p.deliveries = true, msg.Sequence, 1
+	}
 	if (msg.Again || msg.Sequence <= p.top) && msg.ConsumerSequence > p.deliveries && len(p.again) < maxAgain {
 		p.again = append(p.again, msg.ConsumerSequence)
 	}
@@ -62,30 +69,36 @@ func (p *passed) delivered(msg Message) {
 // came before, and it was stored later than all that came.
 func (p *passed) shows(msg Message) bool { return msg.Sequence <= p.top && msg.Stored.After(p.newest) }
 
-// look takes in what the server says of the consumer, and before that of its stream. It
-// returns what was removed before the consumer had it.
+// look takes in what the server says of the consumer, and after that of its stream. It returns
+// what was removed before the consumer had it: what it has passed without delivering it, and
+// what is below the first sequence now. What was removed ahead of it, it passes later.
 func (p *passed) look(info Info) (lost transport.Removed) {
-	if !info.Stream.Known {
+	if !info.Stream.Known || info.Deliveries < p.deliveries { // in the second case the answer is older than what came since
 		return lost
 	}
-	if gone := info.Stream.First; gone > p.sequence+1 && info.Deliveries >= p.deliveries {
+	known := p.known
+	p.known = known || info.Deliveries > 0
+	if first := info.Stream.First; known && first > p.sequence+1 {
 		fresh := info.Deliveries - p.deliveries // how many were delivered for the first time since
 		for _, n := range p.again {
 			if n <= info.Deliveries {
 				fresh = less(fresh, 1)
 			}
 		}
-		lost.First, lost.Last, lost.AtMost = p.sequence+1, gone-1, true
-		lost.Count = min(less(less(info.Delivered, p.sequence), fresh), gone-1-p.sequence) + less(gone-1, max(info.Delivered, p.sequence))
+		lost.Count = min(less(less(info.Delivered, p.sequence), fresh), first-1-p.sequence)
+		if lost.Count > 0 {
+			lost.First, lost.Last, lost.AtMost = p.sequence+1, min(first-1, info.Delivered), true
+		}
 	}
 	if lost.Count == 0 && info.Stream.First > 0 {
 		lost = p.within
 	}
 	p.within = transport.Removed{}
-	p.sequence = max(p.sequence, info.Delivered, less(info.Stream.First, 1))
-	if info.Pending == 0 { // the consumer has passed all that there was
-		p.sequence = max(p.sequence, info.Stream.Last)
+	p.sequence = max(p.sequence, info.Delivered)
+	if info.Pending == 0 { // the consumer has passed all that there was at the last look; the server counts late
+		p.sequence = max(p.sequence, p.last)
 	}
+	p.last = info.Stream.Last
 	p.deliveries = info.Deliveries
 	p.again = slices.DeleteFunc(p.again, func(n uint64) bool { return n <= p.deliveries })
 	return lost

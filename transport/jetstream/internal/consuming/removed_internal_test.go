@@ -36,6 +36,17 @@ func (b *bench) removed(info Info) (lost transport.Removed) {
 	return lost
 }
 
+// begunAt is a machine whose consumer is there already.
+func begunAt(t *testing.T, info Info) *bench {
+	t.Helper()
+	b := &bench{T: t, now: simBegin, number: info.Deliveries}
+	b.m = New(Config{Consumer: "c", Subject: "a", MaxInFlight: 8, Backoff: func(int) time.Duration { return time.Second }})
+	info.Created = simBegin
+	b.m.Begin(b.now, info, simBegin)
+	b.effects()
+	return b
+}
+
 func upTo(count, first, last uint64) transport.Removed {
 	return transport.Removed{Subject: "a", First: first, Last: last, Count: count, AtMost: true}
 }
@@ -45,23 +56,38 @@ func TestRemoved(t *testing.T) {
 	t.Parallel()
 	t.Run("while nobody listened", func(t *testing.T) {
 		t.Parallel()
-		b := begun(t, Config{MaxInFlight: 8})
-		info := Info{Delivered: 0, Pending: 10, Stream: Bounds{First: 31, Last: 40}}
-		require.Equal(t, upTo(30, 1, 30), b.removed(info))
-		require.Zero(t, b.removed(info), "it is told once")
+		b := begunAt(t, Info{Delivered: 5, Deliveries: 5})
+		info := Info{Delivered: 5, Deliveries: 5, Pending: 10, Stream: Bounds{First: 31, Last: 40}}
+		require.Zero(t, b.removed(info), "the consumer passes them when it delivers the next one")
 		b.take(31)
-		info.Delivered, info.Deliveries, info.Pending = 31, 1, 9
-		require.Zero(t, b.removed(info))
-		info.Stream.First = 33
+		info.Delivered, info.Deliveries, info.Pending = 31, 6, 9
+		require.Equal(t, upTo(25, 6, 30), b.removed(info))
+		require.Zero(t, b.removed(info), "it is told once")
+		b.take(33)
+		info.Delivered, info.Deliveries, info.Stream.First = 33, 7, 33
 		require.Equal(t, upTo(1, 32, 32), b.removed(info))
 	})
-	t.Run("and the consumer has passed since", func(t *testing.T) {
+	t.Run("and nothing is left", func(t *testing.T) {
+		t.Parallel()
+		b := begunAt(t, Info{Delivered: 5, Deliveries: 5})
+		require.Equal(t, upTo(35, 6, 40), b.removed(Info{Delivered: 40, Deliveries: 5, Stream: Bounds{First: 41, Last: 40}}))
+	})
+	t.Run("while a listener is slow", func(t *testing.T) {
 		t.Parallel()
 		b := begun(t, Config{MaxInFlight: 8})
 		b.take(1)
 		b.take(2)
 		b.take(31)
-		require.Equal(t, upTo(28, 1, 30), b.removed(Info{Delivered: 31, Deliveries: 3, Pending: 9, Stream: Bounds{First: 31, Last: 40}}))
+		require.Equal(t, upTo(28, 2, 30), b.removed(Info{Delivered: 31, Deliveries: 3, Pending: 9, Stream: Bounds{First: 31, Last: 40}}))
+	})
+	t.Run("before a consumer began: that was promised to nobody", func(t *testing.T) {
+		t.Parallel()
+		b := begun(t, Config{MaxInFlight: 8})
+		b.take(31)
+		b.take(32)
+		require.Zero(t, b.removed(Info{Delivered: 32, Deliveries: 2, Pending: 9, Stream: Bounds{First: 31, Last: 40}}))
+		b = begun(t, Config{MaxInFlight: 8, Shared: true})
+		require.Zero(t, b.removed(Info{Delivered: 32, Deliveries: 2, Pending: 9, Stream: Bounds{First: 31, Last: 40}}), "another member had the first")
 	})
 	t.Run("nothing was: all came", func(t *testing.T) {
 		t.Parallel()
@@ -77,7 +103,9 @@ func TestRemoved(t *testing.T) {
 		t.Parallel()
 		b := begun(t, Config{MaxInFlight: 8})
 		b.take(1)
-		require.Zero(t, b.removed(Info{Delivered: 1, Deliveries: 1, Stream: Bounds{First: 1, Last: 500}}))
+		for range 2 {
+			require.Zero(t, b.removed(Info{Delivered: 1, Deliveries: 1, Stream: Bounds{First: 1, Last: 500}}))
+		}
 		b.take(501)
 		require.Zero(t, b.removed(Info{Delivered: 501, Deliveries: 2, Stream: Bounds{First: 400, Last: 501}}))
 	})

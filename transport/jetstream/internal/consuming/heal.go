@@ -87,6 +87,10 @@ func (m *Machine) answered(now time.Time, info Info, gone bool, err error) {
 		if m.restarts && m.healing.phase == notHealing {
 			m.restart(now, "the server did not answer")
 		}
+		if m.lookAgain {
+			m.lookAgain = false
+			m.ask(false)
+		}
 	}
 }
 

@@ -173,6 +173,9 @@ type Machine struct {
 	passed   passed
 	lookedAt time.Time
 
+	jumpedAt  time.Time // when the state was asked for since sequences were passed over
+	lookAgain bool      // it is asked for once more when the answer is here
+
 	// Questions to JetStream's API, see ask and heal. At most one of each is out.
 	watchAt   time.Time // when to look whether the server is silent
 	calls     uint64    // the number of the last question

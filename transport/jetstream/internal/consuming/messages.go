@@ -48,7 +48,9 @@ func (m *Machine) Delivered(now time.Time, round uint64, msg Message) (epoch uin
 		return m.epoch, false
 	}
 	m.resume.delivered(round, msg)
-	m.passed.delivered(msg)
+	if m.passed.delivered(msg) {
+		m.lookSoon(now)
+	}
 	if before.awaiting {
 		m.awaiting--
 	}

@@ -41,8 +41,9 @@ func (p *passed) begin(info Info) {
 	p.sequence, p.deliveries, p.again = max(p.sequence, p.top, info.Delivered), info.Deliveries, p.again[:0]
 }
 
-// delivered takes in a message.
-func (p *passed) delivered(msg Message) {
+// delivered takes in a message, and reports whether sequences before it were passed over.
+func (p *passed) delivered(msg Message) (jumped bool) {
+	jumped = p.known && !msg.Again && msg.Sequence > max(p.sequence, p.top)+1
 	if !p.known && msg.ConsumerSequence == 1 {
 		p.known, p.sequence, p.deliveries = true, msg.Sequence, 1
 	}
@@ -63,6 +64,7 @@ func (p *passed) delivered(msg Message) {
 	if msg.Stored.After(p.newest) {
 		p.newest = msg.Stored
 	}
+	return jumped
 }
 
 // shows reports whether a message shows that the stream is not what it was: its sequence
@@ -111,6 +113,17 @@ func less(a, b uint64) uint64 { return a - min(a, b) }
 // shows in it.
 func (m *Machine) Look() {
 	if m.running() {
+		m.ask(false)
+	}
+}
+
+// lookSoon asks for it since sequences were passed over, if that did not happen just now.
+func (m *Machine) lookSoon(now time.Time) {
+	if now.Sub(m.jumpedAt) < Heartbeat {
+		return
+	}
+	m.jumpedAt = now
+	if m.lookAgain = m.asking != 0; !m.lookAgain { // else the answer may be older than the message
 		m.ask(false)
 	}
 }

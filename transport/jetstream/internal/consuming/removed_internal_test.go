@@ -156,6 +156,24 @@ func TestRemoved(t *testing.T) {
 	})
 }
 
+// TestLooksAtOnce when sequences were passed over, and not for each.
+func TestLooksAtOnce(t *testing.T) {
+	t.Parallel()
+	b := begunAt(t, Info{Delivered: 5, Deliveries: 5})
+	b.m.Look()
+	b.expect("find consumer")
+	b.take(31)
+	require.NotContains(t, b.effects(), "find consumer", "one question is out")
+	b.m.ConsumerFound(b.now, b.m.calls, Info{Created: simBegin, Delivered: 5, Deliveries: 5}, false, nil)
+	b.expect("find consumer")
+	b.m.ConsumerFound(b.now, b.m.calls, Info{Created: simBegin, Delivered: 31, Deliveries: 6}, false, nil)
+	b.take(33)
+	require.NotContains(t, b.effects(), "find consumer")
+	b.now = b.now.Add(Heartbeat)
+	b.take(35)
+	require.Contains(t, b.effects(), "find consumer")
+}
+
 // TestLooksNowAndThen while nothing moves, so that the place is known.
 func TestLooksNowAndThen(t *testing.T) {
 	t.Parallel()

@@ -26,13 +26,8 @@ type place struct {
 // loss is what is missing of a channel: count events of first to last. None: count is 0.
 type loss struct{ first, last, count uint64 }
 
-func (l *loss) add(sequence uint64) {
-	if l.count == 0 || sequence < l.first {
-		l.first = sequence
-	}
-	l.last = max(l.last, sequence)
-	l.count++
-}
+// one is the loss of one event.
+func one(sequence uint64) loss { return loss{sequence, sequence, 1} }
 
 // and returns what both have together.
 func (l loss) and(other loss) loss {
@@ -85,8 +80,7 @@ func (p *place) take(sequence uint64, stored time.Time, redelivered bool) (lost 
 	switch {
 	case sequence > p.top:
 		if p.complete && sequence > p.top+1 && !p.grouped {
-			lost = loss{p.top + 1, sequence - 1, sequence - 1 - p.top}
-			p.removed(sequence, &lost)
+			lost = loss{p.top + 1, sequence - 1, sequence - 1 - p.top}.and(p.removed(sequence))
 		}
 	case stored.After(p.topTime):
 		emptied = true
@@ -101,25 +95,25 @@ func (p *place) take(sequence uint64, stored time.Time, redelivered bool) (lost 
 	return lost, emptied
 }
 
-// removed notes that the server has removed what is below first, and adds the events that
-// were to come again to what is lost.
-func (p *place) removed(first uint64, lost *loss) {
+// removed notes that the server has removed what is below first. It returns the events among
+// those that were to come again.
+func (p *place) removed(first uint64) (lost loss) {
 	p.first = max(p.first, first)
 	for sequence := range p.released {
 		if sequence < p.first {
 			delete(p.released, sequence)
-			lost.add(sequence)
+			lost = lost.and(one(sequence))
 		}
 	}
+	return lost
 }
 
 // beginsAt notes that the server had nothing from sequence asked on to that one, and returns
 // what is lost of the events that were delivered before.
-func (p *place) beginsAt(sequence uint64) (lost loss) {
+func (p *place) beginsAt(sequence uint64) loss {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.removed(min(sequence, p.top+1), &lost)
-	return lost
+	return p.removed(min(sequence, p.top+1))
 }
 
 // settled: the event was handled.
@@ -137,7 +131,7 @@ func (p *place) release(sequence uint64) (lost loss) {
 	switch {
 	case p.grouped:
 	case sequence < p.first:
-		lost.add(sequence)
+		lost = one(sequence)
 	case len(p.released) < maxReleased:
 		if p.released == nil {
 			p.released = make(map[uint64]struct{})

@@ -137,15 +137,16 @@ func (m *Machine) lookAt(now time.Time, info Info) {
 	}
 	lost := m.passed.look(info)
 	for sequence, u := range m.unacked {
-		if u.awaiting && sequence < info.Stream.First { // it does not come again
-			delete(m.unacked, sequence)
-			m.awaiting--
-			if lost.Count == 0 || sequence < lost.First {
-				lost.First = sequence
-			}
-			lost.Last = max(lost.Last, sequence)
-			lost.Count++
+		if !u.awaiting || sequence >= info.Stream.First {
+			continue
 		}
+		delete(m.unacked, sequence) // it does not come again
+		m.awaiting--
+		if lost.Count == 0 || sequence < lost.First {
+			lost.First = sequence
+		}
+		lost.Last = max(lost.Last, sequence)
+		lost.Count++
 	}
 	if lost.Count == 0 {
 		return

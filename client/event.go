@@ -41,7 +41,30 @@ const (
 	EventRecovered = EventKind(transport.Recovered)
 	// EventClosed: the client is over. Err is nil after Close. It is the last event.
 	EventClosed = EventKind(transport.Closed)
+	// EventMessagesRemoved: the server removed events before a listener saw them, by its limits
+	// (of age, number or size) or on somebody's order; Removed says which, and Err what to do.
+	// Each listener that finds out tells each loss once. The status stays as it is. What can be
+	// known depends on the broker, see [Removed].
+	EventMessagesRemoved = EventKind(transport.MessagesRemoved)
 )
+
+// Removed says which events the server removed before a listener saw them.
+//
+// Over NATS Streaming it is exact for a listener without a queue group: sequences of a channel
+// have no gaps of their own. What a client knows of its listeners' places it knows until it
+// is closed: the server tells nobody how far a durable has come, so that what was removed
+// while the service was not running isn't told (the server's monitoring shows last_sent). In
+// a queue group no member can know, since each has only some of the events.
+//
+// Over JetStream Count, First and Last are bounds (AtMost), since the stream's other subjects
+// have sequences, too. It is told where the first sequence of the stream has passed the place
+// of the consumer, also if that happened while the service was not running, and for queue
+// groups, where each member may tell; and, by a limit of messages for each subject of two or
+// more, where the next event is the oldest that the limit leaves. While a listener is busy it
+// takes up to 5 s. It is not told of streams that keep messages only until they are
+// acknowledged (retention interest and workqueue), of a purge while nobody listened, and of
+// single messages that were deleted or had a TTL.
+type Removed = transport.Removed
 
 // What the client itself adds. The values keep clear of the transport's.
 const (
@@ -68,7 +91,7 @@ func (k EventKind) String() string {
 	case EventUndecodable:
 		return "undecodable"
 	}
-	if k >= EventDisconnected && k <= EventClosed {
+	if k >= EventDisconnected && k <= EventMessagesRemoved {
 		return transport.EventKind(k).String()
 	}
 	return fmt.Sprintf("EventKind(%d)", int(k))
@@ -91,6 +114,9 @@ type Event struct {
 	// Server is the URL of the server that the event is about, without secrets; of
 	// EventServersDiscovered those of all new servers, separated by commas.
 	Server string
+
+	// Removed belongs to EventMessagesRemoved.
+	Removed Removed
 
 	// Component and Text belong to EventComponent: the component's name, and what it tells.
 	Component string
@@ -117,7 +143,7 @@ type Event struct {
 
 // eventOf returns what a transport tells as an event of the client.
 func eventOf(e transport.Event) Event {
-	return Event{Kind: EventKind(e.Kind), Time: e.Time, Err: e.Err, Reason: e.Reason, Server: e.Server}
+	return Event{Kind: EventKind(e.Kind), Time: e.Time, Err: e.Err, Reason: e.Reason, Server: e.Server, Removed: e.Removed}
 }
 
 // announced returns what a listener announces as an event of the client.

@@ -1,9 +1,11 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,4 +160,26 @@ func TestWatchEnds(t *testing.T) {
 		require.Equal(t, client.EventClosed, end.Kind)
 		require.Equal(t, lost, end.Err)
 	})
+}
+
+// TestWatchTellsWhatWasRemoved, with its numbers; the log has them, too, and the remedy.
+func TestWatchTellsWhatWasRemoved(t *testing.T) {
+	t.Parallel()
+	conn := &fakeconn.Conn{}
+	var log bytes.Buffer
+	c, err := client.Build(t.Context(), "c", "id", "nats://x", client.Transport(conn.Dialer()), client.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+	require.NoError(t, err)
+	events := c.Watch(t.Context())
+	removed := client.Removed{Subject: "a", Group: "g", Durable: "d", First: 6, Last: 30, Count: 20, AtMost: true}
+	conn.Emit(transport.Event{Kind: transport.MessagesRemoved, Removed: removed, Err: errors.New("raise the limit")})
+	var e client.Event
+	for e = range events {
+		break
+	}
+	require.Equal(t, client.EventMessagesRemoved, e.Kind)
+	require.Equal(t, removed, e.Removed)
+	require.Equal(t, client.Connected, c.Status().State)
+	require.Equal(t, "up to 20 events of a, sequences 6 to 30", e.Removed.String())
+	require.NoError(t, c.Close(t.Context()))
+	require.Contains(t, log.String(), "first=6 last=30 count=20 at_most=true error=\"raise the limit\"")
 }

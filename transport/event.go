@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -36,12 +37,16 @@ const (
 	Recovered
 	// Closed: the connection is over. Err is nil after Close.
 	Closed
+	// MessagesRemoved: the server removed messages before a subscription had them; Removed
+	// says which. Each loss is told once by each subscription that finds out.
+	MessagesRemoved
 )
 
 var eventNames = [...]string{
 	Disconnected: "disconnected", Reconnected: "reconnected", SessionReplaced: "session replaced", StoreLost: "store lost",
 	ServersDiscovered: "servers discovered", LameDuck: "lame duck", SlowConsumer: "slow consumer", AsyncError: "asynchronous error",
 	Degraded: "degraded", Recovered: "recovered", Closed: "closed",
+	MessagesRemoved: "messages removed",
 }
 
 // String returns the kind's name in words.
@@ -59,4 +64,27 @@ type Event struct {
 	Err    error  // why, where there is an error
 	Reason string // of Degraded and Recovered: the same text for both
 	Server string // URL of the server that it is about, without secrets, where it is about one
+
+	Removed Removed // of MessagesRemoved
+}
+
+// Removed says which messages the server removed before a subscription had them, by its own
+// limits or on somebody's order.
+type Removed struct {
+	Subject string // of the subscription
+	Group   string // its queue group, where it has one
+	Durable string // its durable name, where it has one
+	First   uint64 // the lowest sequence that is missing
+	Last    uint64 // the highest
+	Count   uint64 // how many are missing between the two, both included
+	AtMost  bool   // Count is an upper bound: some may be of other subjects
+}
+
+// String says it in words.
+func (r Removed) String() string {
+	count := strconv.FormatUint(r.Count, 10)
+	if r.AtMost {
+		count = "up to " + count
+	}
+	return fmt.Sprintf("%s events of %s, sequences %d to %d", count, r.Subject, r.First, r.Last)
 }

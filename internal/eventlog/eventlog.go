@@ -19,12 +19,16 @@ func Write(log *slog.Logger, e transport.Event) {
 	if e.Kind == transport.Closed && e.Err != nil {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 3)
+	attrs := make([]slog.Attr, 0, 10)
 	if e.Reason != "" {
 		attrs = append(attrs, slog.String("reason", e.Reason))
 	}
 	if e.Server != "" {
 		attrs = append(attrs, slog.String("url", e.Server))
+	}
+	if r := e.Removed; r.Count > 0 {
+		attrs = append(attrs, slog.String("subject", r.Subject), slog.String("group", r.Group), slog.String("durable", r.Durable),
+			slog.Uint64("first", r.First), slog.Uint64("last", r.Last), slog.Uint64("count", r.Count), slog.Bool("at_most", r.AtMost))
 	}
 	if e.Err != nil {
 		attrs = append(attrs, slog.Any("error", e.Err))
@@ -57,6 +61,8 @@ func describe(k transport.EventKind) (slog.Level, string) {
 		return slog.LevelInfo, "recovered"
 	case transport.Closed:
 		return slog.LevelInfo, "closed"
+	case transport.MessagesRemoved:
+		return slog.LevelError, "the server removed events before a listener saw them"
 	default:
 		return slog.LevelWarn, k.String()
 	}

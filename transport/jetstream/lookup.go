@@ -18,7 +18,7 @@ import (
 func (s *subscription) askServer(ctx context.Context, question consuming.Effect) {
 	switch question.Do {
 	case consuming.FindStream:
-		s.findStream(ctx, question.Call)
+		s.findStream(ctx, question.Call, question.Sequence)
 	case consuming.CreateConsumer:
 		s.createConsumer(ctx, question.Call, question.Sequence)
 	default:
@@ -26,16 +26,36 @@ func (s *subscription) askServer(ctx context.Context, question consuming.Effect)
 	}
 }
 
-// findStream finds the stream, which is created if it is gone and may be.
-func (s *subscription) findStream(ctx context.Context, call uint64) {
+// findStream finds the stream, which is created if it is gone and may be, and when its message
+// of that sequence was stored.
+func (s *subscription) findStream(ctx context.Context, call, sequence uint64) {
 	info, err := s.conn.findStream(ctx)
 	var stream consuming.Stream
 	if err != nil {
 		err = s.conn.explain(err)
 	} else {
-		stream = consuming.Stream{Created: info.Created, LastSequence: info.State.LastSeq}
+		stream = consuming.Stream{Created: info.Created, LastSequence: info.State.LastSeq, Stored: s.conn.storedAt(ctx, sequence)}
 	}
 	s.step(func(m *consuming.Machine, now time.Time) { m.StreamFound(now, call, stream, err) })
+}
+
+// storedAt returns when the stream's message of that sequence was stored; zero if it is not
+// there, or that can't be found out.
+func (c *conn) storedAt(ctx context.Context, sequence uint64) time.Time {
+	if sequence == 0 {
+		return time.Time{}
+	}
+	m, err := request(ctx, c, func(ctx context.Context) (*js.RawStreamMsg, error) {
+		stream, err := c.js.Stream(ctx, c.cfg.ClusterID)
+		if err != nil {
+			return nil, err
+		}
+		return stream.GetMsg(ctx, sequence)
+	})
+	if err != nil {
+		return time.Time{}
+	}
+	return m.Time
 }
 
 // findConsumer asks for the consumer's state, and whether it is what was asked for, if check.
@@ -48,6 +68,10 @@ func (s *subscription) findConsumer(ctx context.Context, call uint64, check bool
 		}
 	}
 	info, err := find(ctx)
+	var stream consuming.Bounds
+	if err == nil && !check {
+		stream, err = s.lookAtStream(ctx)
+	}
 	gone := errors.Is(err, js.ErrConsumerNotFound) || errors.Is(err, js.ErrStreamNotFound)
 	switch {
 	case ctx.Err() != nil, check:
@@ -59,7 +83,28 @@ func (s *subscription) findConsumer(ctx context.Context, call uint64, check bool
 	if err != nil && !check {
 		err = c.explainConsumer(err, c.options.newConsumer(s.consumer, s.config))
 	}
-	s.step(func(m *consuming.Machine, now time.Time) { m.ConsumerFound(now, call, infoOf(info), gone, err) })
+	found := infoOf(info)
+	found.Stream = stream
+	s.step(func(m *consuming.Machine, now time.Time) { m.ConsumerFound(now, call, found, gone, err) })
+}
+
+// lookAtStream asks for the first and the last sequence of the stream.
+func (s *subscription) lookAtStream(ctx context.Context) (consuming.Bounds, error) {
+	info, err := request(ctx, s.conn, func(ctx context.Context) (*js.StreamInfo, error) {
+		stream, err := s.conn.js.Stream(ctx, s.conn.cfg.ClusterID)
+		if err != nil {
+			return nil, err
+		}
+		return stream.CachedInfo(), nil
+	})
+	if err != nil {
+		return consuming.Bounds{}, err
+	}
+	bounds := consuming.Bounds{Known: true, Last: info.State.LastSeq}
+	if info.Config.Retention == js.LimitsPolicy { // else what is acknowledged is removed
+		bounds.First = info.State.FirstSeq
+	}
+	return bounds, nil
 }
 
 func (s *subscription) lookUpConsumer(ctx context.Context) (*js.ConsumerInfo, error) {
@@ -101,7 +146,7 @@ func infoOf(info *js.ConsumerInfo) consuming.Info {
 	return consuming.Info{
 		Created: info.Created, AckWait: waitFor(info.Config),
 		MaxBatch: info.Config.MaxRequestBatch, MaxExpires: info.Config.MaxRequestExpires,
-		AckFloor: info.AckFloor.Stream, Delivered: info.Delivered.Stream, Deliveries: info.Delivered.Consumer,
+		AckFloor: info.AckFloor.Stream, Delivered: info.Delivered.Stream, Deliveries: info.Delivered.Consumer, Pending: info.NumPending,
 	}
 }
 

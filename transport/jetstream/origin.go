@@ -14,10 +14,11 @@ type origin struct {
 	deliveries uint64
 	ofConsumer uint64 // counts the deliveries of the consumer
 	stored     time.Time
+	pending    uint64 // how many messages of its subject the consumer had not delivered then
 }
 
 // originOf reads a reply subject. ok: it is that of a delivery. It is (*nats.Msg).Metadata
-// for these six, and costs no memory. The subject is
+// for these seven, and costs no memory. The subject is
 //
 //	$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<of the consumer>.<nanoseconds>.<pending>
 //
@@ -47,6 +48,8 @@ func originOf(reply string) (o origin, ok bool) {
 			return o, false
 		}
 	}
+	token, _, _ := strings.Cut(rest, ".")
+	o.pending, _ = strconv.ParseUint(token, 10, 64)
 	o.deliveries, o.sequence, o.ofConsumer, o.stored = numbers[0], numbers[1], numbers[2], time.Unix(0, int64(numbers[3])) //nolint:gosec // G115: as the server has it
 	return o, true
 }

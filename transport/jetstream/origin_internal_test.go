@@ -58,6 +58,7 @@ func TestOrigin(t *testing.T) {
 			require.EqualValues(t, 22, o.sequence)
 			require.EqualValues(t, 1, o.deliveries)
 			require.EqualValues(t, 1795254000123456789, o.stored.UnixNano())
+			require.EqualValues(t, 4, o.pending)
 		}
 	}
 }

@@ -107,9 +107,15 @@ func newSubscription(c *conn, s transport.SubscribeConfig, deliver func(transpor
 	sub.log = c.log.With(slog.String("consumer", sub.consumer.name), slog.String("subject", s.Subject), slog.String("group", s.Group))
 	sub.stopping, sub.stop = context.WithCancel(context.Background())
 	sub.asking, sub.forgetAsked = context.WithCancel(sub.stopping)
+	c.mu.Lock()
+	var perSubject uint64
+	if n := c.stream.MaxMsgsPerSubject; n > 0 && !transport.IsPattern(s.Subject) {
+		perSubject = uint64(n)
+	}
+	c.mu.Unlock()
 	sub.machine = consuming.New(consuming.Config{
-		Consumer: sub.consumer.name, Subject: s.Subject, Shared: sub.consumer.shared, BindOnly: c.options.bindOnly,
-		MaxInFlight: s.MaxInFlight, Room: s.Room, Backoff: natsconn.Again.Delay,
+		Consumer: sub.consumer.name, Subject: s.Subject, Group: s.Group, Durable: s.Durable, Shared: sub.consumer.shared, BindOnly: c.options.bindOnly,
+		PerSubject: perSubject, MaxInFlight: s.MaxInFlight, Room: s.Room, Backoff: natsconn.Again.Delay,
 	})
 	return sub
 }
@@ -124,7 +130,10 @@ func (s *subscription) begin(ctx context.Context) error {
 	c.mu.Lock()
 	created := c.created
 	c.mu.Unlock()
-	s.step(func(m *consuming.Machine, now time.Time) { m.Begin(now, infoOf(info), created) })
+	s.step(func(m *consuming.Machine, now time.Time) {
+		m.Begin(now, infoOf(info), created)
+		m.Look()
+	})
 	if c.nc.IsClosed() {
 		return c.explain(nats.ErrConnectionClosed)
 	}

@@ -37,6 +37,7 @@ type conn struct {
 	supervisor supervisor
 	changed    chan struct{} // closed, and made anew, when the phase changes
 	timers     map[*time.Timer]struct{}
+	places     map[durable]*place // of the durables without a group that this client has listened to
 
 	writer     chan struct{}   // wakes the writer; closed with the connection
 	linkIsBack chan struct{}   // gets a value when the NATS connection is back
@@ -59,7 +60,7 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 func newConn(cfg transport.Config, user []nats.Option) *conn {
 	c := &conn{
 		Life: lifecycle.New(), Separate: natsconn.NewSeparate(cfg, user), cfg: cfg, user: user, log: cfg.Logger, supervisor: newSupervisor(),
-		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), writer: make(chan struct{}, 1),
+		changed: make(chan struct{}), timers: make(map[*time.Timer]struct{}), places: make(map[durable]*place), writer: make(chan struct{}, 1),
 		reminder: backoff.Reminder{Intervals: natsconn.Reminders}, linkIsBack: make(chan struct{}, 1),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())

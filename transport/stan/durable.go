@@ -48,5 +48,6 @@ func (c *conn) DeleteDurable(ctx context.Context, s transport.SubscribeConfig) e
 	if _, err := await.Do(ctx, func() (struct{}, error) { return struct{}{}, inner.Unsubscribe() }, nil); err != nil {
 		return fmt.Errorf("the server did not confirm that durable %q is deleted: %w", s.Durable, err)
 	}
+	c.forgetPlace(s)
 	return nil
 }

@@ -17,7 +17,7 @@ type resume struct {
 	open        map[uint64]time.Time // sequences delivered and not handled, and when each was stored
 	anchor      uint64               // the event that is asked for once more; 0: none
 	anchorTime  time.Time            // when it was stored
-	handled     bool                 // the anchor was handled
+	done        bool                 // the anchor was handled
 	silent      bool                 // the anchor did not come: the newest event is asked for next
 	askedNewest bool                 // the newest event was asked for
 }
@@ -26,10 +26,10 @@ type resume struct {
 func (r *resume) start(top uint64, topTime time.Time) transport.Position {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.anchor, r.anchorTime, r.handled = top, topTime, true
+	r.anchor, r.anchorTime, r.done = top, topTime, true
 	for sequence, stored := range r.open {
-		if r.handled || sequence < r.anchor {
-			r.anchor, r.anchorTime, r.handled = sequence, stored, false
+		if r.done || sequence < r.anchor {
+			r.anchor, r.anchorTime, r.done = sequence, stored, false
 		}
 	}
 	r.askedNewest, r.silent = r.silent, false
@@ -45,6 +45,17 @@ func (r *resume) awaitsFirst() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.anchor != 0
+}
+
+// asked returns the sequence that the server was asked to begin at, if the first delivery has
+// not come yet; else 0.
+func (r *resume) asked() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.askedNewest {
+		return 0
+	}
+	return r.anchor
 }
 
 // checkStoreAgain says that nothing has come for a while. It reports whether to ask for the
@@ -67,18 +78,21 @@ const (
 )
 
 // take examines a delivery, and remembers it as open if it is to be handed up.
-func (r *resume) take(d *transport.Delivery) verdict {
+func (r *resume) take(d transport.Delivery) verdict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if anchor := r.anchor; anchor != 0 {
 		r.anchor = 0
 		switch {
-		case d.Sequence <= anchor && d.Timestamp.After(r.anchorTime):
+		case d.Sequence <= anchor && d.Timestamp.After(r.anchorTime),
+			d.Sequence < anchor && r.askedNewest: // a store that was restored from a backup is shorter than before
 			clear(r.open)
 			return emptied
 		case r.askedNewest:
 			return skipped
-		case d.Sequence == anchor && r.handled:
+		case d.Sequence > anchor:
+			r.dropBelow(d.Sequence)
+		case d.Sequence == anchor && r.done:
 			return known
 		}
 	}
@@ -86,22 +100,22 @@ func (r *resume) take(d *transport.Delivery) verdict {
 		r.open = make(map[uint64]time.Time)
 	}
 	r.open[d.Sequence] = d.Timestamp
-	d.Settler = &resuming{d.Settler, r, d.Sequence}
 	return fresh
 }
 
-// resuming is a settler that tells resume that its event was handled. The event counts as
-// handled even if the acknowledgement does not get through.
-type resuming struct {
-	transport.Settler
-
-	resume   *resume
-	sequence uint64
+// dropBelow forgets the events that were open and that the server has removed: none below
+// that sequence comes again.
+func (r *resume) dropBelow(first uint64) {
+	for sequence := range r.open {
+		if sequence < first {
+			delete(r.open, sequence)
+		}
+	}
 }
 
-func (s *resuming) Ack() error {
-	s.resume.mu.Lock()
-	delete(s.resume.open, s.sequence)
-	s.resume.mu.Unlock()
-	return s.Settler.Ack()
+// handled: the event needs not come again.
+func (r *resume) handled(sequence uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.open, sequence)
 }

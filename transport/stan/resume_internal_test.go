@@ -2,23 +2,16 @@ package stan
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sgtickets/common/transport"
 )
 
-// quiet is a settler that succeeds.
-type quiet struct{ transport.Settler }
-
-func (quiet) Ack() error { return nil }
-
 // TestResume: where a subscription without a durable goes on, and what the event that
 // it asks for once more tells.
 func TestResume(t *testing.T) {
 	t.Parallel()
-	at := func(n int) time.Time { return time.Unix(int64(n), 0) }
 	for name, c := range map[string]struct {
 		handled  []uint64 // of the events 1 to 3, stored at 1 to 3
 		asks     uint64
@@ -36,19 +29,34 @@ func TestResume(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := &resume{}
-			events := make(map[uint64]transport.Delivery)
 			for n := uint64(1); n <= 3; n++ {
-				d := transport.Delivery{Sequence: n, Timestamp: at(int(n)), Settler: quiet{}}
-				require.Equal(t, fresh, r.take(&d))
-				events[n] = d
+				d := transport.Delivery{Sequence: n, Timestamp: at(int(n))}
+				require.Equal(t, fresh, r.take(d))
 			}
 			for _, n := range c.handled {
-				require.NoError(t, events[n].Settler.Ack())
+				r.handled(n)
 			}
 			require.Equal(t, transport.Sequence(c.asks), r.start(3, at(3)))
-			require.Equal(t, c.verdict, r.take(&transport.Delivery{Sequence: c.gets, Timestamp: at(c.storedAt), Settler: quiet{}}))
-			next := transport.Delivery{Sequence: c.gets, Timestamp: at(c.storedAt), Settler: quiet{}}
-			require.Equal(t, fresh, r.take(&next), "it is asked for once")
+			require.Equal(t, c.verdict, r.take(transport.Delivery{Sequence: c.gets, Timestamp: at(c.storedAt)}))
+			next := transport.Delivery{Sequence: c.gets, Timestamp: at(c.storedAt)}
+			require.Equal(t, fresh, r.take(next), "it is asked for once")
 		})
 	}
+}
+
+// TestResumeInAStoreThatIsShorter: the event that is asked for does not come, and the newest
+// one is an earlier one.
+func TestResumeInAStoreThatIsShorter(t *testing.T) {
+	t.Parallel()
+	r := &resume{}
+	require.Equal(t, transport.Sequence(9), r.start(9, at(9)))
+	require.True(t, r.checkStoreAgain())
+	require.Equal(t, transport.LastReceived, r.start(9, at(9)))
+	require.Equal(t, emptied, r.take(transport.Delivery{Sequence: 5, Timestamp: at(5)}), "the store was restored from a backup")
+
+	r = &resume{}
+	r.start(9, at(9))
+	require.True(t, r.checkStoreAgain())
+	r.start(9, at(9))
+	require.Equal(t, skipped, r.take(transport.Delivery{Sequence: 9, Timestamp: at(9)}), "the server was slow")
 }

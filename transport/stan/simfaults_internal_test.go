@@ -65,7 +65,7 @@ func (s *sim) expire() {
 func (s *sim) fault() {
 	s.linked = slices.DeleteFunc(s.linked, func(w *simSession) bool { return w.shut })
 	c := s.clients[s.rand.IntN(len(s.clients))]
-	switch s.rand.IntN(12) {
+	switch s.rand.IntN(14) {
 	case 0, 1:
 		s.notef("cut %s", c.id)
 		c.away = s.chance(50)
@@ -121,8 +121,36 @@ func (s *sim) fault() {
 			s.notef("%s is closed", c.id)
 			c.close()
 		}
+	case 11:
+		if s.backup == nil {
+			s.notef("a backup is taken, up to event %d", len(s.server.log))
+			s.backup = s.server.copy()
+		}
 	default:
 		s.mend(c)
+	}
+}
+
+// excuseGhosts notes the subscriptions that came back with a backup, that their client has
+// closed since, and that it can't find out about: the server knows all others that it has.
+func (s *sim) excuseGhosts() {
+	for _, c := range s.clients {
+		var ghosts []string
+		held := make(map[string]bool)
+		for _, l := range c.listeners {
+			if l.sub.state.inner != nil && !l.sub.state.closedBefore {
+				held[innerOf(l.sub.state.inner).inbox] = true
+			}
+		}
+		for _, sub := range s.server.subs {
+			if sub.client == c.id && !held[sub.inbox] {
+				ghosts = append(ghosts, sub.inbox)
+			}
+			delete(held, sub.inbox)
+		}
+		if len(held) == 0 {
+			s.excused = append(s.excused, ghosts...)
+		}
 	}
 }
 
@@ -158,11 +186,18 @@ func (s *sim) mend(c *simClient) {
 	switch {
 	case !s.running:
 		s.running = true
-		if s.trouble && s.chance(30) {
+		switch {
+		case s.trouble && s.chance(30):
 			s.notef("the server is back, empty")
 			s.server.empty()
 			clear(s.rival)
-		} else {
+			s.backup = nil
+		case s.trouble && s.backup != nil && s.chance(60):
+			s.notef("the server is back, restored from a backup up to event %d", len(s.backup.log))
+			s.server.restore(s.backup)
+			clear(s.rival)
+			s.excuseGhosts()
+		default:
 			s.notef("the server is back")
 			s.server.restart()
 		}

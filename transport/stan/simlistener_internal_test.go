@@ -31,6 +31,7 @@ func (c *simClient) subscribe(t *lane, want *simWant) {
 		},
 	}
 	l.sub.state.shell = l.sub
+	l.sub.place = c.conn.placeOf(l.sub.config)
 	l.sub.reopen = func() {
 		t := c.lane()
 		t.add(func() { c.step(t, func(sup *supervisor) { sup.reopen(l.sub.state) }) })
@@ -70,7 +71,7 @@ func (c *simClient) join(t *lane, e effect) {
 		return
 	}
 	open := func(err error) {
-		if isUnheard(err) {
+		if isUnheard(err) || isForgotten(err) && !e.closedBefore && c.sim.trap != keepForgotten {
 			c.step(t, func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, e.inner, err) })
 			return
 		}
@@ -91,7 +92,7 @@ func (c *simClient) join(t *lane, e effect) {
 
 func (l *simListener) deliver(d transport.Delivery) {
 	event := d.Settler
-	if r, ok := event.(*resuming); ok {
+	if r, ok := event.(*placed); ok {
 		event = r.Settler
 	}
 	a := event.(*simSettler)

@@ -290,9 +290,11 @@ type simInner struct {
 	closed   bool
 	closing  bool // the server has not confirmed that it is closed
 	handed   map[uint64]bool
-	link     *simLink             // that it was opened over
-	acks     unproven.Log[uint64] // as those of innerSubscription
-	acked    map[uint64]bool      // what was acknowledged while it was open
+	link     *simLink               // that it was opened over
+	acks     unproven.Log[identity] // as those of innerSubscription
+	acked    map[identity]bool      // what was acknowledged while it was open
+
+	otherStore bool // acknowledgements were not sent again, since the store was another one
 }
 
 // open is stanSession.subscribe.
@@ -305,7 +307,7 @@ func (w *simSession) open(t *lane, epoch uint64, cfg transport.SubscribeConfig, 
 	in := &simInner{
 		session: w, want: s.wantOf(cfg), inbox: fmt.Sprintf("inbox.%d", s.number()), epoch: epoch,
 		receive: receive, messages: w.client.lane(), handed: make(map[uint64]bool),
-		acks: unproven.New[uint64](remembers(cfg.MaxInFlight)), acked: make(map[uint64]bool),
+		acks: unproven.New[identity](remembers(cfg.MaxInFlight)), acked: make(map[identity]bool),
 	}
 	in.messages.halted = func() bool { return w.client.frozen || !in.open && !in.closed }
 	w.inners = append(w.inners, in)
@@ -366,21 +368,44 @@ func (in *simInner) close(t *lane, then func(error)) {
 	})
 }
 
-// acksArrived reports whether the server has had all that was acknowledged.
+// acksArrived reports whether the server has had all that was acknowledged. Of a store that was
+// put back to before that, nobody can say so.
 func (in *simInner) acksArrived() bool {
-	return in.served == nil || in.served.inbox != in.inbox ||
-		!slices.ContainsFunc(in.served.pending, func(seq uint64) bool { return in.acked[seq] })
+	server := in.session.sim().server
+	served := server.sub(in.inbox)
+	return served == nil || in.otherStore || !in.sameStore() ||
+		!slices.ContainsFunc(served.pending, func(seq uint64) bool { return in.acked[identity{seq, server.event(seq).stored}] })
 }
 
-// resendAcks is that of innerSubscription; here no store is put back to an earlier state.
+// resendAcks is that of innerSubscription.
 func (in *simInner) resendAcks() {
 	w := in.session
 	if w.link == nil || w.link == in.link || w.sim().trap == neverResendAcks {
 		return
 	}
-	for seq := range in.acks.All() {
-		w.up(w.link.requests, func() { w.sim().server.ack(in.served, seq) })
+	if !in.sameStore() {
+		in.otherStore = true
+		return
 	}
+	for event := range in.acks.All() {
+		w.up(w.link.requests, func() {
+			if served := w.sim().server.sub(in.inbox); served != nil && in.sameStore() {
+				w.sim().server.ack(served, event.sequence)
+			}
+		})
+	}
+}
+
+// sameStore is innerSubscription.isStored: the store holds the last event that was acknowledged.
+func (in *simInner) sameStore() bool {
+	var last identity
+	for event := range in.acks.All() {
+		if event.sequence >= last.sequence {
+			last = event
+		}
+	}
+	log := in.session.sim().server.log
+	return last.sequence == 0 || last.sequence <= uint64(len(log)) && log[last.sequence-1].stored == last.stored
 }
 
 // deliver is what the server sends to it.
@@ -413,11 +438,11 @@ func (a *simSettler) Ack() error {
 	in, w := a.in, a.in.session
 	want := in.want
 	w.sim().mustf(want.handled[a.event], "%s: event %d, stored at %d, must not be acknowledged: it was not handled", want.name, a.event.sequence, a.event.stored)
-	in.acks.Add(a.event.sequence)
+	in.acks.Add(a.event)
 	if in.closed || w.over {
 		return transport.ErrSubscriptionClosed
 	}
-	in.acked[a.event.sequence] = true
+	in.acked[a.event] = true
 	if w.link == nil {
 		return nats.ErrReconnectBufExceeded
 	}

@@ -72,7 +72,7 @@ var (
 	errSimDuplicate     = errors.New(errDuplicateDurable)
 	errSimTaken         = errors.New(errClientIDRegistered)
 	errSimInvalid       = errors.New("stan: invalid publish request")
-	errSimUnknownSub    = errors.New("stan: invalid subscription")
+	errSimUnknownSub    = errors.New(errUnknownSubscription)
 )
 
 func newSimServer(send func(*simSub, simDelivery)) *simServer {
@@ -85,6 +85,50 @@ func newSimServer(send func(*simSub, simDelivery)) *simServer {
 func (s *simServer) empty() {
 	s.clients, s.groups = make(map[string]string), make(map[string]*simGroup)
 	s.log, s.subs = nil, nil
+}
+
+// copy returns a backup of the store.
+func (s *simServer) copy() *simServer {
+	c := &simServer{clients: maps.Clone(s.clients), log: slices.Clone(s.log), groups: make(map[string]*simGroup)}
+	copies := make(map[*simSub]*simSub)
+	copyOf := func(sub *simSub) *simSub {
+		if sub == nil {
+			return nil
+		}
+		if copies[sub] == nil {
+			another := *sub
+			another.pending, another.counts = slices.Clone(sub.pending), maps.Clone(sub.counts)
+			copies[sub] = &another
+		}
+		return copies[sub]
+	}
+	for _, sub := range s.subs {
+		c.subs = append(c.subs, copyOf(sub))
+	}
+	for name, g := range s.groups {
+		another := &simGroup{shadow: copyOf(g.shadow), lastSent: g.lastSent, counts: maps.Clone(g.counts)}
+		for _, member := range g.members {
+			another.members = append(another.members, copyOf(member))
+		}
+		c.groups[name] = another
+	}
+	for _, sub := range c.subs {
+		for name, g := range s.groups {
+			if sub.group == g {
+				sub.group = c.groups[name]
+			}
+		}
+	}
+	return c
+}
+
+// restore is a restart with a backup of the store. An acknowledgement that is on its way to a
+// subscription of the backup is lost: the simulation does not play that it counts for an
+// event that has taken the sequence of another.
+func (s *simServer) restore(backup *simServer) {
+	c := backup.copy()
+	s.clients, s.log, s.subs, s.groups = c.clients, c.log, c.subs, c.groups
+	s.restart()
 }
 
 // restart is one with the store. Delivery counts are not in it.
@@ -226,6 +270,16 @@ func (s *simServer) begin(sub *simSub) {
 
 func (s *simServer) event(seq uint64) simDelivery {
 	return simDelivery{simEvent: s.log[seq-1], sequence: seq}
+}
+
+// sub returns the subscription with that inbox, nil if there is none.
+func (s *simServer) sub(inbox string) *simSub {
+	for _, sub := range s.subs {
+		if sub.inbox == inbox {
+			return sub
+		}
+	}
+	return nil
 }
 
 func (s *simServer) sendAvailable(sub *simSub) {

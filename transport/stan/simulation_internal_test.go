@@ -18,8 +18,8 @@ import (
 // the seed. So it comes to orders of events that no test with a real server does, and
 // to each of them again with SEED=n.
 //
-// First there is trouble (links cut or silently dead, servers killed, emptied or
-// frozen, clients frozen, closed or replaced), and then it ends, and within a bounded
+// First there is trouble (links cut or silently dead, servers killed, emptied,
+// restored from a backup or frozen, clients frozen, closed or replaced), and then it ends, and within a bounded
 // number of steps all must be well. What must hold all the time is checked where it
 // happens; look for mustf.
 // lane is a row of steps that happen in this order: a goroutine, what travels on one
@@ -59,7 +59,9 @@ func (l *lane) lose() { l.todo = l.todo[:l.sim.rand.IntN(len(l.todo)+1)] }
 type sim struct {
 	rand      *rand.Rand
 	server    *simServer
-	running   bool // the server is
+	backup    *simServer // nil: there is none
+	excused   []string   // inboxes of subscriptions that came back with a backup, unknown to their clients
+	running   bool       // the server is
 	frozen    bool
 	inside    *lane // what the server has yet to do
 	trouble   bool
@@ -88,12 +90,14 @@ const (
 	resumeBySequence      // a subscription without a durable does not look at timestamps
 	handleBySequence      // a listener tells events apart by sequence alone
 	neverResendAcks       // acknowledgements that went down with the link are not sent again
+	keepForgotten         // a session is kept although the server does not know its subscriptions
 )
 
 func (t trap) String() string {
 	return [...]string{
 		"none", "resending on silence", "resending from two places", "not reopening after a reconnect",
 		"closing a replaced client", "resuming by sequence alone", "handling by sequence alone", "not sending acknowledgements again",
+		"keeping a session of which the server knows no subscriptions",
 	}[t]
 }
 
@@ -259,6 +263,9 @@ func (s *sim) run() {
 			s.mend(c)
 		}
 	}
+	for _, inbox := range s.excused {
+		_ = s.server.closeSub(inbox)
+	}
 	for _, w := range s.linked {
 		if w.link != nil && w.link.dead {
 			w.cut()
@@ -369,7 +376,7 @@ func TestSeedsReplay(t *testing.T) {
 // found, and soon.
 func TestTheSimulationHasTeeth(t *testing.T) {
 	t.Parallel()
-	for mistake := resendOnSilence; mistake <= neverResendAcks; mistake++ {
+	for mistake := resendOnSilence; mistake <= keepForgotten; mistake++ {
 		t.Run(mistake.String(), func(t *testing.T) {
 			t.Parallel()
 			seeds.Find(t, 2000, func(seed uint64) string { return simulate(seed, mistake, nil) })

@@ -252,6 +252,9 @@ func leavesGhost(err error) bool {
 // endsSession tells whether the server does not know the client that asked.
 func endsSession(err error) bool { return err != nil && err.Error() == errUnknownClientID }
 
+// isForgotten tells whether the server does not know a subscription that it has confirmed.
+func isForgotten(err error) bool { return err != nil && err.Error() == errUnknownSubscription }
+
 // isUnheard tells whether the server may not have got a request to close a
 // subscription. stan.go sends it again when asked to.
 func isUnheard(err error) bool {
@@ -261,10 +264,11 @@ func isUnheard(err error) bool {
 // Texts of the server's answers: the protocol carries no code. They stand in
 // server/server.go of nats-streaming-server, which does not change any more.
 const (
-	errClientIDRegistered = "stan: clientID already registered"
-	errInvalidClientID    = "stan: invalid clientID: only alphanumeric and `-` or `_` characters allowed"
-	errUnknownClientID    = "stan: unknown clientID"
-	errDuplicateDurable   = "stan: duplicate durable registration"
+	errClientIDRegistered  = "stan: clientID already registered"
+	errInvalidClientID     = "stan: invalid clientID: only alphanumeric and `-` or `_` characters allowed"
+	errUnknownClientID     = "stan: unknown clientID"
+	errUnknownSubscription = "stan: invalid subscription"
+	errDuplicateDurable    = "stan: duplicate durable registration"
 	// Those of package stores.
 	errTooManySubscriptions = "too many subscriptions"
 	errTooManyChannels      = "too many channels"

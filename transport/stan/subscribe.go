@@ -37,6 +37,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	if err := c.refuseSecondDurable(sub); err != nil {
 		return nil, err
 	}
+	sub.place = c.placeOf(s)
 	c.step(func(sup *supervisor) { sup.subscribe(sub.state) })
 	select {
 	case err := <-sub.asked:
@@ -77,7 +78,7 @@ const firstWait = 500 * time.Millisecond
 func (c *conn) openSubscription(e effect) {
 	sub := e.sub.shell
 	if e.inner != nil { // so that the server sends again at once what it had sent into a connection that is gone
-		if err := e.inner.Close(); isUnheard(err) {
+		if err := e.inner.Close(); isUnheard(err) || isForgotten(err) && !e.closedBefore {
 			c.step(func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, e.inner, err) })
 			return
 		}
@@ -126,13 +127,15 @@ type subscription struct {
 
 	intake    sync.Mutex // held while a message is handed up
 	stopped   bool
-	opened    bool      // it was open once
-	newest    bool      // it has had an event for the first time: those stored later come to it, too
-	reopening bool      // it is about to be opened at another position
-	emptied   bool      // the store was lost, and a subscription without a durable begins anew in the new one
-	top       uint64    // the highest sequence that was delivered
-	topTime   time.Time // when that event was stored
-	resume    *resume   // where to go on without a durable; nil with one
+	opened    bool    // it was open once
+	reopening bool    // it is about to be opened at another position
+	emptied   bool    // the store was lost, and a subscription without a durable begins anew in the new one
+	place     *place  // how far it has come
+	resume    *resume // where to go on without a durable; nil with one
+
+	telling sync.Mutex // guards what follows
+	untold  loss       // what was removed and is not told yet
+	pausing bool       // something was told just now
 }
 
 // nextConfig returns what to ask the server for when the subscription is opened next.
@@ -140,12 +143,13 @@ func (s *subscription) nextConfig() transport.SubscribeConfig {
 	s.intake.Lock()
 	defer s.intake.Unlock()
 	config := s.config
+	top, topTime := s.place.at()
 	switch {
 	case !s.opened:
 	case s.emptied:
-		config.Start = transport.All
-	case s.resume != nil && s.top > 0:
-		config.Start = s.resume.start(s.top, s.topTime)
+		config.Start = s.startAnew()
+	case s.resume != nil && top > 0:
+		config.Start = s.resume.start(top, topTime)
 	case config.Start.Kind() == transport.StartNewOnly || config.Start.Kind() == transport.StartLastReceived:
 		// It counts only where the server has lost the durable: what was stored since
 		// must not be skipped.
@@ -155,6 +159,20 @@ func (s *subscription) nextConfig() transport.SubscribeConfig {
 	return config
 }
 
+// startAnew returns the position to begin at in another store: what was stored before the
+// subscription's own start is not wanted there either, such as the history in a store that was
+// restored from a backup.
+func (s *subscription) startAnew() transport.Position {
+	switch start := s.config.Start; start.Kind() {
+	case transport.StartNewOnly, transport.StartLastReceived:
+		return transport.Since(s.joined)
+	case transport.StartTime, transport.StartAgo:
+		return transport.Since(start.Time(s.joined))
+	default:
+		return transport.All
+	}
+}
+
 // receive takes in a delivery that the server sent in that epoch.
 func (s *subscription) receive(epoch uint64, d transport.Delivery) {
 	s.intake.Lock()
@@ -162,16 +180,20 @@ func (s *subscription) receive(epoch uint64, d transport.Delivery) {
 	if s.stopped || s.reopening || epoch != s.conn.epoch.Load() {
 		return // the server delivers it again, here or to another member
 	}
+	var lost loss
 	if s.resume != nil {
-		switch s.resume.take(&d) {
+		anchor := s.resume.asked()
+		top, _ := s.place.at()
+		switch s.resume.take(d) {
 		case known:
 			_ = d.Settler.Ack()
 			return
 		case emptied:
 			// The deliveries behind this one are dropped, too: they come again in their order,
 			// from the first event in the new store on.
-			s.lostStore()
-			s.top, s.emptied, s.reopening = 0, true, true
+			s.lostStore(top)
+			s.place.restart()
+			s.emptied, s.reopening = true, true
 			s.reopen()
 			return
 		case skipped:
@@ -179,9 +201,15 @@ func (s *subscription) receive(epoch uint64, d transport.Delivery) {
 			s.reopen()
 			return
 		case fresh:
+			if anchor > 0 && d.Sequence > anchor { // the server has removed it, and what is between the two
+				lost = s.place.beginsAt(d.Sequence)
+			}
 		}
 	}
-	s.notice(d)
+	s.notice(d, lost)
+	if s.config.Group == "" {
+		d.Settler = &placed{d.Settler, s, d.Sequence}
+	}
 	s.deliver(d)
 }
 
@@ -201,27 +229,20 @@ func (s *subscription) checkStoreAgain(epoch uint64) {
 }
 
 // notice reports what the sequence of a delivery shows: that the store was lost, or that the
-// server dropped events because of its limits.
-func (s *subscription) notice(d transport.Delivery) {
-	switch {
-	case d.Sequence > s.top:
-		if s.newest && s.top > 0 && d.Sequence > s.top+1 && s.config.Group == "" && !d.Redelivered {
-			s.conn.tell(transport.Event{Kind: transport.AsyncError, Err: fmt.Errorf("events %d to %d of %s are gone: the server dropped them before they were delivered; "+
-				"raise its limits on the channel (-mm, -mb, -ma)", s.top+1, d.Sequence-1, s.config.Subject)})
-		}
-	case d.Timestamp.After(s.topTime):
-		s.lostStore()
-	default:
-		return
+// server removed events because of its limits. lost is what is known to be removed already.
+func (s *subscription) notice(d transport.Delivery, lost loss) {
+	top, _ := s.place.at()
+	more, emptied := s.place.take(d.Sequence, d.Timestamp, d.Redelivered)
+	if emptied {
+		s.lostStore(top)
 	}
-	s.top, s.topTime, s.newest = d.Sequence, d.Timestamp, s.newest || !d.Redelivered
+	s.tellRemoved(lost.and(more))
 }
 
-func (s *subscription) lostStore() {
-	s.conn.tell(transport.Event{
-		Kind: transport.StoreLost,
-		Err:  fmt.Errorf("sequences of %s begin anew: what the server had stored up to %d is lost", s.config.Subject, s.top),
-	})
+// lostStore tells that the store is another one. top is the highest sequence before.
+func (s *subscription) lostStore(top uint64) {
+	s.conn.tell(transport.Event{Kind: transport.StoreLost, Err: fmt.Errorf("sequences of %s begin anew: the server came back with a store that is empty or older, "+
+		"and what it had stored beyond it, up to %d, is lost", s.config.Subject, top)})
 }
 
 // voidDeliveries says that what was delivered and nobody has begun comes again.
@@ -246,6 +267,7 @@ func (s *subscription) Close(ctx context.Context) error {
 		return nil // it was closed before, or with its connection
 	}
 	s.conn.Leave(s.Ending)
+	s.flushRemoved()
 	return s.leave(ctx)
 }
 

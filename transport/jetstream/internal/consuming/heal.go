@@ -84,8 +84,13 @@ func (m *Machine) answered(now time.Time, info Info, gone bool, err error) {
 	default:
 		m.AnswerAgain(now, info)
 		m.learn(info)
-		if m.restarts {
+		m.lookAt(now, info)
+		if m.restarts && m.healing.phase == notHealing {
 			m.restart(now, "the server did not answer")
+		}
+		if m.lookAgain {
+			m.lookAgain = false
+			m.ask(false)
 		}
 	}
 }
@@ -120,7 +125,11 @@ func (m *Machine) heal(now time.Time, why string) {
 
 func (m *Machine) findStream() {
 	m.healing.phase, m.healing.retryAt, m.healing.call = findingStream, time.Time{}, m.number()
-	m.emit(Effect{Do: FindStream, Call: m.healing.call})
+	e := Effect{Do: FindStream, Call: m.healing.call}
+	if !m.config.BindOnly { // a consumer that is made again must not skip other messages with the sequences of those that came
+		e.Sequence = m.passed.top
+	}
+	m.emit(e)
 }
 
 // StreamFound takes the answer to [FindStream].
@@ -132,9 +141,15 @@ func (m *Machine) StreamFound(now time.Time, call uint64, stream Stream, err err
 		m.failed(now, err)
 		return
 	}
-	if !stream.Created.Equal(m.stream.Created) {
-		m.other = true
+	switch before := m.passed.stored; {
+	case !stream.Created.Equal(m.stream.Created): // its owner was told
+		m.other, m.restored = true, false
 		m.forget()
+	case m.restored:
+		m.tellRestored()
+	case m.passed.top > 0 && !stream.Stored.IsZero() && !stream.Stored.Equal(before):
+		m.forget()
+		m.tellRestored()
 	}
 	m.stream = stream
 	m.healing.phase, m.healing.call = findingConsumer, m.number()
@@ -185,6 +200,7 @@ func (m *Machine) healed(now time.Time, info Info) {
 	m.unanswered = true // one that was made anew forgets them
 	m.AnswerAgain(now, info)
 	m.resume = resume{unseen: info.Delivered, last: info.Deliveries, since: m.round + 1}
+	m.passed.begin(info)
 	m.learn(info)
 	m.healing.phase, m.healing.attempt = notHealing, 0
 	m.restart(now, "the consumer is there")

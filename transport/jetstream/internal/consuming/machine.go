@@ -35,8 +35,14 @@ const (
 type Config struct {
 	Consumer string // the consumer's name
 	Subject  string // what the subscription listens to
+	Group    string // its queue group, for what is told
+	Durable  string // its durable name, for what is told
 	Shared   bool   // the members of a queue group read from the same consumer
 	BindOnly bool   // the library may not create consumers
+
+	// PerSubject is how many messages of the subject the stream keeps; 0: no such limit, or
+	// Subject is a pattern.
+	PerSubject uint64
 
 	MaxInFlight int
 	// Room returns how many unacknowledged messages are wanted now; nil: MaxInFlight.
@@ -54,12 +60,23 @@ type Info struct {
 	AckFloor   uint64        // the highest stream sequence below which all is acknowledged
 	Delivered  uint64        // the highest stream sequence that was delivered
 	Deliveries uint64        // the consumer sequence of the last delivery
+	Pending    uint64        // how many messages of its subject it has not delivered
+
+	Stream Bounds // of its stream, which was looked at after the consumer
+}
+
+// Bounds are the first and the last sequence of a stream.
+type Bounds struct {
+	Known bool   // false: the stream was not looked at
+	First uint64 // 0: what is below was not removed by limits
+	Last  uint64
 }
 
 // Stream is what the server says of a stream.
 type Stream struct {
 	Created      time.Time // a stream that was made anew has another time
 	LastSequence uint64
+	Stored       time.Time // when the message was stored that [FindStream] asked for; zero: it is not there
 }
 
 // Action is what an effect does.
@@ -80,8 +97,8 @@ const (
 	// CheckConsumer does the same, and finds out whether the consumer is what was asked
 	// for. It is used with BindOnly. See [Machine.ConsumerFound].
 	CheckConsumer
-	// FindStream asks for the stream, which is created if it is gone and may be. See
-	// [Machine.StreamFound].
+	// FindStream asks for the stream, which is created if it is gone and may be, and for
+	// when its message Sequence was stored, unless that is 0. See [Machine.StreamFound].
 	FindStream
 	// CreateConsumer creates the consumer, to begin at Sequence, or with all that the
 	// stream holds if Sequence is 0. See [Machine.ConsumerCreated].
@@ -162,6 +179,12 @@ type Machine struct {
 	consumer time.Time // when the consumer was created
 	stream   Stream
 	other    bool // the stream is another one than that in which the consumer was
+	restored bool // it is to be found out whether it was restored from a backup
+	passed   passed
+	lookedAt time.Time
+
+	jumpedAt  time.Time // when the state was asked for since sequences were passed over
+	lookAgain bool      // it is asked for once more when the answer is here
 
 	// Questions to JetStream's API, see ask and heal. At most one of each is out.
 	watchAt   time.Time // when to look whether the server is silent
@@ -175,7 +198,7 @@ type Machine struct {
 // New returns the machine of a subscription that has not begun.
 func New(config Config) *Machine {
 	return &Machine{
-		config: config, unacked: make(map[uint64]unacked), epoch: 1,
+		config: config, unacked: make(map[uint64]unacked), epoch: 1, passed: passed{limit: config.PerSubject},
 		answers: unproven.New[sentAnswer](2 * config.MaxInFlight), // what is given back makes room for more
 	}
 }
@@ -198,6 +221,8 @@ func (m *Machine) Begin(now time.Time, info Info, stream time.Time) {
 	}
 	m.stream.Created = stream
 	m.resume = resume{unseen: info.Delivered, last: info.Deliveries}
+	m.passed.begin(info)
+	m.lookedAt = now
 	m.learn(info)
 	m.watchAt = now.Add(Heartbeat)
 	m.since = 1
@@ -242,11 +267,11 @@ func (m *Machine) Wake(now time.Time) {
 	}
 }
 
-// watch asks for the consumer's state where the server may have lost the requests, and
-// where the resume position is out of date.
+// watch asks for the consumer's state where the server may have lost the requests, where
+// the resume position is out of date, and now and then.
 func (m *Machine) watch(now time.Time) {
 	silent := m.requests.outstanding > 0 && now.Sub(m.heardAt) > 2*Heartbeat
-	if silent || m.resume.outdated {
+	if silent || m.resume.outdated || now.Sub(m.lookedAt) >= lookEvery {
 		m.ask(silent)
 	}
 }

@@ -21,6 +21,8 @@ type Message struct {
 	ConsumerSequence uint64 // counts the consumer's deliveries
 	Stored           time.Time
 	Reply            string
+	Again            bool   // it was delivered before
+	Pending          uint64 // how many messages of the subject the consumer had not delivered then
 }
 
 // Delivered takes in a message, and reports whether to hand it up. If not, it is given
@@ -32,9 +34,8 @@ func (m *Machine) Delivered(now time.Time, round uint64, msg Message) (epoch uin
 		m.requests.arrived()
 	}
 	before, known := m.unacked[msg.Sequence]
-	if known && !before.stored.Equal(msg.Stored) && !m.stopped {
-		m.forget()
-		m.heal(now, fmt.Sprintf("message %d is another one than before: so is the stream", msg.Sequence))
+	if (known && !before.stored.Equal(msg.Stored) || m.passed.shows(msg)) && round >= m.since && !m.stopped {
+		m.wentBack(now, fmt.Sprintf("message %d is another one than before", msg.Sequence))
 	}
 	switch {
 	case m.stopped, round < m.since: // in the second case its request is older than what is known of the stream
@@ -42,11 +43,15 @@ func (m *Machine) Delivered(now time.Time, round uint64, msg Message) (epoch uin
 		return m.epoch, false
 	case (!known || before.awaiting) && m.held() >= m.config.MaxInFlight:
 		m.resume.delivered(round, msg)
+		m.passed.delivered(msg)
 		m.await(msg.Sequence, msg.Stored)
 		m.emit(Effect{Do: GiveBack, Reply: msg.Reply})
 		return m.epoch, false
 	}
 	m.resume.delivered(round, msg)
+	if m.passed.delivered(msg) {
+		m.lookSoon(now)
+	}
 	if before.awaiting {
 		m.awaiting--
 	}
@@ -122,6 +127,7 @@ func (m *Machine) forget() {
 	m.awaiting = 0
 	m.answers.Clear()
 	m.resume = resume{floor: 1}
+	m.passed = passed{limit: m.config.PerSubject}
 	m.epoch++
 	m.since = m.round + 1
 }

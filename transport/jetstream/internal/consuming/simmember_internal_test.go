@@ -82,7 +82,10 @@ func (s *sim) join() {
 	m.connect()
 	s.members = append(s.members, m)
 	s.notef("%s joins", m.name)
-	m.step(func() { m.machine.Begin(s.now, s.server.info(), s.server.stream.created) })
+	m.step(func() {
+		m.machine.Begin(s.now, s.server.info(), s.server.stream.created)
+		m.machine.Look()
+	})
 }
 
 // alive returns the members that have not left and were not killed.
@@ -192,11 +195,24 @@ func (m *simMember) perform(e *Effect) {
 func (m *simMember) tell(e transport.Event) {
 	m.sim.notef("%s tells: %v %s %v", m.name, e.Kind, e.Reason, e.Err)
 	switch e.Kind { //nolint:exhaustive // no others are told
+	case transport.MessagesRemoved:
+		m.removed(e.Removed)
 	case transport.Degraded:
 		m.degraded[e.Reason] = true
 	case transport.Recovered:
 		m.sim.mustf(m.degraded[e.Reason], "%s must not recover from what it did not tell", m.name)
 		delete(m.degraded, e.Reason)
+	}
+}
+
+// removed checks what the member tells of messages that were removed. The server may hold
+// another stream by the time at which the member is told.
+func (m *simMember) removed(r transport.Removed) {
+	s := m.sim
+	s.told += r.Count
+	s.mustf(r.First <= r.Last && r.Count <= r.Last-r.First+1, "%s must tell what can be: %v", m.name, r)
+	if stream := s.server.stream; stream != nil && stream.number == m.stream && stream.before == 0 {
+		s.mustf(r.Last < stream.first, "%s must not tell that messages up to %d are gone: the first is %d", m.name, r.Last, stream.first)
 	}
 }
 
@@ -334,7 +350,7 @@ func (m *simMember) api(e Effect) (info Info, stream Stream, number int, gone bo
 		return info, stream, 0, true, errSimGone
 	}
 	if e.Do == FindStream {
-		return info, Stream{Created: s.server.stream.created, LastSequence: s.server.stream.last}, s.server.stream.number, false, nil
+		return info, Stream{Created: s.server.stream.created, LastSequence: s.server.stream.last, Stored: s.server.storedAt(e.Sequence)}, s.server.stream.number, false, nil
 	}
 	return s.server.info(), stream, 0, false, nil
 }

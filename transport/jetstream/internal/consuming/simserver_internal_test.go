@@ -252,7 +252,7 @@ func (s *simServer) deliver() {
 		reply := fmt.Sprintf("%d.%d", sequence, c.delivered)
 		origin := s.stream.origin(sequence)
 		s.send(r.inbox, simAnswer{
-			msg:   Message{Sequence: sequence, ConsumerSequence: c.delivered, Stored: simBegin.Add(time.Duration(origin)), Reply: reply},
+			msg:   Message{Sequence: sequence, ConsumerSequence: c.delivered, Stored: storedOf(origin), Reply: reply, Again: c.counts[sequence] > 1},
 			count: c.counts[sequence], origin: origin,
 		})
 	}
@@ -322,8 +322,22 @@ func (s *simServer) info() Info {
 	for sequence := range c.pending {
 		floor = min(floor, sequence-1)
 	}
-	return Info{Created: c.created, AckWait: c.ackWait, MaxBatch: c.maxBatch, AckFloor: floor, Delivered: c.next - 1, Deliveries: c.delivered}
+	return Info{
+		Created: c.created, AckWait: c.ackWait, MaxBatch: c.maxBatch, AckFloor: floor, Delivered: c.next - 1, Deliveries: c.delivered,
+		Pending: less(s.stream.last+1, c.next), Stream: Bounds{true, s.stream.first, s.stream.last},
+	}
 }
+
+// storedAt returns when a message was stored; zero: there is no such message.
+func (s *simServer) storedAt(sequence uint64) time.Time {
+	if sequence < s.stream.first || sequence > s.stream.last {
+		return time.Time{}
+	}
+	return storedOf(s.stream.origin(sequence))
+}
+
+// storedOf: all messages of one copy of the stream have one time.
+func storedOf(origin int) time.Time { return simBegin.Add(time.Duration(origin)) }
 
 // due is when something happens by itself; zero: never.
 func (s *simServer) due() time.Time {

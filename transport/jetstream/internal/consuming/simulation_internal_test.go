@@ -40,6 +40,7 @@ type sim struct {
 	silent  bool // JetStream's API does not answer
 	members []*simMember
 	numbers int
+	told    uint64 // how many messages members told to be removed
 	handled map[simIdentity]bool
 	excused map[simIdentity]bool // lost by what no member can prevent
 }

@@ -138,7 +138,7 @@ func (s *sim) excuseGhosts() {
 		var ghosts []string
 		held := make(map[string]bool)
 		for _, l := range c.listeners {
-			if l.sub.state.inner != nil && !l.sub.state.closedBefore {
+			if l.sub.state.inner != nil {
 				held[innerOf(l.sub.state.inner).inbox] = true
 			}
 		}

@@ -142,6 +142,9 @@ func (s *sim) excuseGhosts() {
 				held[innerOf(l.sub.state.inner).inbox] = true
 			}
 		}
+		for _, inner := range c.conn.supervisor.unwanted {
+			held[innerOf(inner).inbox] = true
+		}
 		for _, sub := range s.server.subs {
 			if sub.client == c.id && !held[sub.inbox] {
 				ghosts = append(ghosts, sub.inbox)

@@ -24,6 +24,9 @@ type simListener struct {
 
 // subscribe is conn.Subscribe.
 func (c *simClient) subscribe(t *lane, want *simWant) {
+	if c.conn.supervisor.phase == phaseOver {
+		return // as conn.Subscribe: there is another process by now
+	}
 	if want.durable == "" {
 		want.handled = make(map[identity]bool) // another one than before, who begins anew
 	}
@@ -75,7 +78,7 @@ func (c *simClient) join(t *lane, e effect) {
 		return
 	}
 	open := func(err error) {
-		if isUnheard(err) || isForgotten(err) && c.sim.trap != keepForgotten {
+		if isUnheard(err) || isForgotten(err) {
 			c.step(t, func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, e.inner, err) })
 			return
 		}

@@ -371,7 +371,7 @@ func (in *simInner) close(t *lane, then func(error)) {
 			in.closing = false
 		case errors.Is(err, errSimUnknownSub):
 			in.closing = false
-			if in.mayBe && in.server == w.sim().server.starts {
+			if in.mayBe && in.server == w.sim().server.starts || w.sim().trap == keepForgotten {
 				err = nil
 			}
 		}

@@ -154,10 +154,13 @@ func (s *supervisor) remove(sub *subscriptionState) stan.Subscription {
 
 // onInnerClosed takes in the result of closing what nobody wants any more, in that
 // session. If the server may not have heard of it, the server would go on delivering, so
-// that it is closed again.
+// that it is closed again. If the server does not know it, see onOpened.
 func (s *supervisor) onInnerClosed(inner stan.Subscription, sessionNo uint64, err error) {
-	if isUnheard(err) {
+	switch {
+	case isUnheard(err):
 		s.closeUnwanted(sessionNo, inner, natsconn.Again.First)
+	case isForgotten(err):
+		s.onSessionLost(sessionNo, err)
 	}
 }
 

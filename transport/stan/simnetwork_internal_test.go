@@ -384,7 +384,7 @@ func (in *simInner) close(t *lane, then func(error)) {
 func (in *simInner) acksArrived() bool {
 	server := in.session.sim().server
 	served := server.sub(in.inbox)
-	return served == nil || in.otherStore || !in.sameStore() ||
+	return served == nil || in.otherStore ||
 		!slices.ContainsFunc(served.pending, func(seq uint64) bool { return in.acked[identity{seq, server.event(seq).stored}] })
 }
 
@@ -400,7 +400,7 @@ func (in *simInner) resendAcks() {
 	}
 	for event := range in.acks.All() {
 		w.up(w.link.requests, func() {
-			if served := w.sim().server.sub(in.inbox); served != nil && in.sameStore() {
+			if served := w.sim().server.sub(in.inbox); served != nil {
 				w.sim().server.ack(served, event.sequence)
 			}
 		})

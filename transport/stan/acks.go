@@ -24,16 +24,17 @@ import (
 // are sent again over the next one before the subscription is closed: once it is closed, the
 // server sends to other members what it takes for not acknowledged.
 type innerSubscription struct {
-	stan.Subscription // set when opened is closed, and so are the next three
+	stan.Subscription // set when opened is closed, and so is the next one
 
 	ackInbox string // the NATS subject of acknowledgements
-	server   string // the ID of the NATS server that it was opened over
-	link     uint64 // number of the link that it was opened over
 
-	opened  chan struct{} // closed when the server has answered
-	session *stanGoSession
-	subject string // the channel
-	closed  atomic.Bool
+	opened      chan struct{} // closed when the server has answered
+	session     *stanGoSession
+	subject     string // the channel
+	server      string // the ID of the NATS server that it was opened over
+	link        uint64 // number of the link that it was opened over
+	closed      atomic.Bool
+	mayBeClosed atomic.Bool // a request to close it was sent, and no answer came
 
 	mu   sync.Mutex
 	acks unproven.Log[sentAck]
@@ -51,7 +52,8 @@ func remembers(maxInFlight int) int { return max(2*maxInFlight, 1024) }
 
 func newInnerSubscription(session *stanGoSession, config transport.SubscribeConfig) *innerSubscription {
 	return &innerSubscription{
-		session: session, subject: config.Subject, opened: make(chan struct{}), acks: unproven.New[sentAck](remembers(config.MaxInFlight)),
+		session: session, subject: config.Subject, server: session.nc.ConnectedServerId(), link: session.nc.Stats().Reconnects,
+		opened: make(chan struct{}), acks: unproven.New[sentAck](remembers(config.MaxInFlight)),
 	}
 }
 
@@ -65,7 +67,7 @@ func (s *innerSubscription) open(inner stan.Subscription, err error) (stan.Subsc
 		_ = inner.Close()
 		return nil, err
 	}
-	s.Subscription, s.server, s.link = inner, s.session.nc.ConnectedServerId(), s.session.nc.Stats().Reconnects
+	s.Subscription = inner
 	s.session.enter(s)
 	return s, nil
 }
@@ -108,11 +110,18 @@ func (s *innerSubscription) send(sequence uint64) error {
 }
 
 // Close closes the subscription. It can be called again if the server may not have got the
-// request.
+// request. An error that isForgotten means that the server's store is another one, or was put
+// back to an earlier state.
 func (s *innerSubscription) Close() error {
 	s.closed.Store(true)
 	s.resendAcks()
 	err := s.Subscription.Close()
+	switch {
+	case errors.Is(err, stan.ErrCloseReqTimeout):
+		s.mayBeClosed.Store(true)
+	case isForgotten(err) && s.mayBeClosed.Load() && s.isSameServer():
+		err = nil // the server has carried out an earlier request
+	}
 	if !isUnheard(err) {
 		s.session.leave(s)
 	}
@@ -136,7 +145,7 @@ func (s *innerSubscription) resendAcks() {
 		return
 	}
 	highest := slices.MaxFunc(acks, func(a, b sentAck) int { return cmp.Compare(a.sequence, b.sequence) })
-	if nc.ConnectedServerId() != s.server && !s.isStored(highest) {
+	if !s.isSameServer() && !s.isStored(highest) {
 		return
 	}
 	for _, a := range acks {
@@ -145,6 +154,10 @@ func (s *innerSubscription) resendAcks() {
 		}
 	}
 }
+
+// isSameServer reports whether the NATS server is the one that the subscription was opened over,
+// and was not restarted since: then the store is the same, too.
+func (s *innerSubscription) isSameServer() bool { return s.session.nc.ConnectedServerId() == s.server }
 
 // isStored reports whether the server's store holds that event. It waits firstWait at most.
 func (s *innerSubscription) isStored(event sentAck) bool {

@@ -36,13 +36,10 @@ type effect struct {
 	session   stanSession
 	sub       *subscriptionState
 	inner     stan.Subscription
-	// closedBefore: of openSubscription: an attempt to close inner was made before, and the
-	// server may have carried it out.
-	closedBefore bool
-	after        time.Duration // how long to wait first
-	err          error
-	event        transport.Event
-	outcome      outbox.Outcome
+	after     time.Duration // how long to wait first
+	err       error
+	event     transport.Event
+	outcome   outbox.Outcome
 }
 
 // emit adds an effect to those that the shell is to perform.

@@ -138,9 +138,12 @@ func (s *sim) excuseGhosts() {
 		var ghosts []string
 		held := make(map[string]bool)
 		for _, l := range c.listeners {
-			if l.sub.state.inner != nil && !l.sub.state.closedBefore {
+			if l.sub.state.inner != nil {
 				held[innerOf(l.sub.state.inner).inbox] = true
 			}
+		}
+		for _, inner := range c.conn.supervisor.unwanted {
+			held[innerOf(inner).inbox] = true
 		}
 		for _, sub := range s.server.subs {
 			if sub.client == c.id && !held[sub.inbox] {

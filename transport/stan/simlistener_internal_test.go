@@ -18,11 +18,19 @@ type simListener struct {
 	sub    *subscription
 	box    *lane
 	done   map[identity]bool
+
+	handled map[identity]bool // see simWant
 }
 
 // subscribe is conn.Subscribe.
 func (c *simClient) subscribe(t *lane, want *simWant) {
-	l := &simListener{client: c, want: want, box: c.lane(), done: make(map[identity]bool)}
+	if c.conn.supervisor.phase == phaseOver {
+		return // as conn.Subscribe: there is another process by now
+	}
+	if want.durable == "" {
+		want.handled = make(map[identity]bool) // another one than before, who begins anew
+	}
+	l := &simListener{client: c, want: want, handled: want.handled, box: c.lane(), done: make(map[identity]bool)}
 	l.sub = &subscription{
 		Ending: lifecycle.NewEnding(), conn: c.conn, deliver: l.deliver, state: &subscriptionState{}, asked: make(chan error, 1),
 		config: transport.SubscribeConfig{
@@ -38,7 +46,6 @@ func (c *simClient) subscribe(t *lane, want *simWant) {
 	}
 	if want.durable == "" {
 		l.sub.resume = &resume{}
-		clear(want.handled) // its next one is another, and begins anew
 	}
 	c.listeners = slices.DeleteFunc(c.listeners, func(o *simListener) bool { return o.want == want })
 	c.listeners = append(c.listeners, l)
@@ -71,7 +78,7 @@ func (c *simClient) join(t *lane, e effect) {
 		return
 	}
 	open := func(err error) {
-		if isUnheard(err) || isForgotten(err) && !e.closedBefore && c.sim.trap != keepForgotten {
+		if isUnheard(err) || isForgotten(err) {
 			c.step(t, func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, e.inner, err) })
 			return
 		}
@@ -106,7 +113,7 @@ func (l *simListener) deliver(d transport.Delivery) {
 			if l.client.sim.trouble && l.client.sim.chance(5) {
 				return // the handler fails
 			}
-			l.want.handled[a.event] = true
+			l.handled[a.event] = true
 			l.done[id] = true
 		}
 		_ = d.Settler.Ack()

@@ -289,7 +289,10 @@ type simInner struct {
 	open     bool // until then stan.go waits with what comes
 	closed   bool
 	closing  bool // the server has not confirmed that it is closed
+	mayBe    bool // mayBeClosed of innerSubscription
 	handed   map[uint64]bool
+	handled  map[identity]bool      // by the listener
+	server   int                    // how often the server was started when it was opened
 	link     *simLink               // that it was opened over
 	acks     unproven.Log[identity] // as those of innerSubscription
 	acked    map[identity]bool      // what was acknowledged while it was open
@@ -305,8 +308,8 @@ func (w *simSession) open(t *lane, epoch uint64, cfg transport.SubscribeConfig, 
 		return
 	}
 	in := &simInner{
-		session: w, want: s.wantOf(cfg), inbox: fmt.Sprintf("inbox.%d", s.number()), epoch: epoch,
-		receive: receive, messages: w.client.lane(), handed: make(map[uint64]bool),
+		session: w, want: s.wantOf(cfg), inbox: fmt.Sprintf("inbox.%d", s.number()), epoch: epoch, server: s.server.starts, link: w.link,
+		receive: receive, messages: w.client.lane(), handed: make(map[uint64]bool), handled: s.wantOf(cfg).handled,
 		acks: unproven.New[identity](remembers(cfg.MaxInFlight)), acked: make(map[identity]bool),
 	}
 	in.messages.halted = func() bool { return w.client.frozen || !in.open && !in.closed }
@@ -326,7 +329,7 @@ func (w *simSession) open(t *lane, epoch uint64, cfg transport.SubscribeConfig, 
 		return err
 	}, stan.ErrSubReqTimeout, func(err error) {
 		if err == nil {
-			in.open, in.link = true, w.link
+			in.open = true
 			then(in, nil)
 			return
 		}
@@ -361,8 +364,16 @@ func (in *simInner) close(t *lane, then func(error)) {
 		w.sim().mustf(in.acksArrived(), "%s of %s is closed, and what it has acknowledged must not go to others", in.inbox, w.client.id)
 		return w.sim().server.closeSub(in.inbox)
 	}, stan.ErrCloseReqTimeout, func(err error) {
-		if err == nil || errors.Is(err, errSimUnknownSub) {
+		switch {
+		case errors.Is(err, stan.ErrCloseReqTimeout):
+			in.mayBe = true
+		case err == nil:
 			in.closing = false
+		case errors.Is(err, errSimUnknownSub):
+			in.closing = false
+			if in.mayBe && in.server == w.sim().server.starts || w.sim().trap == keepForgotten {
+				err = nil
+			}
 		}
 		then(err)
 	})
@@ -373,7 +384,7 @@ func (in *simInner) close(t *lane, then func(error)) {
 func (in *simInner) acksArrived() bool {
 	server := in.session.sim().server
 	served := server.sub(in.inbox)
-	return served == nil || in.otherStore || !in.sameStore() ||
+	return served == nil || in.otherStore ||
 		!slices.ContainsFunc(served.pending, func(seq uint64) bool { return in.acked[identity{seq, server.event(seq).stored}] })
 }
 
@@ -389,7 +400,7 @@ func (in *simInner) resendAcks() {
 	}
 	for event := range in.acks.All() {
 		w.up(w.link.requests, func() {
-			if served := w.sim().server.sub(in.inbox); served != nil && in.sameStore() {
+			if served := w.sim().server.sub(in.inbox); served != nil {
 				w.sim().server.ack(served, event.sequence)
 			}
 		})
@@ -436,8 +447,7 @@ type simSettler struct {
 
 func (a *simSettler) Ack() error {
 	in, w := a.in, a.in.session
-	want := in.want
-	w.sim().mustf(want.handled[a.event], "%s: event %d, stored at %d, must not be acknowledged: it was not handled", want.name, a.event.sequence, a.event.stored)
+	w.sim().mustf(in.handled[a.event], "%s: event %d, stored at %d, must not be acknowledged: it was not handled", in.want.name, a.event.sequence, a.event.stored)
 	in.acks.Add(a.event)
 	if in.closed || w.over {
 		return transport.ErrSubscriptionClosed

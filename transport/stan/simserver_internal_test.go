@@ -20,6 +20,7 @@ type simServer struct {
 
 	clock  int64 // of the timestamps; goes on where all else is lost
 	number int   // of the last subscription
+	starts int   // how often it was started
 	send   func(*simSub, simDelivery)
 }
 
@@ -83,6 +84,7 @@ func newSimServer(send func(*simSub, simDelivery)) *simServer {
 
 // empty is a restart without the store.
 func (s *simServer) empty() {
+	s.starts++
 	s.clients, s.groups = make(map[string]string), make(map[string]*simGroup)
 	s.log, s.subs = nil, nil
 }
@@ -133,6 +135,7 @@ func (s *simServer) restore(backup *simServer) {
 
 // restart is one with the store. Delivery counts are not in it.
 func (s *simServer) restart() {
+	s.starts++
 	for _, sub := range s.subs {
 		clear(sub.counts)
 		sub.stalled, sub.begun = len(sub.pending) >= sub.window, true

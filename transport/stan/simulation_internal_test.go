@@ -170,7 +170,7 @@ type simWant struct {
 	name           string
 	durable, group string
 	clients        []int
-	handled        map[identity]bool
+	handled        map[identity]bool // without a durable: by the one who listens now
 }
 
 // identity tells stored events apart, as the listener does.

@@ -37,7 +37,8 @@ type stanSession interface {
 	// server's answer, with the same ticket and attempt. One publish is sent at a time.
 	publish(subject string, data []byte, t transport.Ticket, a outbox.Attempt) error
 	// subscribe opens a subscription, and returns what closes it. Closing it sends acknowledgements
-	// again that may have gone down with a link.
+	// again that may have gone down with a link. Its error isForgotten only if the server's store is
+	// another one, not if an earlier request to close it was carried out.
 	subscribe(s transport.SubscribeConfig, receive func(transport.Delivery)) (stan.Subscription, error)
 	// check asks the server whether it knows the session. The error is errUnknown if not.
 	check(ctx context.Context) error

@@ -78,7 +78,7 @@ const firstWait = 500 * time.Millisecond
 func (c *conn) openSubscription(e effect) {
 	sub := e.sub.shell
 	if e.inner != nil { // so that the server sends again at once what it had sent into a connection that is gone
-		if err := e.inner.Close(); isUnheard(err) || isForgotten(err) && !e.closedBefore {
+		if err := e.inner.Close(); isUnheard(err) || isForgotten(err) {
 			c.step(func(sup *supervisor) { sup.onOpened(e.sub, e.epoch, e.sessionNo, e.inner, err) })
 			return
 		}

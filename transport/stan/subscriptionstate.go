@@ -14,7 +14,6 @@ type subscriptionState struct {
 	phase          subscriptionPhase
 	epoch          uint64            // in which inner was opened
 	inner          stan.Subscription // stan.go's, where there is one; only the shell uses it
-	closedBefore   bool              // an attempt to close inner was made, and the server may have carried it out
 	confirmed      bool              // the caller of Subscribe was told that it is open
 	degraded       bool              // the owner was told that it can't be opened again
 	reopenOnceOpen bool              // reopen was called while it was being opened
@@ -42,9 +41,9 @@ func (s *supervisor) subscribe(sub *subscriptionState) {
 
 // open opens a subscription. If stan.go still has one, that is closed first.
 func (s *supervisor) open(sub *subscriptionState) {
-	inner, closedBefore := sub.inner, sub.closedBefore
+	inner := sub.inner
 	sub.phase, sub.epoch, sub.inner, sub.reopenOnceOpen = subscriptionOpening, s.epoch, nil, false
-	s.emit(effect{do: openSubscription, session: s.session, sub: sub, inner: inner, closedBefore: closedBefore})
+	s.emit(effect{do: openSubscription, session: s.session, sub: sub, inner: inner})
 }
 
 // reopen opens a subscription anew, to begin from another position. If it is being opened,
@@ -61,7 +60,6 @@ func (s *supervisor) reopen(sub *subscriptionState) {
 // onOpened takes in the result of an attempt to open a subscription, begun in that epoch
 // and session. With an error, inner is what could not be closed before.
 func (s *supervisor) onOpened(sub *subscriptionState, epoch, sessionNo uint64, inner stan.Subscription, err error) {
-	sub.closedBefore = err != nil && inner != nil
 	if sessionNo == s.sessionNo && (leavesGhost(err) || endsSession(err) || isForgotten(err)) {
 		// The server may have the subscription, and would deliver to nobody; asked again, it
 		// says that there is one already. Or the server does not know the client any more. Or it
@@ -156,10 +154,13 @@ func (s *supervisor) remove(sub *subscriptionState) stan.Subscription {
 
 // onInnerClosed takes in the result of closing what nobody wants any more, in that
 // session. If the server may not have heard of it, the server would go on delivering, so
-// that it is closed again.
+// that it is closed again. If the server does not know it, see onOpened.
 func (s *supervisor) onInnerClosed(inner stan.Subscription, sessionNo uint64, err error) {
-	if isUnheard(err) {
+	switch {
+	case isUnheard(err):
 		s.closeUnwanted(sessionNo, inner, natsconn.Again.First)
+	case isForgotten(err):
+		s.onSessionLost(sessionNo, err)
 	}
 }
 

@@ -212,6 +212,24 @@ func TestTheSupervisorDecides(t *testing.T) {
 			[]action{},
 			phaseUp,
 		},
+		"what the server does not know shows that its store was put back": {
+			func(m *supervisor) {
+				s := open(m, inner)
+				m.reopen(s)
+				m.takeEffects()
+				m.onOpened(s, 1, 1, inner, errors.New(errUnknownSubscription))
+			},
+			[]action{notifyOwner, voidDeliveries, dropSession, dialSession},
+			phaseDialing,
+		},
+		"so does what nobody wants": {
+			func(m *supervisor) { m.onInnerClosed(inner, 1, errors.New(errUnknownSubscription)) },
+			[]action{notifyOwner, dropSession, dialSession},
+			phaseDialing,
+		},
+		"but not of an earlier session": {
+			func(m *supervisor) { m.onInnerClosed(inner, 0, errors.New(errUnknownSubscription)) }, []action{}, phaseUp,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

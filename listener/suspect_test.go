@@ -712,7 +712,8 @@ func TestADeadLetterThatEndsItsProcess(t *testing.T) {
 		counts := newTally()
 		for n := range 40 {
 			p := connectKillable(t, broker, namesOfOwn(n), nil)
-			l, err := listener.NewDeadLetters(p.client, "alerts", listener.DeadLettersOf{Group: "payments", Subject: subjects.OrderCreated}, func(_ context.Context, e events.DeadLetter, d listener.Delivery) error {
+			of := listener.DeadLettersOf{Group: "payments", Subject: subjects.OrderCreated}
+			l, err := listener.NewDeadLetters(p.client, "alerts", of, func(_ context.Context, e events.DeadLetter, d listener.Delivery) error {
 				if e.Sequence == 1 {
 					if counts.begin("1") > 3 {
 						require.ErrorContains(t, p.client.Status().Reasons[0].Err, "dead letters make no dead letters")

@@ -168,10 +168,12 @@ func DrainTimeout(d time.Duration) Option {
 }
 
 // StartAt is where the listener begins if the server does not know its durable, or its group,
-// yet. Default [All]. If NATS Streaming knows the durable or the group already, it ignores
-// StartAt and goes on where that one stopped; the listener logs a warning if the first event
-// shows this. Over JetStream Listen is refused with an error that matches client.ErrInvalid
-// if the position is another one than the consumer began with.
+// yet. Default [All]. If the server knows it already, StartAt has no effect: the durable or the
+// group goes on where it stopped. The listener logs a warning if the first event shows this.
+// Over JetStream it also logs a warning at once if this library made the consumer for another
+// position. If such a consumer has delivered nothing yet, Listen is refused instead, with an
+// error that matches client.ErrInvalid. Two times count as one position there. A consumer that
+// others made is taken as it is.
 func StartAt(p Position) Option {
 	return func(o *options) error {
 		if err := p.Validate(); err != nil {

@@ -133,7 +133,10 @@ func UpdateStream() Option {
 }
 
 // UpdateConsumer gives consumers that are there already the settings asked for
-// that can be changed: ack wait, max ack pending.
+// that can be changed: the ack wait, and with [MaxAckPending] the max ack pending. It also removes
+// a limit of deliveries (max_deliver), at which the server gives an event up without a dead
+// letter, and a backoff, which would replace the ack wait. Without UpdateConsumer the consumer
+// stays as it is, and the log warns of what differs.
 func UpdateConsumer() Option {
 	return func(o *options) error { o.updateConsumer = true; return nil }
 }

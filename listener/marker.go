@@ -45,15 +45,13 @@ const (
 // errTakesLong is why it is not known which processes have ended.
 var errTakesLong = errors.New("the marks that are stored did not come in time")
 
-// marker stores the marks of one Listen on one subject, and reads those of all. It is made at
-// the first suspect event, and keeps its subscription until the Listen ends. It is safe for
-// concurrent use.
+// marker stores the marks of a client's listeners on one subject, and reads those of all. It is
+// made at the first suspect event, and keeps its subscription until the client is closed: a
+// Listen may be shorter than it takes to read the marks. It is safe for concurrent use.
 type marker struct {
-	core    *core
+	core    *core // of the listener that had the first one
 	subject string
-	listen  string             // names the Listen
-	ctx     context.Context    //nolint:containedctx // ends with the drain: what it bounds is begun by the scheduler's effects
-	stop    context.CancelFunc // ends what waits; marks can still be taken back
+	listen  string // names the marker
 
 	mu         sync.Mutex
 	marks      *schedule.Marks
@@ -62,7 +60,8 @@ type marker struct {
 	came       chan struct{}  // closed, and made anew, when a mark comes
 	running    []runningEvent // those that the latest mark names
 	sub        transport.Subscription
-	stopped    bool
+	upToDate   bool               // what was stored before sub was opened has come
+	opening    *openingSub        // nil: sub is not being opened
 	renewal    *time.Timer        // of the mark, as long as something runs
 	interval   time.Duration      // after which it is due
 	watched    map[string]watched // by event: those of which it is not known yet whether they may run
@@ -80,32 +79,39 @@ type watched struct {
 // maxWatched bounds how many events are watched.
 const maxWatched = 1024
 
-func newMarker(ctx context.Context, c *core, subject subjects.Subject) *marker {
-	m := &marker{
+// openingSub is a subscription that is being opened, and is brought up to date.
+type openingSub struct {
+	done chan struct{}
+	err  error // written before done is closed
+}
+
+// marker returns the client's marker of that subject.
+func (c *core) marker(subject subjects.Subject) *marker {
+	type key subjects.Subject
+	m, _ := c.session.Shared.LoadOrStore(key(subject), &marker{
 		core: c, subject: string(subject), listen: rand.Text(),
 		marks: schedule.NewMarks(c.session.Process(), maxEndedProcesses), watched: make(map[string]watched), came: make(chan struct{}),
-	}
-	m.ctx, m.stop = context.WithCancel(ctx)
-	return m
+	})
+	return m.(*marker) //nolint:forcetypeassert // nothing else has such a key
 }
 
 // begin says that an event is about to run, unless so many processes have ended while they ran
 // it that it must not run, or that is not known yet: it returns what is known of those. An
 // error means that no mark is stored.
-func (m *marker) begin(e runningEvent) (j schedule.Judgement, err error) {
+func (m *marker) begin(ctx context.Context, e runningEvent) (j schedule.Judgement, err error) {
 	m.mu.Lock()
 	failed, resumes, interrupts := m.failed, m.resumes, m.interrupts
 	m.mu.Unlock()
 	if failed != nil && time.Now().Before(resumes) {
 		return j, failed
 	}
-	j, err = m.judge(e.ID)
+	j, err = m.judge(ctx, e.ID)
 	if err == nil && !j.Crashes && j.Until.IsZero() {
-		err = m.run(e)
+		err = m.run(ctx, e)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.interrupts == interrupts {
+	if m.interrupts == interrupts && ctx.Err() == nil {
 		m.failed, m.resumes = err, time.Now().Add(markPause)
 	}
 	return j, err
@@ -124,8 +130,8 @@ func (m *marker) interrupt() {
 // judge finds out which processes have ended while they ran an event. If there may be so many
 // that the event would be given up, it takes as long as it takes to know that they don't live:
 // the judgement says when to ask again.
-func (m *marker) judge(event string) (j schedule.Judgement, err error) {
-	if err := m.subscribe(); err != nil {
+func (m *marker) judge(ctx context.Context, event string) (j schedule.Judgement, err error) {
+	if err := m.subscribe(ctx); err != nil {
 		return j, err
 	}
 	m.mu.Lock()
@@ -139,7 +145,7 @@ func (m *marker) judge(event string) (j schedule.Judgement, err error) {
 		return j, nil
 	}
 	asked := time.Now()
-	if err := m.catchUp(); err != nil {
+	if err := m.catchUp(ctx); err != nil {
 		return j, err
 	}
 	switch j = m.judgement(event, w); {
@@ -180,26 +186,62 @@ func (m *marker) unwatch(event string) {
 	delete(m.watched, event)
 }
 
-// subscribe sees to it that the marks come, and returns when all that are stored are here.
-func (m *marker) subscribe() error {
-	m.mu.Lock()
-	sub := m.sub
-	m.mu.Unlock()
-	if sub != nil {
-		select {
-		case <-sub.Done():
-		default:
-			return nil
-		}
-	}
+// subscribe sees to it that the marks come, and returns when all that are stored are here. What
+// it has begun goes on when ctx is done: the next one needs it, too.
+func (m *marker) subscribe(ctx context.Context) error {
 	if err := subjects.Valid(m.subject); err != nil {
 		return fmt.Errorf("%w subject: shorten the name of the queue group or of the event's subject: %w", transport.ErrInvalid, err)
 	}
-	if _, err := m.store(); err != nil { // says at once what is wrong with the subject
+	m.mu.Lock()
+	if m.sub != nil && m.upToDate {
+		select {
+		case <-m.sub.Done():
+			m.upToDate = false
+		default:
+			m.mu.Unlock()
+			return nil
+		}
+	}
+	o := m.opening
+	if o == nil {
+		o = &openingSub{done: make(chan struct{})}
+		m.opening = o
+		go m.open(o)
+	}
+	m.mu.Unlock()
+	select {
+	case <-o.done:
+		return o.err
+	case <-ctx.Done():
+		return await.Cause(ctx)
+	}
+}
+
+// open opens the subscription, and brings it up to date.
+func (m *marker) open(o *openingSub) {
+	o.err = m.openSub()
+	if o.err == nil {
+		o.err = m.catchUp(context.Background())
+	}
+	m.mu.Lock()
+	m.opening, m.upToDate = nil, o.err == nil
+	m.mu.Unlock()
+	close(o.done)
+}
+
+// openSub opens the subscription, unless it is open.
+func (m *marker) openSub() error {
+	m.mu.Lock()
+	sub := m.sub
+	m.mu.Unlock()
+	if sub != nil && sub.Err() == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), markTimeout)
+	defer cancel()
+	if _, err := m.store(ctx); err != nil { // says at once what is wrong with the subject
 		return err
 	}
-	ctx, cancel := context.WithTimeout(m.ctx, markTimeout)
-	defer cancel()
 	config := transport.SubscribeConfig{Subject: m.subject, Start: transport.Ago(markAge), AckWait: marksAckWait, MaxInFlight: marksInFlight}
 	sub, err := await.DoWithGrace(ctx, func(ctx context.Context) (transport.Subscription, error) {
 		return m.core.session.Conn.Subscribe(ctx, config, m.hear)
@@ -208,14 +250,9 @@ func (m *marker) subscribe() error {
 		return err
 	}
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.sub = sub
-	stopped := m.stopped
-	m.mu.Unlock()
-	if stopped {
-		closeSubscription(sub)
-		return await.Cause(m.ctx)
-	}
-	return m.catchUp()
+	return nil
 }
 
 func closeSubscription(sub transport.Subscription) {
@@ -226,8 +263,8 @@ func closeSubscription(sub transport.Subscription) {
 
 // catchUp stores a mark, and waits until it comes back: then all that was stored before has
 // come.
-func (m *marker) catchUp() error {
-	number, err := m.store()
+func (m *marker) catchUp(ctx context.Context) error {
+	number, err := m.store(ctx)
 	if err != nil {
 		return err
 	}
@@ -235,7 +272,7 @@ func (m *marker) catchUp() error {
 	defer timeout.Stop()
 	for {
 		m.mu.Lock()
-		came, upToDate := m.came, m.heard >= number
+		came, upToDate, sub := m.came, m.heard >= number, m.sub
 		m.mu.Unlock()
 		if upToDate {
 			return nil
@@ -244,8 +281,10 @@ func (m *marker) catchUp() error {
 		case <-came:
 		case <-timeout.C:
 			return errTakesLong
-		case <-m.ctx.Done():
-			return await.Cause(m.ctx)
+		case <-sub.Done():
+			return sub.Err()
+		case <-ctx.Done():
+			return await.Cause(ctx)
 		}
 	}
 }
@@ -268,13 +307,13 @@ func (m *marker) hear(d transport.Delivery) {
 }
 
 // run stores a mark that names the event, and sees to it that it is renewed.
-func (m *marker) run(e runningEvent) error {
+func (m *marker) run(ctx context.Context, e runningEvent) error {
 	m.mu.Lock()
 	m.running = append(m.running, e)
 	m.interval = firstMarkInterval
 	m.renewLater() // it may be long until the renewal of another event, whose interval was longer
 	m.mu.Unlock()
-	if _, err := m.store(); err != nil {
+	if _, err := m.store(ctx); err != nil {
 		m.forget(e)
 		return err
 	}
@@ -287,19 +326,19 @@ func (m *marker) renewLater() {
 	if m.renewal != nil {
 		m.renewal.Stop()
 	}
-	if m.stopped || len(m.running) == 0 {
+	if len(m.running) == 0 {
 		return
 	}
 	m.renewal = time.AfterFunc(m.interval, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.stopped || len(m.running) == 0 {
+		if len(m.running) == 0 {
 			return
 		}
 		m.interval = min(2*m.interval, longestMarkInterval)
 		mark := m.nextMark()
 		m.mu.Unlock()
-		_ = m.publish(m.ctx, mark) // if it is not stored, the next one may be
+		_ = m.publish(context.Background(), mark) // if it is not stored, the next one may be
 		m.mu.Lock()
 		m.renewLater()
 	})
@@ -320,14 +359,17 @@ func (m *marker) forget(e runningEvent) {
 	if at := slices.Index(m.running, e); at >= 0 {
 		m.running = slices.Delete(m.running, at, at+1)
 	}
+	if len(m.running) == 0 && m.renewal != nil {
+		m.renewal.Stop()
+	}
 }
 
 // store stores a mark of what runs, the latest of this Listen, and returns its number.
-func (m *marker) store() (number uint64, err error) {
+func (m *marker) store(ctx context.Context) (number uint64, err error) {
 	m.mu.Lock()
 	mark := m.nextMark()
 	m.mu.Unlock()
-	return mark.Number, m.publish(m.ctx, mark)
+	return mark.Number, m.publish(ctx, mark)
 }
 
 // nextMark makes the mark that counts from now on, whenever it is stored. It is called with
@@ -355,20 +397,4 @@ func (m *marker) publish(ctx context.Context, mark mark) error {
 		Subject: m.subject, ID: m.listen + "/" + strconv.FormatUint(mark.Number, 10), Data: data,
 		Header: transport.Header{"Content-Type": {codec.JSON{}.ContentType()}},
 	})
-}
-
-// close ends what waits, the renewals and the subscription. The mark of an event that runs
-// stays as it is.
-func (m *marker) close() {
-	m.stop()
-	m.mu.Lock()
-	m.stopped = true
-	sub := m.sub
-	if m.renewal != nil {
-		m.renewal.Stop()
-	}
-	m.mu.Unlock()
-	if sub != nil {
-		closeSubscription(sub)
-	}
 }

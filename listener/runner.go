@@ -49,6 +49,8 @@ type runner struct {
 	undecodable undecodable                  // events in a row that can't be decoded
 	reader      *versions.Reader             // tells others how far this one has read; nil without InVersionOrder
 	markers     map[subjects.Subject]*marker // of events that may have ended processes, by the subject of the marks; nil until the first
+	marking     context.Context              //nolint:containedctx // ends with the drain: what it bounds is begun by the scheduler's effects
+	stopMarking context.CancelFunc           // nil until the first
 	resting     atomic.Int64                 // events that are here and that no worker could begin
 }
 

@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,23 +61,21 @@ func (r *runner) startStoringMark(e *schedule.Effect) {
 		return
 	}
 	subject := r.core.markSubject(&e.Delivery)
-	m := r.markers[subject]
-	if m == nil {
-		if r.markers == nil {
-			r.markers = make(map[subjects.Subject]*marker)
-		}
-		m = newMarker(r.handlers, r.core, subject)
-		r.markers[subject] = m
+	if r.markers == nil {
+		r.markers = make(map[subjects.Subject]*marker)
+		r.marking, r.stopMarking = context.WithCancel(r.handlers)
 	}
+	m := r.core.marker(subject)
+	r.markers[subject] = m
 	r.activeEffects++
-	go r.storeMark(m, *e)
+	go r.storeMark(r.marking, m, *e)
 }
 
-func (r *runner) storeMark(m *marker, e schedule.Effect) {
+func (r *runner) storeMark(ctx context.Context, m *marker, e schedule.Effect) {
 	var j schedule.Judgement
 	err := r.core.marksOff()
 	if err == nil {
-		j, err = m.begin(r.core.runningEventOf(&e.Delivery))
+		j, err = m.begin(ctx, r.core.runningEventOf(&e.Delivery))
 	}
 	about := r.attributesOf(&e, slog.Int("deliveries", e.Delivery.Deliveries), slog.Any("ended", j.Ended))
 	r.mu.Lock()
@@ -123,16 +122,10 @@ func (r *runner) interruptMarkers() {
 	}
 }
 
-// stopMarkers ends what the markers read. It is called with r.mu held, when the drain begins.
+// stopMarkers ends what waits for marks. It is called with r.mu held, when the drain begins.
 func (r *runner) stopMarkers() {
-	for _, m := range r.markers {
-		r.activeEffects++
-		go func() {
-			m.close()
-			r.mu.Lock()
-			r.activeEffects--
-			r.unlock()
-		}()
+	if r.stopMarking != nil {
+		r.stopMarking()
 	}
 }
 

@@ -73,6 +73,14 @@ func (g guarded) lines(part string) (n int) {
 	return n
 }
 
+// requireLines waits until the log has that many lines with part: what is told is logged a
+// moment later.
+func (g guarded) requireLines(t *testing.T, want int, part, why string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return g.lines(part) >= want }, patience, 10*time.Millisecond, why)
+	require.Equal(t, want, g.lines(part), "%s: %v", why, g.log)
+}
+
 // pubSubject is where the server takes an event.
 func (g guarded) pubSubject(subject subjects.Subject) string {
 	if len(g.stream) > 0 {
@@ -125,14 +133,15 @@ func testForbiddenPublish[tag, other any](t *testing.T, g guarded, subject subje
 	})
 	require.Zero(t, stored)
 	require.ErrorIs(t, err, client.ErrForbidden)
-	require.Equal(t, 1, g.lines("publish to \\\""+g.pubSubject(subject)+"\\\": grant"), g.log)
+	line := "publish to \\\"" + g.pubSubject(subject) + "\\\": grant"
+	g.requireLines(t, 1, line, "one line for all")
 	require.Equal(t, client.Connected, c.Status().State)
 
 	g.allow(t, devserver.Permission{}, devserver.Permission{})
 	require.NoError(t, p.Publish(deadline(t), note[tag]{N: 3}))
 	g.allow(t, denied(g.pubSubject(subject)), devserver.Permission{})
 	require.ErrorIs(t, p.Publish(deadline(t), note[tag]{N: 4}), client.ErrForbidden)
-	require.Equal(t, 2, g.lines("publish to \\\""+g.pubSubject(subject)+"\\\": grant"), "once more, since it was allowed in between")
+	g.requireLines(t, 2, line, "once more, since it was allowed in between")
 }
 
 // TestForbiddenPublishesInFlight: whatever is in flight when permissions change, what was

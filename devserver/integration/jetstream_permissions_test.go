@@ -33,7 +33,7 @@ func TestJetStreamForbiddenAcks(t *testing.T) {
 	require.Equal(t, countFrom(2, 5), in.take(t, 4))
 	g.allow(t, everything, everything)
 	told.recovered(t, "are refused, so that its events come again")
-	require.Equal(t, 2, g.lines(`reason="acknowledgements of `), "one line that it is so, and one that it is over: %v", g.log)
+	g.requireLines(t, 2, `reason="acknowledgements of `, "one line that it is so, and one that it is over")
 	publishFrom[tag](t, admin, 6, 6)
 	require.Equal(t, 6, in.next(t).n, "each event was handled once")
 	require.NoError(t, listening.end(t))

@@ -182,9 +182,16 @@ func TestJetStreamAddsWhatIsAskedFor(t *testing.T) {
 	require.Equal(t, want, s.subjects(t))
 	s.join(t, inMemory)
 	require.Equal(t, want, s.subjects(t))
-	s.set(t, "a")
+}
+
+// TestJetStreamDeadLettersHaveRoom in a stream that an operator has made without. Dead letters
+// of its own, which somebody has given it, stay as they are.
+func TestJetStreamDeadLettersHaveRoom(t *testing.T) {
+	t.Parallel()
+	s := ownStream(t) // no client has added "a", so that none adds it again
+	s.create(t, js.StreamConfig{Subjects: []string{"a"}})
 	s.join(t, inMemory)
-	require.Equal(t, []string{"a", "dead.>"}, s.subjects(t), "dead letters have room")
+	require.Equal(t, []string{"a", "dead.>"}, s.subjects(t))
 	s.set(t, "a", "dead.*.a")
 	s.join(t, inMemory)
 	require.Equal(t, []string{"a", "dead.*.a"}, s.subjects(t), "somebody has given the stream dead letters of its own")

@@ -61,7 +61,7 @@ func TestForbiddenAcks(t *testing.T) {
 	require.Equal(t, []int{2, 3}, in.take(t, 2))
 	g.allow(t, everything, everything)
 	told.recovered(t, "acknowledgements of "+subject+" are refused")
-	require.Equal(t, 2, g.lines(`reason="acknowledgements of `), "one line that it is so, and one that it is over: %v", g.log)
+	g.requireLines(t, 2, `reason="acknowledgements of `, "one line that it is so, and one that it is over")
 	publishFrom[tag](t, admin, 4, 4)
 	require.Equal(t, 4, in.next(t).n, "each event was handled once")
 	require.NoError(t, listening.end(t))

@@ -47,6 +47,9 @@ type Session struct {
 	// process or another.
 	Process func() string
 
+	// Shared is what the listeners of the client have in common, for as long as it lives.
+	Shared sync.Map
+
 	record   func(transport.Event) (log func())
 	sender   func() *publishing.Sender // made with the first call, when Observers are set
 	mu       sync.Mutex

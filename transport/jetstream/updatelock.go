@@ -19,9 +19,10 @@ const updateLock = "updating-subjects"
 const (
 	// updateLockHeld is how long a client may hold the lock. Then the server deletes the
 	// consumer, since its client may have died.
-	updateLockHeld = 3 * time.Second
-	// updateLockWait is how long a client waits for the lock. Then it updates the stream without.
-	updateLockWait = 10 * time.Second
+	updateLockHeld = 5 * time.Second
+	// updateLockWait is how long a client waits for the lock, while many others add theirs, too.
+	// Then it updates the stream without.
+	updateLockWait = 30 * time.Second
 )
 
 // updateLockPauses spaces out the attempts to get the lock.

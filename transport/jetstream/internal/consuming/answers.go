@@ -61,7 +61,7 @@ func (m *Machine) AnswerAgain(now time.Time, info Info) {
 		return
 	}
 	m.unanswered = false
-	if !info.Created.Equal(m.consumer) || info.Deliveries < m.resume.last {
+	if !info.Created.Equal(m.consumer) || info.Deliveries < m.asked.last {
 		m.answers.Clear()
 		return
 	}

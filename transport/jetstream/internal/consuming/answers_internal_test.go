@@ -52,6 +52,19 @@ func TestAnswerAgain(t *testing.T) {
 	b.expect()
 }
 
+// TestAnswerAgainAfterAnOlderAnswer: a message comes over the new link before the server's word on
+// the consumer, which is from before. That shows no consumer that was put back.
+func TestAnswerAgainAfterAnOlderAnswer(t *testing.T) {
+	t.Parallel()
+	b := begun(t, Config{MaxInFlight: 4, Shared: true})
+	b.answer(b.take(1), Done, 0)
+	b.m.Reconnected(b.now)
+	b.take(2)
+	b.effects()
+	b.m.ConsumerFound(b.now, b.m.calls, sameConsumer(1), false, nil)
+	require.Contains(t, b.effects(), "send answer")
+}
+
 // TestAnswerAgainElsewhere: a consumer that was made anew, or put back to an earlier state, may
 // have other messages under the sequences.
 func TestAnswerAgainElsewhere(t *testing.T) {

@@ -48,10 +48,21 @@ func (m *Machine) ask(restart bool) {
 	m.emit(Effect{Do: FindConsumer, Call: m.asking})
 }
 
+// number returns the number of the next question, and notes what is known when it is asked.
 func (m *Machine) number() uint64 {
 	m.calls++
+	m.noteAsked()
 	return m.calls
 }
+
+// asked is what was known when the latest question was asked. That what the server says is
+// behind what is known now means nothing: a message may have come since the server answered.
+type asked struct {
+	passed uint64 // the consumer had passed all up to this stream sequence
+	last   uint64 // the consumer sequence of its last delivery
+}
+
+func (m *Machine) noteAsked() { m.asked = asked{m.passed.sequence, m.resume.last} }
 
 // ConsumerFound takes the answer to [FindConsumer]. gone: the consumer or its stream
 // does not exist.

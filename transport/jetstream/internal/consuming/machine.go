@@ -189,6 +189,7 @@ type Machine struct {
 	// Questions to JetStream's API, see ask and heal. At most one of each is out.
 	watchAt   time.Time // when to look whether the server is silent
 	calls     uint64    // the number of the last question
+	asked     asked
 	asking    uint64    // the number of the question for the consumer's state; 0: none is out
 	restarts  bool      // its answer begins a new round
 	abandoned bool      // its answer is not used
@@ -301,6 +302,7 @@ func (m *Machine) Stop() {
 		return
 	}
 	m.stopped = true
+	m.noteAsked() // the shell may ask once more, for AnswerAgain
 	m.recovered(transport.ErrClosed)
 	// The server serves no request when nobody listens to the inbox.
 	m.emit(Effect{Do: CloseInbox})

@@ -131,8 +131,8 @@ func (m *Machine) lookSoon(now time.Time) {
 // lookAt takes in the state of the consumer and its stream.
 func (m *Machine) lookAt(now time.Time, info Info) {
 	m.lookedAt = now
-	if info.Stream.Known && info.Stream.Last < m.passed.sequence {
-		m.wentBack(now, fmt.Sprintf("its last message is %d, and was %d or higher", info.Stream.Last, m.passed.sequence))
+	if info.Stream.Known && info.Stream.Last < m.asked.passed {
+		m.wentBack(now, fmt.Sprintf("its last message is %d, and was %d or higher", info.Stream.Last, m.asked.passed))
 		return
 	}
 	lost := m.passed.look(info)

@@ -174,6 +174,19 @@ func TestLooksAtOnce(t *testing.T) {
 	require.Contains(t, b.effects(), "find consumer")
 }
 
+// TestLookIsOlderThanAMessage: the server says what the consumer and the stream were before a
+// message came. That shows no stream that went back.
+func TestLookIsOlderThanAMessage(t *testing.T) {
+	t.Parallel()
+	b := begun(t, Config{MaxInFlight: 8})
+	b.m.Look()
+	b.take(1)
+	b.m.ConsumerFound(b.now, b.m.calls, Info{Created: simBegin, Stream: Bounds{Known: true}}, false, nil)
+	require.True(t, b.m.Current(1))
+	require.NotContains(t, b.effects(), "find stream")
+	b.take(2)
+}
+
 // TestLooksNowAndThen while nothing moves, so that the place is known.
 func TestLooksNowAndThen(t *testing.T) {
 	t.Parallel()

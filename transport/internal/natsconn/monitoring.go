@@ -51,7 +51,8 @@ func speaksHTTP(ctx context.Context, u *url.URL) bool {
 		return false
 	}
 	defer c.Close()
-	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
 	if _, err := fmt.Fprint(c, "HEAD / HTTP/1.0\r\n\r\n"); err != nil {
 		return false
 	}

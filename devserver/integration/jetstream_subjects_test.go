@@ -249,6 +249,19 @@ func TestJetStreamSubjectOfAnotherStream(t *testing.T) {
 	require.ErrorContains(t, err, other.name)
 }
 
+// TestJetStreamSubjectsThatCross are refused, with a remedy that is not refused, too.
+func TestJetStreamSubjectsThatCross(t *testing.T) {
+	t.Parallel()
+	s := &jetStream{url: startServer(t).server.URL(), name: "crossing"}
+	s.join(t, inMemory, client.Subjects("seating.*.eu"))
+	_, err := s.build(t, "wide", inMemory, client.Subjects("*.created"))
+	require.ErrorIs(t, err, client.ErrInvalid)
+	require.ErrorContains(t, err, "the stream has dead.>, and neither takes in all of the other, so that it can't have both: name the subjects that are meant with option Subjects")
+	_, err = s.build(t, "crossing", inMemory, client.Subjects("seating.taken.*"))
+	require.ErrorContains(t, err, `option Subjects("seating.*.*") gives it one that takes in both`)
+	s.join(t, inMemory, client.Subjects("seating.*.*"))
+}
+
 // TestJetStreamMayNotAdd: a client without the right to change the stream works as long as the
 // stream takes what it uses. If not, the error says what is missing, and soon.
 func TestJetStreamMayNotAdd(t *testing.T) {
@@ -278,6 +291,7 @@ func TestJetStreamMayNotAdd(t *testing.T) {
 		err := use()
 		require.ErrorIs(t, err, client.ErrForbidden, name)
 		require.ErrorIs(t, err, client.ErrInvalid, name)
+		require.NotErrorIs(t, err, context.Canceled, "nobody has cancelled "+name)
 		for _, text := range []string{`stream "shared" lacks missing`, "ask who manages it to add", "$JS.API.STREAM.UPDATE.shared"} {
 			require.ErrorContains(t, err, text)
 		}

@@ -118,11 +118,16 @@ func (a *subjectAdder) refusal(subject string) error {
 	return refused.err
 }
 
+// beginsWild reports whether a pattern begins with a wildcard.
+func beginsWild(pattern string) bool {
+	return strings.HasPrefix(pattern, "*") || strings.HasPrefix(pattern, ">")
+}
+
 // check returns why a client does not add the subject by itself. It is called with a.mu held.
 func (a *subjectAdder) check(subject string) error {
 	first, _, _ := strings.Cut(subject, ".")
 	switch {
-	case first == "*" || first == ">":
+	case beginsWild(subject):
 		return errors.New("a pattern that begins with a wildcard would take in what everybody in the account publishes, so that the client does not add it by itself: " +
 			"name the subjects that are meant with option Subjects")
 	case strings.HasPrefix(first, "$"), first == "_INBOX":
@@ -285,8 +290,11 @@ func (c *conn) updateSubjects(ctx context.Context, config js.StreamConfig, names
 	}
 	for _, name := range lacks {
 		if other, crosses := crossing(config.Subjects, name); crosses {
-			return c.lacksBecause(name, fmt.Errorf("the stream has %s, and neither takes in all of the other, so that it can't have both: "+
-				"option Subjects(%q) gives it one that takes in both", other, widened(other, name)))
+			remedy := "name the subjects that are meant with option Subjects"
+			if both := widened(other, name); !beginsWild(both) { // which would be refused
+				remedy = fmt.Sprintf("option Subjects(%q) gives it one that takes in both", both)
+			}
+			return c.lacksBecause(name, fmt.Errorf("the stream has %s, and neither takes in all of the other, so that it can't have both: %s", other, remedy))
 		}
 	}
 	config.Subjects = union(config.Subjects, lacks)

@@ -24,6 +24,8 @@ func (c *conn) explain(err error) error {
 		return err
 	case isUnavailable(err):
 		return noStreamError{fmt.Errorf("JetStream at %s is not available for stream %q: %s: %w", at, name, checkCluster, err)}
+	case is(nats.ErrReconnectBufExceeded): // which says nothing about the connection
+		return awayError{fmt.Errorf("%w: there is no connection to the NATS server at %s", transport.ErrConnectionLost, at), err}
 	case isAway(err):
 		return fmt.Errorf("%w: there is no connection to the NATS server at %s: %w", transport.ErrConnectionLost, at, err)
 	case is(transport.ErrForbidden):
@@ -50,3 +52,11 @@ func (c *conn) explain(err error) error {
 type noStreamError struct{ error }
 
 func (e noStreamError) Unwrap() []error { return []error{transport.ErrNoCluster, e.error} }
+
+// awayError is an error that matches cause, without its words.
+type awayError struct {
+	error
+	cause error
+}
+
+func (e awayError) Unwrap() []error { return []error{e.error, e.cause} }

@@ -24,6 +24,7 @@ func TestExplain(t *testing.T) {
 		require.NotErrorIs(t, got, transport.ErrRefused)
 		require.NotErrorIs(t, got, transport.ErrNoCluster)
 		require.ErrorContains(t, got, "there is no connection to the NATS server at nats://***@host")
+		require.NotContains(t, got.Error(), "buffer", "nothing is buffered")
 	}
 	for err, text := range map[error]string{
 		context.DeadlineExceeded:  `JetStream at nats://***@host did not answer for stream "events"`,

@@ -27,7 +27,11 @@ func requestUnlessForbidden[T any](ctx context.Context, c *conn, subject string,
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	c.background(func() { c.cancelIfForbidden(ctx, c.prefix+subject, cancel) })
-	return request(ctx, c, call)
+	v, err := request(ctx, c, call)
+	if why := context.Cause(ctx); err != nil && errors.Is(why, transport.ErrForbidden) {
+		return v, why // does not match context.Canceled, as if the caller had given up
+	}
+	return v, err
 }
 
 // cancelIfForbidden cancels a request when the server has said that this client may not

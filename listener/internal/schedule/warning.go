@@ -35,6 +35,10 @@ type warnings WarningKind
 func (s *Scheduler) NextWarning(t *Task) (at time.Time, of WarningKind) {
 	if !s.rules.CanExtend && t.warned&warnings(AckWaitNearlyUsed) == 0 {
 		at, of = t.Received.Add(s.ackWait/100*WarnPercent), AckWaitNearlyUsed
+		left := t.Received.Add(s.ackWait).Sub(t.Begun)
+		if half := t.Begun.Add(left / 2); half.After(at) { // a later attempt, which begins late, may be short
+			at = half
+		}
 	}
 	if s.rules.HandlerTimeout > 0 && t.warned&warnings(TimeoutIgnored) == 0 {
 		if late := t.Begun.Add(s.rules.HandlerTimeout).Add(timeoutGrace); of == 0 || late.Before(at) {

@@ -37,6 +37,22 @@ func TestWarnings(t *testing.T) {
 	require.Zero(t, next)
 }
 
+// TestShortAttemptThatBeginsLate within the ack wait is not warned of: the handler has not used
+// it up. One that goes on is.
+func TestShortAttemptThatBeginsLate(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ begun, warned float64 }{{3, 4}, {3.5, 4.25}, {4.5, 4.75}} {
+		s := New(streaming(2), ackWait)
+		arrive(s, arrived(1, 0))
+		one := runs1(t, s, 1, tc.begun)
+		due, next := s.Warnings(at(tc.warned - 0.01))
+		require.Empty(t, due, tc.begun)
+		require.Equal(t, at(tc.warned), next)
+		due, _ = s.Warnings(next)
+		require.Equal(t, []Warning{{one, AckWaitNearlyUsed}}, due)
+	}
+}
+
 // TestCrowded: more events are ready than can begin within the ack wait.
 func TestCrowded(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,8 @@ package natsconn
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -70,8 +72,8 @@ func (a *away) end() {
 }
 
 // whyAway finds out what keeps the client from its servers, by an attempt of its own: what
-// nats.go tells of its attempts can't be read without a data race. It returns nil if
-// something listens, or if the caller has a dialer of its own.
+// nats.go tells of its attempts can't be read without a data race. It returns nil if a NATS
+// server answers, or if the caller has a dialer of its own.
 func whyAway(nc *nats.Conn) error {
 	if nc.Opts.CustomDialer != nil {
 		return nil
@@ -86,10 +88,31 @@ func whyAway(nc *nats.Conn) error {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port(u)))
 		cancel()
 		if err == nil {
+			waits := nc.Opts.TLSHandshakeFirst || u.Scheme == "ws" || u.Scheme == "wss" // for the client to begin
+			if !waits {
+				err = greeted(c)
+			}
 			_ = c.Close()
+		}
+		if err == nil {
 			return nil
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// greeted returns nil if a NATS server has taken the connection. What takes connections in its
+// place, such as a load balancer or a proxy, closes them when no server is behind it.
+func greeted(c net.Conn) error {
+	const begin = "INFO"
+	_ = c.SetReadDeadline(time.Now().Add(probeWait))
+	answer := make([]byte, len(begin))
+	if _, err := io.ReadFull(c, answer); err != nil {
+		return fmt.Errorf("what listens at %s does not answer as a NATS server does: %w", c.RemoteAddr(), err)
+	}
+	if string(answer) != begin {
+		return fmt.Errorf("what listens at %s does not answer as a NATS server does: it begins with %q", c.RemoteAddr(), answer)
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -32,16 +33,41 @@ func Connect(ctx context.Context, cfg transport.Config, apply func(*nats.Options
 	if o.Name == "" {
 		o.Name = cfg.ClientID
 	}
-	nc, err := await.Do(ctx, o.Connect, (*nats.Conn).Close)
+	nc, err := attempt(ctx, &o, urls)
+	if err != nil {
+		return nil, explain(err, cfg.URL)
+	}
+	return nc, nil
+}
+
+// attempt connects. A server that speaks HTTP is named; if it is the only one, as soon as it
+// has kept silent for a while, since ctx may end before nats.go gives up.
+func attempt(ctx context.Context, o *nats.Options, urls []string) (*nats.Conn, error) {
+	if o.CustomDialer != nil {
+		return await.Do(ctx, o.Connect, (*nats.Conn).Close)
+	}
+	trying, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	if len(urls) == 1 {
+		defer time.AfterFunc(silence, func() {
+			if http := findHTTP(trying, urls); http != nil {
+				end(http)
+			}
+		}).Stop()
+	}
+	nc, err := await.Do(trying, o.Connect, (*nats.Conn).Close)
 	if err == nil {
 		return nc, nil
 	}
-	if o.CustomDialer == nil && ctx.Err() == nil && saysNothing(err) {
+	if http := context.Cause(trying); errors.Is(http, errHTTP) {
+		return nil, http
+	}
+	if ctx.Err() == nil && saysNothing(err) {
 		if http := findHTTP(ctx, urls); http != nil {
 			err = fmt.Errorf("%w: %w", http, err)
 		}
 	}
-	return nil, explain(err, cfg.URL)
+	return nil, err
 }
 
 // unauthorized are the answers of a server that refuses the credentials.

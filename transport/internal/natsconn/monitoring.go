@@ -16,6 +16,9 @@ import (
 // probeWait bounds how long one server is asked whether it speaks HTTP.
 const probeWait = 500 * time.Millisecond
 
+// silence is how long a server may take to begin, before it is asked whether it speaks HTTP.
+const silence = 300 * time.Millisecond
+
 // errHTTP means that HTTP is spoken at a URL, as on the monitoring port of a NATS server.
 var errHTTP = errors.New("what listens there speaks HTTP, as the monitoring port of a NATS server does (8222, usually): give the port for clients (4222, usually)")
 
@@ -48,9 +51,8 @@ func speaksHTTP(ctx context.Context, u *url.URL) bool {
 		return false
 	}
 	defer c.Close()
-	if deadline, bounded := ctx.Deadline(); bounded {
-		_ = c.SetDeadline(deadline)
-	}
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
 	if _, err := fmt.Fprint(c, "HEAD / HTTP/1.0\r\n\r\n"); err != nil {
 		return false
 	}

@@ -73,3 +73,16 @@ func TestTheMonitoringPortIsNamed(t *testing.T) {
 		require.ErrorContains(t, err, web.Listener.Addr().String()+": what listens there speaks HTTP, as the monitoring port")
 	}
 }
+
+// TestTheMonitoringPortIsNamedInTime although the context ends before nats.go gives up.
+func TestTheMonitoringPortIsNamedInTime(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(nil)
+	defer web.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := natsconn.Connect(ctx, transport.Config{URL: web.URL}, func(*nats.Options) {}, []nats.Option{nats.Timeout(time.Hour)})
+	require.ErrorIs(t, err, transport.ErrNoServer)
+	require.NotErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, web.Listener.Addr().String()+": what listens there speaks HTTP, as the monitoring port")
+}

@@ -206,7 +206,7 @@ func (m *marker) subscribe(ctx context.Context) error {
 	if o == nil {
 		o = &openingSub{done: make(chan struct{})}
 		m.opening = o
-		go m.open(o)
+		go m.open(o) //nolint:gosec // G118: it goes on when ctx is done, see above
 	}
 	m.mu.Unlock()
 	select {

@@ -582,6 +582,47 @@ func (c unmarkable) Subscribe(ctx context.Context, s transport.SubscribeConfig, 
 	return c.Conn.Subscribe(ctx, s, deliver)
 }
 
+// slowMarks is a connection over which the subscription to marks takes a second.
+type slowMarks struct {
+	transport.Conn
+
+	opened *atomic.Int32
+}
+
+func (c slowMarks) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliver func(transport.Delivery)) (transport.Subscription, error) {
+	if events.IsMark(subjects.Subject(s.Subject)) {
+		c.opened.Add(1)
+		time.Sleep(time.Second)
+	}
+	return c.Conn.Subscribe(ctx, s, deliver)
+}
+
+// TestListensThatAreShort: a client listens for a shorter time than it takes to read the marks, again and again. What one
+// Listen has begun to read serves the next, so that the suspect event is handled.
+func TestListensThatAreShort(t *testing.T) {
+	t.Parallel()
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		publishExpirations(t, broker, 1)
+		untilSuspect(t, broker)
+		time.Sleep(time.Minute) // until the event comes again
+		counts, opened := newTally(), new(atomic.Int32)
+		p := connectKillable(t, broker, "short", func(conn transport.Conn) transport.Conn { return slowMarks{conn, opened} })
+		l, err := listener.New(p.client, "g", func(_ context.Context, e expiration, _ listener.Delivery) error { counts.end(e.OrderID); return nil })
+		require.NoError(t, err)
+		for range 10 {
+			p.listen(l)
+			time.Sleep(400 * time.Millisecond)
+			p.stop()
+			require.NoError(t, <-p.ended)
+		}
+		require.Equal(t, 1, counts.handled())
+		require.Equal(t, int32(1), opened.Load())
+		require.NoError(t, p.client.Close(t.Context()))
+		require.Empty(t, broker.Stored(lettersOfG))
+	})
+}
+
 // TestWithoutMarks: where no mark can be stored or read, the event runs all the same, the client is degraded while it
 // does, with the remedy, and nothing is given up.
 func TestWithoutMarks(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sgtickets/common/client"
 	"github.com/sgtickets/common/examples/ticketing/platform"
+	"github.com/sgtickets/common/subjects"
 )
 
 // server is where to connect to.
@@ -25,7 +26,9 @@ type connected struct {
 func (m connected) Listen(ctx context.Context) error {
 	opts := []client.Option{client.Logger(slog.New(slog.DiscardHandler))} // it would tell of each attempt
 	if m.server.jetStream {
-		opts = append(opts, client.JetStream()) // the one line that differs
+		// The one line that differs. The subjects are asked for, since the server has a race where one
+		// is added while a consumer is made (nats-server 2.15.2: ConsumerStore and UpdateConfig).
+		opts = append(opts, client.JetStream(), client.Subjects(subjects.All()...))
 	}
 	c, err := client.Build(ctx, m.server.clusterID, client.ID(m.member.Name), m.server.url, opts...)
 	switch {

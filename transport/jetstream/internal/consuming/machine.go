@@ -190,9 +190,9 @@ type Machine struct {
 	watchAt   time.Time // when to look whether the server is silent
 	calls     uint64    // the number of the last question
 	asked     asked
-	asking    uint64    // the number of the question for the consumer's state; 0: none is out
-	restarts  bool      // its answer begins a new round
-	abandoned bool      // its answer is not used
+	asking    uint64 // the number of the question for the consumer's state; 0: none is out
+	restarts  bool   // its answer begins a new round
+	abandoned bool   // its answer is not used
 	healing   healing
 }
 

@@ -44,6 +44,8 @@ type conn struct {
 	streamless  rateLimit
 	silent      rateLimit
 
+	typeWarnings typeWarnings
+
 	adder    subjectAdder
 	subjects atomic.Pointer[subjectSet] // the stream's, as they were last seen
 

@@ -62,6 +62,9 @@ func (o options) newConsumer(ref consumerRef, s transport.SubscribeConfig) js.Co
 	if config.OptStartSeq > 0 {
 		config.Metadata[startedSeq] = strconv.FormatUint(config.OptStartSeq, 10)
 	}
+	if s.EventType != "" {
+		config.Metadata[eventType] = s.EventType
+	}
 	return config
 }
 
@@ -110,6 +113,9 @@ func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.
 	if err := otherConsumer(info, asked); err != nil {
 		return nil, fmt.Errorf("%w: consumer %q is another one than asked for: %w; use another durable name, or delete this one (DeleteDurable)",
 			transport.ErrInvalid, ref.name, err)
+	}
+	if info, err = c.adjustEventType(ctx, info, asked); err != nil {
+		return nil, err
 	}
 	return c.adjustConsumer(ctx, info, asked)
 }

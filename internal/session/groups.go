@@ -54,7 +54,8 @@ func (s *Session) JoinGroup(config transport.SubscribeConfig, events reflect.Typ
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if member.members--; member.members == 0 {
+		member.members--
+		if member.members == 0 {
 			delete(g.members, name)
 		}
 	}, nil

@@ -109,7 +109,7 @@ func (c *conn) noResponders(t transport.Ticket, a outbox.Attempt) {
 // does not wait, and returns why the subject is not added.
 func (c *conn) addLost(subject string) error {
 	if !c.options.addsSubjects() {
-		return errors.New(c.options.remedyForSubject(c.cfg.ClusterID, subject))
+		return errors.New(c.remedyForSubject(subject))
 	}
 	_, err := c.requestSubject(subject)
 	return err
@@ -124,6 +124,8 @@ func (c *conn) refused(t transport.Ticket, a outbox.Attempt, err *js.APIError) {
 	switch err.ErrorCode {
 	case errStreamMessageExceedsMaximum:
 		refused = fmt.Errorf("%w: the stream's limit on messages (MaxMsgSize): %w", transport.ErrTooLarge, err)
+	case errStreamSealed:
+		refused = fmt.Errorf("%w: stream %q is sealed, so that nothing can be stored in it: publish to another stream: %w", transport.ErrRefused, c.cfg.ClusterID, err)
 	case errStreamStoreFailed:
 		if !strings.HasPrefix(err.Description, "maximum ") {
 			// Other replicas may have been able to.
@@ -143,5 +145,6 @@ const (
 	errStreamMessageExceedsMaximum js.ErrorCode = 10054
 	errStreamNotMatch              js.ErrorCode = 10060
 	errStreamStoreFailed           js.ErrorCode = 10077
+	errStreamSealed                js.ErrorCode = 10109
 	errStreamDuplicateInProcess    js.ErrorCode = 10158
 )

@@ -90,7 +90,7 @@ func startAt(config *js.ConsumerConfig, p transport.Position) {
 // will do.
 func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.SubscribeConfig) (*js.ConsumerInfo, error) {
 	asked := c.options.newConsumer(ref, s)
-	if err := c.ensureSubject(ctx, s.Subject); err != nil {
+	if err := c.ensureListenable(ctx, s.Subject); err != nil {
 		return nil, err
 	}
 	get := c.consumerNamed(ref.name)

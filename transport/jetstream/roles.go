@@ -32,7 +32,8 @@ func unlistenable(config js.StreamConfig) error {
 	if config.Retention == js.LimitsPolicy {
 		return nil
 	}
-	return fmt.Errorf("%w: stream %q has retention %v, not %v: %s. A client can publish to it; to listen, use a stream with retention limits", transport.ErrInvalid, config.Name, config.Retention, js.LimitsPolicy, retentionMatters)
+	return fmt.Errorf("%w: stream %q has retention %v, not %v: %s. A client can publish to it; to listen, use a stream with retention limits",
+		transport.ErrInvalid, config.Name, config.Retention, js.LimitsPolicy, retentionMatters)
 }
 
 const retentionMatters = "events would be gone once one queue group has handled them"

@@ -127,13 +127,14 @@ func (c *conn) refused(t transport.Ticket, a outbox.Attempt, err *js.APIError) {
 	case errStreamSealed:
 		refused = fmt.Errorf("%w: stream %q is sealed, so that nothing can be stored in it: publish to another stream: %w", transport.ErrRefused, c.cfg.ClusterID, err)
 	case errStreamStoreFailed:
-		if !strings.HasPrefix(err.Description, "maximum ") {
+		if !strings.HasPrefix(err.Description, limitReached) {
 			// Other replicas may have been able to.
 			c.sender.onAmbiguousAnswer(t, a, refused).Tell()
 			return
 		}
-		refused = fmt.Errorf("%w: stream %q is full and refuses what is new: raise its limits (options MaxMessages and MaxBytes with UpdateStream), "+
-			"or let it drop what is old (DiscardOld): %w", transport.ErrRefused, c.cfg.ClusterID, err)
+		refused = full(c.lastSeen(), c.options, err)
+	case accountResources, memoryResources, storageResources:
+		refused = accountFull(c.lastSeen(), err)
 	default:
 	}
 	c.sender.onRefused(t, a, refused).Tell()

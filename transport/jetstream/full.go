@@ -22,7 +22,7 @@ const (
 // full is the error of a publish that the stream refuses since it holds as much as it may. It
 // names the limit, and the option that raises it.
 func full(config js.StreamConfig, o options, err *js.APIError) error {
-	limit, remedy := "", ""
+	var limit, remedy string
 	switch err.Description {
 	case maxMessagesReached:
 		limit, remedy = named("max_msgs", config.MaxMsgs), "option MaxMessages"

@@ -62,11 +62,11 @@ func (c *conn) ReadMessage(ctx context.Context, subject string, from transport.P
 		}
 		return m, nil
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return d, false, c.explain(err)
-	case answer.Error != nil:
-		return d, false, nil
+	}
+	if answer.Error != nil { // there is none
+		return d, false, nil //nolint:nilerr // it is an answer
 	}
 	m := answer.Message
 	d = transport.Delivery{Subject: m.Subject, Sequence: m.Sequence, Timestamp: m.Time, Data: m.Data}

@@ -42,6 +42,7 @@ func (c *conn) ensureStream(ctx context.Context) error {
 	if config, err = c.adjustStream(ctx, config); err != nil {
 		return err
 	}
+	c.warnOfSettings(config)
 	info := *stream.CachedInfo()
 	info.Config = config
 	c.seen(&info)

@@ -14,9 +14,9 @@ import (
 )
 
 // bind connects to the stream as a client that makes nothing.
-func (s *jetStream) bind(t *testing.T, clientID string, more ...client.Option) *client.Client {
+func (s *jetStream) bind(t *testing.T, clientID string) *client.Client {
 	t.Helper()
-	c, err := s.build(t, clientID, []jetstream.Option{jetstream.BindOnly()}, more...)
+	c, err := s.build(t, clientID, []jetstream.Option{jetstream.BindOnly()})
 	require.NoError(t, err)
 	t.Cleanup(func() { closeClient(t, c) })
 	return c

@@ -33,6 +33,14 @@ type message struct {
 // readFirst returns the first message of a subject at or after a position. found is false
 // if there is none.
 func readFirst(ctx context.Context, c *client.Client, s *session.Session, subject subjects.Subject, from listener.Position) (m message, found bool, err error) {
+	if reader, ok := s.Conn.(transport.MessageReader); ok {
+		d, found, err := reader.ReadMessage(ctx, string(subject), from)
+		if !errors.Is(err, transport.ErrUnsupported) {
+			m.Delivery = listener.Delivery{Subject: subject, Sequence: d.Sequence, Timestamp: d.Timestamp, Header: d.Header}
+			m.payload = d.Data
+			return m, found, err
+		}
+	}
 	first := make(chan message, 1)
 	l, err := listener.NewRaw(c, subject, "", func(_ context.Context, payload []byte, d listener.Delivery) error {
 		select {

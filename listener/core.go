@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -33,7 +34,8 @@ type core struct {
 	eventType   eventType
 	observers   []observe.Observer // nil: nobody observes
 	log         *slog.Logger
-	raw         bool // it hands on whatever is stored, each message by itself
+	events      reflect.Type // of which type its events are; nil: they have none
+	raw         bool         // it hands on whatever is stored, each message by itself
 	clientID    string
 	stuckRemedy string // what helps where events are stuck without dead letters
 
@@ -44,7 +46,7 @@ type core struct {
 
 // newCore makes what all listeners have; its eventType is still to be set.
 func newCore(c *client.Client, subject subjects.Subject, queueGroup string, opts []Option, kind eventKind) (*core, error) {
-	core := &core{subject: subject, group: queueGroup, raw: kind.name == nil, stuckRemedy: remedyNoDeadLetters, ready: make(chan struct{})}
+	core := &core{subject: subject, group: queueGroup, raw: kind.name == nil, events: kind.name, stuckRemedy: remedyNoDeadLetters, ready: make(chan struct{})}
 	core.session = access.Session(c)
 	if core.session == nil {
 		return nil, core.fail(fmt.Errorf("%w client: nil; make one with client.Build or client.FromEnv", client.ErrInvalid))
@@ -76,6 +78,7 @@ func (c *core) subscribeConfig() transport.SubscribeConfig {
 	return transport.SubscribeConfig{
 		Subject: string(c.subject), Durable: c.options.durable, Group: c.group,
 		Start: c.options.start, AckWait: c.options.ackWait, MaxInFlight: c.options.maxInFlight,
+		EventType: session.TypeName(c.events),
 	}
 }
 

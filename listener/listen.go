@@ -34,6 +34,11 @@ func (c *core) listen(ctx context.Context) (err error) {
 		return err
 	}
 	defer done()
+	leaveGroup, err := c.session.JoinGroup(c.subscribeConfig(), c.events)
+	if err != nil {
+		return err
+	}
+	defer leaveGroup()
 
 	// Client.Close ends Listen like ctx does; its own context may cut the drain short.
 	ctx, stop := context.WithCancel(ctx)

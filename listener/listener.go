@@ -70,7 +70,9 @@ func newOn[T events.Event](c *client.Client, subject subjects.Subject, queueGrou
 // [ErrClosed] if the client is closed before it begins, [ErrConnectionLost] when the
 // connection is over, [ErrTooManyUndecodable] with [StopAfterUndecodable], and
 // [ErrUnfinished] when handlers were still running at the end of the drain, or events were not
-// settled: it names their sequences. Other errors: the server refused the subscription; the stream stores no dead letters (use [NoDeadLetters]); the
+// settled: it names their sequences. Another listener of the client that listens to the same
+// subject in the same queue group with another type of events is an error that matches
+// client.ErrInvalid. Other errors: the server refused the subscription; the stream stores no dead letters (use [NoDeadLetters]); the
 // server did not confirm the end in time (the rest of the DrainTimeout, 2.5 s at most);
 // DeleteDurable is running. While the link is down, Listen waits for it. Once it has
 // returned, Listen may be called again.

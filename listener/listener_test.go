@@ -24,6 +24,7 @@ func TestDefaults(t *testing.T) {
 		require.Equal(t, transport.SubscribeConfig{
 			Subject: "expiration:complete", Group: "expirations", Durable: "expirations",
 			Start: transport.All, AckWait: 5 * time.Second, MaxInFlight: 16,
+			EventType: "github.com/sgtickets/common/events.ExpirationComplete",
 		}, config)
 		b.stop()
 		require.NoError(t, <-b.ended)

@@ -16,6 +16,11 @@ type SubscribeConfig struct {
 	AckWait     time.Duration // what is not acknowledged this long after it was sent is sent again
 	MaxInFlight int           // how many unacknowledged messages the broker sends at most
 
+	// EventType names the type of events that the receiver makes of messages; empty: it can be
+	// told nothing of, or each message is taken as it is. A broker that can keeps it beside the
+	// group, so that a member with another type is warned of.
+	EventType string
+
 	// Room returns how many unacknowledged messages are wanted now, from 1 to
 	// MaxInFlight; nil: MaxInFlight. It is asked while they are requested, and must
 	// not block. A broker that sends as it sees fit does not ask.

@@ -98,6 +98,15 @@ type SubjectAdder interface {
 	AddSubject(ctx context.Context, subject string) error
 }
 
+// MessageReader is implemented by a Conn whose broker can be asked for one stored message.
+type MessageReader interface {
+	// ReadMessage returns the first message of a subject at or after a position, which is a
+	// sequence, or the last one for [LastReceived]. found is false if there is none. The
+	// delivery can't be settled. The error matches [ErrUnsupported] if that is to be read by a
+	// subscription.
+	ReadMessage(ctx context.Context, subject string, from Position) (d Delivery, found bool, err error)
+}
+
 // Receipt is told what became of a publish. Done must not block. It is an
 // interface and not a function, so that a publish need not allocate one.
 type Receipt interface {

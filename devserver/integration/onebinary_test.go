@@ -28,6 +28,7 @@ func jetStreamOptions() map[string][]jetstream.Option {
 		"DiscardOld": {jetstream.DiscardOld()}, "MaxAge": {jetstream.MaxAge(time.Hour)}, "MaxBytes": {jetstream.MaxBytes(1 << 20)},
 		"MaxMessages": {jetstream.MaxMessages(1000)}, "DuplicateWindow": {jetstream.DuplicateWindow(time.Minute)},
 		"MaxAckPending": {jetstream.MaxAckPending(100)}, "NATS": {jetstream.NATS(nats.Timeout(time.Minute))}, "Domain": {jetstream.Domain("hub")},
+		"APIPrefix": {jetstream.APIPrefix("JS.hub.API")},
 	}
 }
 
@@ -45,7 +46,7 @@ func TestOneProgramForBothBrokers(t *testing.T) {
 		t.Setenv("NATS_TRANSPORT", "streaming")
 		service(t, name, client.JetStream(opts...))
 		switch name {
-		case "BindOnly", "Domain": // for a stream, and a domain, that are there
+		case "BindOnly", "Domain", "APIPrefix": // for a stream, and a domain, that are there
 			continue
 		}
 		t.Setenv("NATS_TRANSPORT", "jetstream")

@@ -56,6 +56,8 @@ type Session struct {
 	closing  bool
 	drainers map[*Drainer]struct{}
 
+	groups groups // in which listeners of this client listen
+
 	degradedMu sync.Mutex               // also keeps what record is told in order
 	degraded   map[string]map[any]error // by reason and by who gave it: the error
 }

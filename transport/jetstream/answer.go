@@ -109,7 +109,7 @@ func (c *conn) noResponders(t transport.Ticket, a outbox.Attempt) {
 // does not wait, and returns why the subject is not added.
 func (c *conn) addLost(subject string) error {
 	if !c.options.addsSubjects() {
-		return errors.New(c.options.remedyForSubject(c.cfg.ClusterID, subject))
+		return errors.New(c.remedyForSubject(subject))
 	}
 	_, err := c.requestSubject(subject)
 	return err
@@ -124,14 +124,17 @@ func (c *conn) refused(t transport.Ticket, a outbox.Attempt, err *js.APIError) {
 	switch err.ErrorCode {
 	case errStreamMessageExceedsMaximum:
 		refused = fmt.Errorf("%w: the stream's limit on messages (MaxMsgSize): %w", transport.ErrTooLarge, err)
+	case errStreamSealed:
+		refused = fmt.Errorf("%w: stream %q is sealed, so that nothing can be stored in it: publish to another stream: %w", transport.ErrRefused, c.cfg.ClusterID, err)
 	case errStreamStoreFailed:
-		if !strings.HasPrefix(err.Description, "maximum ") {
+		if !strings.HasPrefix(err.Description, limitReached) {
 			// Other replicas may have been able to.
 			c.sender.onAmbiguousAnswer(t, a, refused).Tell()
 			return
 		}
-		refused = fmt.Errorf("%w: stream %q is full and refuses what is new: raise its limits (options MaxMessages and MaxBytes with UpdateStream), "+
-			"or let it drop what is old (DiscardOld): %w", transport.ErrRefused, c.cfg.ClusterID, err)
+		refused = full(c.lastSeen(), c.options, err)
+	case accountResources, memoryResources, storageResources:
+		refused = accountFull(c.lastSeen(), err)
 	default:
 	}
 	c.sender.onRefused(t, a, refused).Tell()
@@ -143,5 +146,6 @@ const (
 	errStreamMessageExceedsMaximum js.ErrorCode = 10054
 	errStreamNotMatch              js.ErrorCode = 10060
 	errStreamStoreFailed           js.ErrorCode = 10077
+	errStreamSealed                js.ErrorCode = 10109
 	errStreamDuplicateInProcess    js.ErrorCode = 10158
 )

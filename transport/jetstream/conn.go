@@ -44,6 +44,8 @@ type conn struct {
 	streamless  rateLimit
 	silent      rateLimit
 
+	typeWarnings typeWarnings
+
 	adder    subjectAdder
 	subjects atomic.Pointer[subjectSet] // the stream's, as they were last seen
 
@@ -91,10 +93,14 @@ func connect(ctx context.Context, cfg transport.Config, o options) (transport.Co
 // begin sets up what needs the server.
 func (c *conn) begin(ctx context.Context) (err error) {
 	opts := []js.JetStreamOpt{js.WithDefaultTimeout(requestWait)}
-	if c.options.domain == "" {
+	switch {
+	case c.options.apiPrefix != "":
+		c.prefix = c.options.apiPrefix + "."
+		c.js, err = js.NewWithAPIPrefix(c.nc, c.options.apiPrefix, opts...)
+	case c.options.domain == "":
 		c.prefix = js.DefaultAPIPrefix
 		c.js, err = js.New(c.nc, opts...)
-	} else {
+	default:
 		c.prefix = "$JS." + c.options.domain + ".API."
 		c.js, err = js.NewWithDomain(c.nc, c.options.domain, opts...)
 	}

@@ -41,6 +41,8 @@ func (c *conn) consumerOf(s transport.SubscribeConfig) consumerRef {
 	case s.Durable != "":
 		// As with NATS Streaming it is the client's own.
 		return consumerRef{join(s.Subject, "", s.Durable, c.cfg.ClientID), true, false}
+	case c.options.bindOnly: // operators make it: its name can't be left to chance
+		return consumerRef{join(s.Subject, "", "", c.cfg.ClientID), true, false}
 	default:
 		return consumerRef{join(s.Subject, "", "", rand.Text()), false, false}
 	}
@@ -61,6 +63,9 @@ func (o options) newConsumer(ref consumerRef, s transport.SubscribeConfig) js.Co
 	config.Metadata = map[string]string{startedAt: config.DeliverPolicy.String()}
 	if config.OptStartSeq > 0 {
 		config.Metadata[startedSeq] = strconv.FormatUint(config.OptStartSeq, 10)
+	}
+	if s.EventType != "" {
+		config.Metadata[eventType] = s.EventType
 	}
 	return config
 }
@@ -87,7 +92,7 @@ func startAt(config *js.ConsumerConfig, p transport.Position) {
 // will do.
 func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.SubscribeConfig) (*js.ConsumerInfo, error) {
 	asked := c.options.newConsumer(ref, s)
-	if err := c.ensureSubject(ctx, s.Subject); err != nil {
+	if err := c.ensureListenable(ctx, s.Subject); err != nil {
 		return nil, err
 	}
 	get := c.consumerNamed(ref.name)
@@ -110,6 +115,9 @@ func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.
 	if err := otherConsumer(info, asked); err != nil {
 		return nil, fmt.Errorf("%w: consumer %q is another one than asked for: %w; use another durable name, or delete this one (DeleteDurable)",
 			transport.ErrInvalid, ref.name, err)
+	}
+	if info, err = c.adjustEventType(ctx, info, asked); err != nil {
+		return nil, err
 	}
 	return c.adjustConsumer(ctx, info, asked)
 }
@@ -224,9 +232,9 @@ func (c *conn) adjustConsumer(ctx context.Context, info *js.ConsumerInfo, asked 
 func (c *conn) explainConsumer(err error, asked js.ConsumerConfig) error {
 	switch {
 	case errors.Is(err, js.ErrConsumerNotFound) && c.options.bindOnly:
-		return fmt.Errorf("%w: there is no consumer %q, and with option BindOnly it is not made: make it, "+
-			"with filter_subject %q and ack_policy explicit, or leave the option out: %w",
-			transport.ErrRefused, asked.Name, asked.FilterSubject, err)
+		return fmt.Errorf("%w: there is no consumer %q, and with option BindOnly it is not made: ask who manages stream %q to make it, "+
+			"as a durable pull consumer with filter_subject %q, ack_policy explicit and no max_deliver, or leave the option out: %w",
+			transport.ErrRefused, asked.Name, c.cfg.ClusterID, asked.FilterSubject, err)
 	case errors.Is(err, js.ErrNotPullConsumer):
 		return fmt.Errorf("%w: consumer %q is a push consumer: use another durable name, or delete it (DeleteDurable): %w", transport.ErrInvalid, asked.Name, err)
 	case errors.Is(err, js.ErrMaximumConsumersLimit):

@@ -95,6 +95,9 @@ func TestOptionsThatCantBe(t *testing.T) {
 		"DuplicateWindow: 0s":                                     {DuplicateWindow(0)},
 		"DuplicateWindow: 2m0s is longer than MaxAge 1m0s":        {DuplicateWindow(2 * time.Minute), MaxAge(time.Minute)},
 		"MaxAckPending: 0":                                        {MaxAckPending(0)},
+		`APIPrefix: "JS.*.API" has a wildcard`:                    {APIPrefix("JS.*.API")},
+		`APIPrefix: "" can't be one`:                              {APIPrefix("")},
+		"APIPrefix: it contradicts Domain":                        {APIPrefix("JS.a.API"), Domain("a")},
 		`Domain: "a.b"`:                                           {Domain("a.b")},
 	} {
 		_, err := Dialer(opts...)(context.Background(), transport.Config{ClusterID: "c", ClientID: "c", URL: "nats://127.0.0.1:1"})

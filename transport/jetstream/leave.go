@@ -36,7 +36,7 @@ func (s *subscription) answerAgain(ctx context.Context) {
 // consumer that has no durable name.
 func (s *subscription) leave(ctx context.Context) error {
 	c := s.conn
-	if !s.consumer.durable && !s.needed(ctx) {
+	if !s.consumer.durable && !c.options.bindOnly && !s.needed(ctx) {
 		// If it can't be deleted, the server does so itself after a while.
 		_, _ = requestOnce(ctx, c, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, c.js.DeleteConsumer(ctx, c.cfg.ClusterID, s.consumer.name)

@@ -17,6 +17,14 @@ const maxName = 255
 // _ and two hexadecimal digits for each byte, so that no two pairs have the same
 // name: a dot is _2E, an underscore _5F. A name longer than the server's 255
 // bytes ends in a hash of the whole instead.
+//
+// With option [BindOnly] operators make the consumers. That of deadletter.Redrive is
+// ConsumerName("dead.<group>.<subject>", "redrive", ""). A listener with a group and without a
+// durable ([listener.Ephemeral]) reads from subject__group__, one without a group from
+// subject____durable__client, and one without both from subject______client, where client is the
+// client ID: give the client one of its own then.
+//
+// [listener.Ephemeral]: https://pkg.go.dev/github.com/sgtickets/common/listener#Ephemeral
 func ConsumerName(subject, group, durable string) string {
 	if durable == "" || durable == group {
 		return join(subject, group)

@@ -18,8 +18,9 @@ import (
 type Option func(*options) error
 
 type options struct {
-	nats   []nats.Option
-	domain string
+	nats      []nats.Option
+	domain    string
+	apiPrefix string // without the dot at its end
 
 	bindOnly       bool
 	addSubjects    bool
@@ -65,6 +66,9 @@ func (o options) contradiction() error {
 	if o.addSubjects && o.fixedSubjects {
 		return errors.New("AddSubjects: it contradicts FixedSubjects, which has the client add no subject; leave one of them out")
 	}
+	if o.apiPrefix != "" && o.domain != "" {
+		return fmt.Errorf("APIPrefix: it contradicts Domain, which is the prefix $JS.%s.API; leave one of them out", o.domain)
+	}
 	if !o.bindOnly {
 		return nil
 	}
@@ -100,6 +104,25 @@ func Domain(name string) Option {
 			return fmt.Errorf("Domain: %q can't be one", name)
 		}
 		o.domain = name
+		return nil
+	}
+}
+
+// APIPrefix is what the subjects of JetStream's API begin with, where an account imports another
+// account's $JS.API.> under another name, such as JS.ORDERS.API for JS.ORDERS.API.STREAM.INFO.*.
+// It takes the place of [Domain]. Default: $JS.API. The account has to import the subjects of the
+// events and of their acknowledgements ($JS.ACK.<stream>.>), too, by the names that they have; see
+// https://docs.nats.io/running-a-nats-service/configuration/securing_nats/accounts.
+func APIPrefix(prefix string) Option {
+	return func(o *options) error {
+		prefix = strings.TrimSuffix(prefix, ".")
+		if err := validSubject(prefix); err != nil {
+			return fmt.Errorf("APIPrefix: %w", err)
+		}
+		if strings.ContainsAny(prefix, "*>") {
+			return fmt.Errorf("APIPrefix: %q has a wildcard; name what stands before STREAM.INFO, as in JS.ORDERS.API", prefix)
+		}
+		o.apiPrefix = prefix
 		return nil
 	}
 }

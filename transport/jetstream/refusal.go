@@ -19,6 +19,10 @@ const (
 	notUpdatableReplicas    js.ErrorCode = 10061
 	overlappingSubjects     js.ErrorCode = 10065
 	replicasWithoutCluster  js.ErrorCode = 10074
+	accountResources        js.ErrorCode = 10002
+	maximumStreams          js.ErrorCode = 10027
+	memoryResources         js.ErrorCode = 10028
+	storageResources        js.ErrorCode = 10047
 	maxBytesRequired        js.ErrorCode = 10113
 	maxBytesOverTheAccounts js.ErrorCode = 10122
 )
@@ -45,8 +49,18 @@ func (c *conn) explainConfig(ctx context.Context, err error, config js.StreamCon
 			transport.ErrInvalid, config.Name, names, err)
 	case replicasWithoutCluster, notUpdatableReplicas:
 		return fmt.Errorf("%w option Replicas (%d) of stream %q: %w", transport.ErrInvalid, config.Replicas, config.Name, err)
-	case maxBytesRequired, maxBytesOverTheAccounts:
-		return fmt.Errorf("%w option MaxBytes (%d) of stream %q: %w", transport.ErrInvalid, config.MaxBytes, config.Name, err)
+	case maxBytesRequired:
+		return fmt.Errorf("%w configuration of stream %q: the account requires that each stream has a limit on its size (max_bytes_required): give it option MaxBytes: %w",
+			transport.ErrInvalid, config.Name, err)
+	case maxBytesOverTheAccounts:
+		return fmt.Errorf("%w option MaxBytes (%d) of stream %q: it is more than the account allows for one stream: lower it: %w",
+			transport.ErrInvalid, config.MaxBytes, config.Name, err)
+	case accountResources, memoryResources, storageResources:
+		return fmt.Errorf("%w: stream %q needs more storage than the account, or the servers, have left: lower option MaxBytes (%d) or Replicas (%d), "+
+			"or ask who manages the account to raise its limits: %w", transport.ErrRefused, config.Name, config.MaxBytes, config.Replicas, err)
+	case maximumStreams:
+		return fmt.Errorf("%w: stream %q can't be made, since the account has as many streams as it may: ask who manages the account to raise its limit (max_streams), "+
+			"or use a stream that is there, whose name is the cluster ID then: %w", transport.ErrRefused, config.Name, err)
 	case notUpdatableMirror:
 		return fmt.Errorf("%w configuration of stream %q: %w", transport.ErrInvalid, config.Name, err)
 	default:

@@ -42,6 +42,7 @@ func (c *conn) ensureStream(ctx context.Context) error {
 	if config, err = c.adjustStream(ctx, config); err != nil {
 		return err
 	}
+	c.warnOfSettings(config)
 	info := *stream.CachedInfo()
 	info.Config = config
 	c.seen(&info)
@@ -49,7 +50,7 @@ func (c *conn) ensureStream(ctx context.Context) error {
 		return err
 	}
 	for _, name := range c.options.subjects {
-		if !c.takes(name) {
+		if !c.takes(name) && !(c.options.bindOnly && receives(config, name)) {
 			return c.lacks(name)
 		}
 	}
@@ -181,17 +182,25 @@ func (c *conn) mindSubject(subject string) {
 }
 
 func (c *conn) lacks(subject string) error {
-	return fmt.Errorf("%w: stream %q lacks subject %q: %s", transport.ErrInvalid, c.cfg.ClusterID, subject, c.options.remedyForSubject(c.cfg.ClusterID, subject))
+	return fmt.Errorf("%w: stream %q lacks subject %q: %s", transport.ErrInvalid, c.cfg.ClusterID, subject, c.remedyForSubject(subject))
 }
 
 // CheckSubject implements [transport.SubjectChecker].
 func (c *conn) CheckSubject(ctx context.Context, subject string) error {
-	return c.ensureSubject(ctx, subject)
+	if unpublishable(c.lastSeen()) != "" {
+		if _, err := c.findStream(ctx); err != nil { // it may be another one by now
+			return c.explain(err)
+		}
+		if why := unpublishable(c.lastSeen()); why != "" {
+			return fmt.Errorf("%w: stream %q does not store subject %q: %s", transport.ErrInvalid, c.cfg.ClusterID, subject, why)
+		}
+	}
+	return c.ensureTaken(ctx, subject)
 }
 
-// ensureSubject adds the subject to the stream where the client may, or finds out whether the
+// ensureTaken adds the subject to the stream where the client may, or finds out whether the
 // stream takes it: the server lets a consumer wait for one that can never come.
-func (c *conn) ensureSubject(ctx context.Context, subject string) error {
+func (c *conn) ensureTaken(ctx context.Context, subject string) error {
 	if c.takes(subject) {
 		return nil
 	}
@@ -249,17 +258,22 @@ func (o options) tune(config *js.StreamConfig) {
 	set(&config.Duplicates, o.duplicates)
 }
 
-// otherStream returns what makes a stream unfit, field by field.
+// otherStream returns what makes a stream unfit, field by field. A mirror and a sealed stream
+// can be listened to, by a client that does not make them again as another one.
 func (o options) otherStream(config js.StreamConfig) error {
 	var d differences
-	differ(&d, "retention", config.Retention, js.LimitsPolicy,
-		"events would be gone once one queue group has handled them")
 	if o.storage != nil {
 		differ(&d, "storage", config.Storage, *o.storage, "a stream can't change it")
 	}
 	differ(&d, "no_ack", config.NoAck, false, "the stream would never confirm a publish")
-	differ(&d, "sealed", config.Sealed, false, "nothing can be stored in it")
-	differ(&d, "mirror", config.Mirror != nil, false, "nothing can be published to a mirror; use the stream that it mirrors")
+	if !o.bindOnly {
+		const hint = "; a client that only listens needs option BindOnly"
+		differ(&d, "sealed", config.Sealed, false, "nothing can be stored in it"+hint)
+		differ(&d, "mirror", config.Mirror != nil, false, "nothing can be published to a mirror; use the stream that it mirrors"+hint)
+	}
+	if len(d) > 0 {
+		differ(&d, "retention", config.Retention, js.LimitsPolicy, retentionMatters)
+	}
 	return d.err()
 }
 

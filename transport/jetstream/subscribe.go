@@ -44,12 +44,17 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 }
 
 // hold adds a subscription to those of the connection. A durable without a group has
-// one subscription: two would share the events that each is to get all of.
+// one subscription: two would share the events that each is to get all of. So has, with option
+// BindOnly, a consumer without both, which operators have made.
 func (c *conn) hold(s *subscription) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.consumer.durable && !s.consumer.shared {
 		if _, held := c.held[s.consumer.name]; held {
+			if s.config.Durable == "" {
+				return fmt.Errorf("%w: another subscription of this client holds consumer %q, and each event would go to one of the two; with option BindOnly, "+
+					"close that one, or give this one a durable name", transport.ErrRefused, s.consumer.name)
+			}
 			return fmt.Errorf("%w: another subscription of this client holds the durable; close that one, or give this one another durable name", transport.ErrRefused)
 		}
 		c.held[s.consumer.name] = struct{}{}

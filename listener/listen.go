@@ -92,7 +92,7 @@ func (c *core) listen(ctx context.Context) (err error) {
 // again.
 func (c *core) subscribe(ctx context.Context, r *runner) (transport.Subscription, error) {
 	config := c.subscribeConfig()
-	config.Room = r.room
+	config.Room, config.Startable = r.room, r.startable
 	config.Interrupted = r.interrupted
 	return await.DoWithGrace(ctx, func(ctx context.Context) (transport.Subscription, error) {
 		if err := c.checkDeadLetters(ctx); err != nil {

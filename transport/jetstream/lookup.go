@@ -83,6 +83,9 @@ func (s *subscription) findConsumer(ctx context.Context, call uint64, check bool
 	if err != nil && !check {
 		err = c.explainConsumer(err, c.options.newConsumer(s.consumer, s.config))
 	}
+	if info != nil {
+		s.listenForGivenUp(info.Config)
+	}
 	found := infoOf(info)
 	found.Stream = stream
 	s.step(func(m *consuming.Machine, now time.Time) { m.ConsumerFound(now, call, found, gone, err) })
@@ -145,7 +148,7 @@ func infoOf(info *js.ConsumerInfo) consuming.Info {
 	}
 	return consuming.Info{
 		Created: info.Created, AckWait: waitFor(info.Config),
-		MaxBatch: info.Config.MaxRequestBatch, MaxExpires: info.Config.MaxRequestExpires,
+		MaxBatch: info.Config.MaxRequestBatch, MaxExpires: info.Config.MaxRequestExpires, MaxDeliver: maxDeliver(info.Config),
 		AckFloor: info.AckFloor.Stream, Delivered: info.Delivered.Stream, Deliveries: info.Delivered.Consumer, Pending: info.NumPending,
 	}
 }

@@ -99,7 +99,7 @@ func (m *Machine) answered(now time.Time, info Info, gone bool, err error) {
 func (m *Machine) learn(info Info) {
 	m.consumer = info.Created
 	m.ackWait = info.AckWait
-	m.limits = limits{batch: info.MaxBatch, expires: info.MaxExpires}
+	m.limits = limits{batch: info.MaxBatch, expires: info.MaxExpires, deliver: info.MaxDeliver}
 	m.resume.learn(info)
 }
 

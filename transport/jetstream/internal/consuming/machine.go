@@ -47,6 +47,9 @@ type Config struct {
 	MaxInFlight int
 	// Room returns how many unacknowledged messages are wanted now; nil: MaxInFlight.
 	Room func() int
+	// Startable returns how many are wanted of a consumer that delivers each message a limited
+	// number of times; nil: Room.
+	Startable func() int
 	// Backoff returns how long to wait after the attempt-th attempt failed.
 	Backoff func(attempt int) time.Duration
 }
@@ -57,6 +60,7 @@ type Info struct {
 	AckWait    time.Duration
 	MaxBatch   int           // the most that one request may ask for; 0: any number
 	MaxExpires time.Duration // the longest that a request may wait; 0: any time
+	MaxDeliver int           // how often a message is delivered at most; 0: any number of times
 	AckFloor   uint64        // the highest stream sequence below which all is acknowledged
 	Delivered  uint64        // the highest stream sequence that was delivered
 	Deliveries uint64        // the consumer sequence of the last delivery

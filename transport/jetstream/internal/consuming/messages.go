@@ -60,6 +60,11 @@ func (m *Machine) Delivered(now time.Time, round uint64, msg Message) (epoch uin
 	return m.epoch, true
 }
 
+// Last reports whether the consumer delivers a message no more that it has delivered so often.
+func (m *Machine) Last(deliveries uint64) bool {
+	return m.limits.deliver > 0 && deliveries >= uint64(m.limits.deliver)
+}
+
 // held returns how many messages take room.
 func (m *Machine) held() int { return len(m.unacked) - m.awaiting }
 

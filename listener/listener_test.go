@@ -21,7 +21,7 @@ func TestDefaults(t *testing.T) {
 		config := b.conn.Subscriptions()[0].Config
 		require.Equal(t, 1, config.Room(), "before a handler has shown how long it takes")
 		require.Equal(t, 1, config.Startable())
-		config.Room, config.Startable, config.Interrupted = nil, nil, nil
+		config.Room, config.Startable, config.Interrupted, config.AckWaitChanged = nil, nil, nil, nil
 		require.Equal(t, transport.SubscribeConfig{
 			Subject: "expiration:complete", Group: "expirations", Durable: "expirations",
 			Start: transport.All, AckWait: 5 * time.Second, MaxInFlight: 16,

@@ -27,6 +27,10 @@ type SubscribeConfig struct {
 	// if the process ends.
 	Startable func() int
 
+	// AckWaitChanged, unless it is nil, is called when the broker applies another ack wait than
+	// it did: somebody has changed it there. It must not block.
+	AckWaitChanged func(time.Duration)
+
 	// Interrupted, unless it is nil, is called when the connection was lost: what was
 	// delivered before and no handler has begun comes again, here or elsewhere, and is
 	// to be dropped. It must not block.

@@ -111,7 +111,31 @@ func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.
 		return nil, fmt.Errorf("%w: consumer %q is another one than asked for: %w; use another durable name, or delete this one (DeleteDurable)",
 			transport.ErrInvalid, ref.name, err)
 	}
-	return c.adjustConsumer(ctx, info, asked)
+	info, err = c.adjustConsumer(ctx, info, asked)
+	if err == nil {
+		c.warnOfConsumer(info, ref, s)
+	}
+	return info, err
+}
+
+// warnOfConsumer says which settings of operators hold events back, or lose the group's place.
+func (c *conn) warnOfConsumer(info *js.ConsumerInfo, ref consumerRef, s transport.SubscribeConfig) {
+	is := info.Config
+	var d differences
+	if limit := is.MaxAckPending; limit > 0 && limit < s.MaxInFlight {
+		d = append(d, fmt.Sprintf("max_ack_pending is %d, for all members together, and the listener's MaxInFlight is %d: fewer events than that are delivered; "+
+			"raise it (option MaxAckPending with UpdateConsumer)", limit, s.MaxInFlight))
+	}
+	if ref.durable && is.InactiveThreshold > 0 {
+		d = append(d, fmt.Sprintf("inactive_threshold is %v: when no member is there for so long, "+
+			"the server forgets the consumer and its place; set it to 0", is.InactiveThreshold))
+	}
+	if len(is.PriorityGroups) > 0 {
+		d = append(d, fmt.Sprintf("priority_groups is %v: the server refuses the listener's requests, which name none; remove it", is.PriorityGroups))
+	}
+	if len(d) > 0 {
+		c.log.Warn("settings of the consumer hold events back or can lose them", slog.String("consumer", info.Name), slog.Any("settings", d.err()))
+	}
 }
 
 // consumerRequest is request or requestOnce for a consumer.

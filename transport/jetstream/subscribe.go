@@ -217,6 +217,11 @@ func (s *subscription) performOne(e *consuming.Effect) {
 		_ = s.conn.nc.Publish(e.Reply, nakAfter(e.Delay))
 	case consuming.SendAnswer:
 		_ = s.conn.nc.Publish(e.Reply, e.Answer)
+	case consuming.UseAckWait:
+		s.log.Warn("the consumer's ack wait was changed, and is used from now on", slog.Duration("ack_wait", e.Delay))
+		if s.config.AckWaitChanged != nil {
+			s.config.AckWaitChanged(e.Delay)
+		}
 	case consuming.Tell:
 		s.conn.watch.Tell(e.Event)
 	case consuming.Log:

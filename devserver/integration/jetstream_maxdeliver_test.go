@@ -132,9 +132,8 @@ func TestJetStreamMaxDeliverPullsWhatCanBegin(t *testing.T) {
 	}, listener.Concurrency(2))
 	publish[tag](t, l.client, 20)
 	in.take(t, 7)
-	info := l.consumer()
-	require.Equal(t, 2, info.NumAckPending)
-	require.Equal(t, uint64(13), info.NumPending)
+	require.Eventually(t, func() bool { return l.consumer().NumAckPending == 2 }, patience, 10*time.Millisecond)
+	require.Equal(t, uint64(13), l.consumer().NumPending)
 }
 
 // TestJetStreamMaxDeliverIsTold: what the server gives up is told while a listener is connected.

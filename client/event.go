@@ -46,6 +46,12 @@ const (
 	// Each listener that finds out tells each loss once. The status stays as it is. What can be
 	// known depends on the broker, see [Removed].
 	EventMessagesRemoved = EventKind(transport.MessagesRemoved)
+	// EventMessagesGivenUp: JetStream delivers an event no more that nobody has acknowledged: the
+	// consumer's max_deliver is used up, by handlers that failed or by processes that ended. Removed
+	// says which. The event is still in the stream, from where it can be published again. The server
+	// tells of it once and does not store that, so that only clients that are connected at that
+	// moment, and may subscribe to $JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>, get to know.
+	EventMessagesGivenUp = EventKind(transport.MessagesGivenUp)
 )
 
 // Removed says which events the server removed before a listener saw them.
@@ -91,7 +97,7 @@ func (k EventKind) String() string {
 	case EventUndecodable:
 		return "undecodable"
 	}
-	if k >= EventDisconnected && k <= EventMessagesRemoved {
+	if k >= EventDisconnected && k <= EventMessagesGivenUp {
 		return transport.EventKind(k).String()
 	}
 	return fmt.Sprintf("EventKind(%d)", int(k))
@@ -115,7 +121,7 @@ type Event struct {
 	// EventServersDiscovered those of all new servers, separated by commas.
 	Server string
 
-	// Removed belongs to EventMessagesRemoved.
+	// Removed belongs to EventMessagesRemoved and EventMessagesGivenUp.
 	Removed Removed
 
 	// Component and Text belong to EventComponent: the component's name, and what it tells.

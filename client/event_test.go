@@ -18,14 +18,14 @@ func TestEventKinds(t *testing.T) {
 		client.EventServersDiscovered: transport.ServersDiscovered, client.EventLameDuck: transport.LameDuck,
 		client.EventSlowConsumer: transport.SlowConsumer, client.EventAsyncError: transport.AsyncError,
 		client.EventDegraded: transport.Degraded, client.EventRecovered: transport.Recovered, client.EventClosed: transport.Closed,
-		client.EventMessagesRemoved: transport.MessagesRemoved,
+		client.EventMessagesRemoved: transport.MessagesRemoved, client.EventMessagesGivenUp: transport.MessagesGivenUp,
 	}
 	for of, from := range kinds {
 		require.EqualValues(t, from, of)
 		require.Equal(t, from.String(), of.String())
 	}
-	require.Equal(t, "EventKind(13)", transport.EventKind(len(kinds)+1).String(), "one that the client lacks")
-	require.Equal(t, "EventKind(13)", client.EventKind(len(kinds)+1).String())
+	require.Equal(t, "EventKind(14)", transport.EventKind(len(kinds)+1).String(), "one that the client lacks")
+	require.Equal(t, "EventKind(14)", client.EventKind(len(kinds)+1).String())
 	require.Equal(t, "EventKind(0)", client.EventKind(0).String())
 	require.Equal(t, "component", client.EventComponent.String())
 	require.Equal(t, "dead-lettered", client.EventDeadLettered.String())

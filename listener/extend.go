@@ -28,3 +28,14 @@ func (r *runner) extendAckWaits() {
 		_ = s.InProgress() // when it does not get through, the event comes again, as it does without
 	}
 }
+
+// ackWaitChanged: the broker applies another ack wait from now on. The transport calls it.
+func (r *runner) ackWaitChanged(d time.Duration) {
+	r.applyAckWait(d)
+	r.mu.Lock()
+	again := r.extendTimer != nil && r.extendTimer.Stop() // it was set by the ack wait before
+	r.mu.Unlock()
+	if again {
+		go r.extendAckWaits()
+	}
+}

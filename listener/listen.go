@@ -97,8 +97,8 @@ func (c *core) listen(ctx context.Context) (err error) {
 // again.
 func (c *core) subscribe(ctx context.Context, r *runner) (transport.Subscription, error) {
 	config := c.subscribeConfig()
-	config.Room = r.room
-	config.Interrupted = r.interrupted
+	config.Room, config.Startable = r.room, r.startable
+	config.Interrupted, config.AckWaitChanged = r.interrupted, r.ackWaitChanged
 	return await.DoWithGrace(ctx, func(ctx context.Context) (transport.Subscription, error) {
 		if err := c.checkDeadLetters(ctx); err != nil {
 			return nil, err

@@ -20,7 +20,8 @@ func TestDefaults(t *testing.T) {
 		b := listen(t, func(context.Context, expiration, listener.Delivery) error { return nil })
 		config := b.conn.Subscriptions()[0].Config
 		require.Equal(t, 1, config.Room(), "before a handler has shown how long it takes")
-		config.Room, config.Interrupted = nil, nil
+		require.Equal(t, 1, config.Startable())
+		config.Room, config.Startable, config.Interrupted, config.AckWaitChanged = nil, nil, nil, nil
 		require.Equal(t, transport.SubscribeConfig{
 			Subject: "expiration:complete", Group: "expirations", Durable: "expirations",
 			Start: transport.All, AckWait: 5 * time.Second, MaxInFlight: 16,

@@ -31,11 +31,17 @@ func (r *runner) room() int {
 	o := r.core.options
 	took, ackWait, resting := r.pace.average.Load(), r.pace.ackWait.Load(), int(r.resting.Load())
 	if took == 0 || ackWait == 0 {
-		return min(o.concurrency+resting, o.maxInFlight)
+		return r.startable()
 	}
 	rounds := ackWait / 2 / took
 	if rounds >= int64(o.maxInFlight) {
 		return o.maxInFlight
 	}
 	return min(max(int(rounds), 1)*o.concurrency+resting, o.maxInFlight)
+}
+
+// startable is how many events the listener has if each has a handler that can begin it at
+// once, beside those that rest.
+func (r *runner) startable() int {
+	return min(r.core.options.concurrency+int(r.resting.Load()), r.core.options.maxInFlight)
 }

@@ -40,13 +40,17 @@ const (
 	// MessagesRemoved: the server removed messages before a subscription had them; Removed
 	// says which. Each loss is told once by each subscription that finds out.
 	MessagesRemoved
+	// MessagesGivenUp: the server delivers messages no more that nobody has acknowledged, since it
+	// has delivered them as often as it may; Removed says which. They are still stored. Each
+	// subscription of the group that the server tells of it tells it.
+	MessagesGivenUp
 )
 
 var eventNames = [...]string{
 	Disconnected: "disconnected", Reconnected: "reconnected", SessionReplaced: "session replaced", StoreLost: "store lost",
 	ServersDiscovered: "servers discovered", LameDuck: "lame duck", SlowConsumer: "slow consumer", AsyncError: "asynchronous error",
 	Degraded: "degraded", Recovered: "recovered", Closed: "closed",
-	MessagesRemoved: "messages removed",
+	MessagesRemoved: "messages removed", MessagesGivenUp: "messages given up",
 }
 
 // String returns the kind's name in words.
@@ -65,11 +69,11 @@ type Event struct {
 	Reason string // of Degraded and Recovered: the same text for both
 	Server string // URL of the server that it is about, without secrets, where it is about one
 
-	Removed Removed // of MessagesRemoved
+	Removed Removed // of MessagesRemoved and MessagesGivenUp
 }
 
 // Removed says which messages the server removed before a subscription had them, by its own
-// limits or on somebody's order.
+// limits or on somebody's order, or which it has given up.
 type Removed struct {
 	Subject string // of the subscription
 	Group   string // its queue group, where it has one

@@ -26,6 +26,16 @@ type SubscribeConfig struct {
 	// not block. A broker that sends as it sees fit does not ask.
 	Room func() int
 
+	// Startable is Room for a broker that delivers a message a limited number of times, see
+	// [Delivery.Last]: how many unacknowledged messages there are at most if no more are requested
+	// than handlers could begin at once; nil: Room. A message that waits here uses a delivery up
+	// if the process ends.
+	Startable func() int
+
+	// AckWaitChanged, unless it is nil, is called when the broker applies another ack wait than
+	// it did: somebody has changed it there. It must not block.
+	AckWaitChanged func(time.Duration)
+
 	// Interrupted, unless it is nil, is called when the connection was lost: what was
 	// delivered before and no handler has begun comes again, here or elsewhere, and is
 	// to be dropped. It must not block.
@@ -94,6 +104,11 @@ type Delivery struct {
 	Header      Header
 	Data        []byte
 	Settler     Settler
+
+	// Last: the broker sends it no more, whatever becomes of it: it counts deliveries, and
+	// this was the last one. Only what is settled before the ack wait ends is not lost. That
+	// wait can be begun anew, and a late Ack does no harm.
+	Last bool
 
 	// Once: the sender delivers it only this once. A failed event is not held for its next
 	// attempt by whoever receives it, and its delay is not drawn by chance. No broker sets it.

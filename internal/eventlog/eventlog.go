@@ -63,6 +63,8 @@ func describe(k transport.EventKind) (slog.Level, string) {
 		return slog.LevelInfo, "closed"
 	case transport.MessagesRemoved:
 		return slog.LevelError, "the server removed events before a listener saw them"
+	case transport.MessagesGivenUp:
+		return slog.LevelError, "the server has given an event up, and delivers it no more"
 	default:
 		return slog.LevelWarn, k.String()
 	}

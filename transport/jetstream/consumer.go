@@ -119,7 +119,31 @@ func (c *conn) ensureConsumer(ctx context.Context, ref consumerRef, s transport.
 	if info, err = c.adjustEventType(ctx, info, asked); err != nil {
 		return nil, err
 	}
-	return c.adjustConsumer(ctx, info, asked)
+	info, err = c.adjustConsumer(ctx, info, asked)
+	if err == nil {
+		c.warnOfConsumer(info, ref, s)
+	}
+	return info, err
+}
+
+// warnOfConsumer says which settings of operators hold events back, or lose the group's place.
+func (c *conn) warnOfConsumer(info *js.ConsumerInfo, ref consumerRef, s transport.SubscribeConfig) {
+	is := info.Config
+	var d differences
+	if limit := is.MaxAckPending; limit > 0 && limit < s.MaxInFlight {
+		d = append(d, fmt.Sprintf("max_ack_pending is %d, for all members together, and the listener's MaxInFlight is %d: fewer events than that are delivered; "+
+			"raise it (option MaxAckPending with UpdateConsumer)", limit, s.MaxInFlight))
+	}
+	if ref.durable && is.InactiveThreshold > 0 {
+		d = append(d, fmt.Sprintf("inactive_threshold is %v: when no member is there for so long, "+
+			"the server forgets the consumer and its place; set it to 0", is.InactiveThreshold))
+	}
+	if len(is.PriorityGroups) > 0 {
+		d = append(d, fmt.Sprintf("priority_groups is %v: the server refuses the listener's requests, which name none; remove it", is.PriorityGroups))
+	}
+	if len(d) > 0 {
+		c.log.Warn("settings of the consumer hold events back or can lose them", slog.String("consumer", info.Name), slog.Any("settings", d.err()))
+	}
 }
 
 // consumerRequest is request or requestOnce for a consumer.
@@ -199,13 +223,13 @@ func startsElsewhere(is, asked js.ConsumerConfig) error {
 // adjustConsumer gives the consumer the tuning that was asked for, or says where
 // it differs.
 func (c *conn) adjustConsumer(ctx context.Context, info *js.ConsumerInfo, asked js.ConsumerConfig) (*js.ConsumerInfo, error) {
+	info = c.liftMaxDeliver(ctx, info)
 	is := info.Config
 	var d differences
 	differ(&d, "ack_wait", is.AckWait, asked.AckWait, "")
 	if c.options.maxAckPending != nil {
 		differ(&d, "max_ack_pending", is.MaxAckPending, asked.MaxAckPending, "")
 	}
-	differ(&d, "max_deliver", is.MaxDeliver, asked.MaxDeliver, "what was delivered as often is given up, and lost to the group")
 	differ(&d, "backoff", len(is.BackOff), 0, "it takes the place of the ack wait")
 	if len(d) == 0 {
 		return info, nil
@@ -216,7 +240,7 @@ func (c *conn) adjustConsumer(ctx context.Context, info *js.ConsumerInfo, asked 
 		return info, nil
 	}
 	tuned := is
-	tuned.AckWait, tuned.MaxDeliver, tuned.BackOff = asked.AckWait, asked.MaxDeliver, nil
+	tuned.AckWait, tuned.BackOff = asked.AckWait, nil
 	set(&tuned.MaxAckPending, c.options.maxAckPending)
 	consumer, err := request(ctx, c, func(ctx context.Context) (js.Consumer, error) {
 		return c.js.UpdateConsumer(ctx, c.cfg.ClusterID, tuned)
@@ -227,6 +251,39 @@ func (c *conn) adjustConsumer(ctx context.Context, info *js.ConsumerInfo, asked 
 	c.log.Info("consumer updated", slog.String("consumer", info.Name), slog.Any("changed", d))
 	return consumer.CachedInfo(), nil
 }
+
+// liftMaxDeliver gives a consumer that is there without limit on deliveries, where the client may
+// change it: each delivery counts at the server, whatever became of it, so that members that
+// merely restart use deliveries up. Where it can't, it says what the limit means.
+func (c *conn) liftMaxDeliver(ctx context.Context, info *js.ConsumerInfo) *js.ConsumerInfo {
+	limit := maxDeliver(info.Config)
+	if limit == 0 {
+		return info
+	}
+	about := []any{slog.String("consumer", info.Name), slog.Int("max_deliver", limit)}
+	var err error
+	if !c.options.bindOnly {
+		unlimited := info.Config
+		unlimited.MaxDeliver = -1
+		var consumer js.Consumer
+		consumer, err = request(ctx, c, func(ctx context.Context) (js.Consumer, error) {
+			return c.js.UpdateConsumer(ctx, c.cfg.ClusterID, unlimited)
+		})
+		if err == nil {
+			c.log.Warn("the consumer's max_deliver is set to -1: the server gave an event up after that many deliveries, handled or not, and made no dead letter; "+
+				"the listener's option MaxAttempts says when an event is given up", about...)
+			return consumer.CachedInfo()
+		}
+		about = append(about, slog.Any("not_changed", c.explain(err)))
+	}
+	c.log.Warn("the consumer's max_deliver limits how often the server delivers an event, and deliveries that no handler began count, too: "+
+		"an event that fails on its last delivery becomes a dead letter, and one that is lost with its process on that is given up by the server; "+
+		"set max_deliver to -1 (nats consumer edit), so that the listener's option MaxAttempts decides", about...)
+	return info
+}
+
+// maxDeliver is how often the consumer delivers an event; 0: any number of times.
+func maxDeliver(config js.ConsumerConfig) int { return max(config.MaxDeliver, 0) }
 
 // explainConsumer says what a failed request about a consumer means.
 func (c *conn) explainConsumer(err error, asked js.ConsumerConfig) error {

@@ -1,13 +1,16 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	js "github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sgtickets/common/transport"
 	"github.com/sgtickets/common/transport/jetstream/internal/consuming"
 )
 
@@ -68,9 +71,9 @@ func (s *subscription) findConsumer(ctx context.Context, call uint64, check bool
 		}
 	}
 	info, err := find(ctx)
-	var stream consuming.Bounds
+	found := s.infoOf(info)
 	if err == nil && !check {
-		stream, err = s.lookAtStream(ctx)
+		err = s.lookAtStream(ctx, &found)
 	}
 	gone := errors.Is(err, js.ErrConsumerNotFound) || errors.Is(err, js.ErrStreamNotFound)
 	switch {
@@ -83,13 +86,15 @@ func (s *subscription) findConsumer(ctx context.Context, call uint64, check bool
 	if err != nil && !check {
 		err = c.explainConsumer(err, c.options.newConsumer(s.consumer, s.config))
 	}
-	found := infoOf(info)
-	found.Stream = stream
+	if info != nil {
+		s.listenForGivenUp(info.Config)
+	}
 	s.step(func(m *consuming.Machine, now time.Time) { m.ConsumerFound(now, call, found, gone, err) })
 }
 
-// lookAtStream asks for the first and the last sequence of the stream.
-func (s *subscription) lookAtStream(ctx context.Context) (consuming.Bounds, error) {
+// lookAtStream asks for the first and the last sequence of the stream, and what it does with the
+// subject.
+func (s *subscription) lookAtStream(ctx context.Context, found *consuming.Info) error {
 	info, err := request(ctx, s.conn, func(ctx context.Context) (*js.StreamInfo, error) {
 		stream, err := s.conn.js.Stream(ctx, s.conn.cfg.ClusterID)
 		if err != nil {
@@ -98,13 +103,22 @@ func (s *subscription) lookAtStream(ctx context.Context) (consuming.Bounds, erro
 		return stream.CachedInfo(), nil
 	})
 	if err != nil {
-		return consuming.Bounds{}, err
+		return err
 	}
-	bounds := consuming.Bounds{Known: true, Last: info.State.LastSeq}
+	found.Stream = consuming.Bounds{Known: true, Last: info.State.LastSeq}
 	if info.Config.Retention == js.LimitsPolicy { // else what is acknowledged is removed
-		bounds.First = info.State.FirstSeq
+		found.Stream.First = info.State.FirstSeq
 	}
-	return bounds, nil
+	subject := s.config.Subject
+	// What a stream has from other streams need not be among its subjects.
+	found.Lacks = info.Config.Mirror == nil && len(info.Config.Sources) == 0 && !newSubjectSet(info.Config.Subjects).takes(subject)
+	if found.Lacks && s.conn.options.addsSubjects() {
+		s.conn.mindSubject(subject)
+	}
+	if by := info.Config.SubjectTransform; by != nil && (by.Source == "" || transport.Overlap(by.Source, subject)) {
+		found.Transform = fmt.Sprintf("from %q to %q", by.Source, by.Destination)
+	}
+	return nil
 }
 
 func (s *subscription) lookUpConsumer(ctx context.Context) (*js.ConsumerInfo, error) {
@@ -145,9 +159,33 @@ func infoOf(info *js.ConsumerInfo) consuming.Info {
 	}
 	return consuming.Info{
 		Created: info.Created, AckWait: waitFor(info.Config),
-		MaxBatch: info.Config.MaxRequestBatch, MaxExpires: info.Config.MaxRequestExpires,
+		MaxBatch: info.Config.MaxRequestBatch, MaxExpires: info.Config.MaxRequestExpires, MaxDeliver: maxDeliver(info.Config),
 		AckFloor: info.AckFloor.Stream, Delivered: info.Delivered.Stream, Deliveries: info.Delivered.Consumer, Pending: info.NumPending,
+		Settings: settingsOf(info),
 	}
+}
+
+// infoOf is infoOf for a consumer that may be for another subject by now.
+func (s *subscription) infoOf(info *js.ConsumerInfo) consuming.Info {
+	found := infoOf(info)
+	if info == nil {
+		return found
+	}
+	if filter := filterOf(info.Config); filter != s.config.Subject {
+		found.OtherFilter = cmp.Or(filter, ">")
+	}
+	return found
+}
+
+func settingsOf(info *js.ConsumerInfo) consuming.Settings {
+	is := consuming.Settings{
+		AckPending: info.NumAckPending, MaxAckPending: max(info.Config.MaxAckPending, 0),
+		Paused: info.Paused, Priority: len(info.Config.PriorityGroups) > 0,
+	}
+	if info.Config.PauseUntil != nil {
+		is.PausedUntil = *info.Config.PauseUntil
+	}
+	return is
 }
 
 // apiSilent deals with a request to JetStream's API that was not answered. When

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,8 @@ func (c *conn) violated(v natsconn.Violation) {
 	p := &c.permissions
 	n, ok := needOf(v.Subject, c.prefix)
 	switch {
+	case v.Subscribe && isAdvisory(v.Subject):
+		c.log.Info("what the server gives up is not told: the client may not subscribe to the server's advisories", slog.String("subject", v.Subject))
 	case v.Subscribe:
 		p.refusals.note(v)
 		if c.Up() {

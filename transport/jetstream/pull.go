@@ -77,8 +77,10 @@ func (s *subscription) receive(m *nats.Msg, round uint64) {
 	defer s.intake.Unlock()
 	s.mu.Lock()
 	epoch, handUp := s.machine.Delivered(time.Now(), round, consuming.Message{
-		Sequence: o.sequence, ConsumerSequence: o.ofConsumer, Stored: o.stored, Reply: m.Reply, Again: o.deliveries > 1, Pending: o.pending,
+		OtherSubject: m.Subject != s.config.Subject && !transport.Covers(s.config.Subject, m.Subject),
+		Sequence:     o.sequence, ConsumerSequence: o.ofConsumer, Stored: o.stored, Reply: m.Reply, Again: o.deliveries > 1, Pending: o.pending,
 	})
+	last := s.machine.Last(o.deliveries)
 	s.perform()
 	s.mu.Unlock()
 	if !handUp {
@@ -93,6 +95,7 @@ func (s *subscription) receive(m *nats.Msg, round uint64) {
 		Header:      transport.Header(m.Header),
 		Data:        m.Data,
 		Settler:     &settler{sub: s, reply: m.Reply, sequence: o.sequence, epoch: epoch},
+		Last:        last,
 	})
 }
 

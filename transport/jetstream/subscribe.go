@@ -34,6 +34,7 @@ func (c *conn) Subscribe(ctx context.Context, s transport.SubscribeConfig, deliv
 	if err := sub.begin(ctx); err != nil {
 		c.forget(sub)
 		sub.stop()
+		sub.endAdvisories()
 		return nil, err
 	}
 	c.Enter(sub.Ending)
@@ -100,6 +101,7 @@ type subscription struct {
 	alarmAt     time.Time          // zero: it is not set
 	asking      context.Context    //nolint:containedctx // of the questions to the server that are asked from now on; ends with stopping
 	forgetAsked context.CancelFunc // ends asking
+	advisories  *nats.Subscription // of messages that the server gives up; nil: it gives none up
 
 	inbox *nats.Subscription // of the current round; belongs to the goroutine that performs effects
 }
@@ -120,7 +122,7 @@ func newSubscription(c *conn, s transport.SubscribeConfig, deliver func(transpor
 	c.mu.Unlock()
 	sub.machine = consuming.New(consuming.Config{
 		Consumer: sub.consumer.name, Subject: s.Subject, Group: s.Group, Durable: s.Durable, Shared: sub.consumer.shared, BindOnly: c.options.bindOnly,
-		PerSubject: perSubject, MaxInFlight: s.MaxInFlight, Room: s.Room, Backoff: natsconn.Again.Delay,
+		PerSubject: perSubject, MaxInFlight: s.MaxInFlight, Room: s.Room, Startable: s.Startable, Backoff: natsconn.Again.Delay,
 	})
 	return sub
 }
@@ -135,6 +137,7 @@ func (s *subscription) begin(ctx context.Context) error {
 	c.mu.Lock()
 	created := c.created
 	c.mu.Unlock()
+	s.listenForGivenUp(info.Config)
 	s.step(func(m *consuming.Machine, now time.Time) {
 		m.Begin(now, infoOf(info), created)
 		m.Look()
@@ -219,6 +222,11 @@ func (s *subscription) performOne(e *consuming.Effect) {
 		_ = s.conn.nc.Publish(e.Reply, nakAfter(e.Delay))
 	case consuming.SendAnswer:
 		_ = s.conn.nc.Publish(e.Reply, e.Answer)
+	case consuming.UseAckWait:
+		s.log.Warn("the consumer's ack wait was changed, and is used from now on", slog.Duration("ack_wait", e.Delay))
+		if s.config.AckWaitChanged != nil {
+			s.config.AckWaitChanged(e.Delay)
+		}
 	case consuming.Tell:
 		s.conn.watch.Tell(e.Event)
 	case consuming.Log:
@@ -288,6 +296,7 @@ func (s *subscription) Close(ctx context.Context) error {
 	if !s.Finish(transport.ErrClosed) {
 		return nil
 	}
+	s.endAdvisories()
 	c.Leave(s.Ending)
 	if err := s.leave(ctx); err != nil && c.Err() == nil {
 		return fmt.Errorf("the server did not confirm the end of the subscription: %w", err)

@@ -141,6 +141,9 @@ func (g *group) dispatch() {
 		if sequence == 0 {
 			return
 		}
+		if again && g.givesUp(sequence) {
+			continue
+		}
 		member := g.memberWithRoom()
 		if member == nil {
 			return
@@ -199,7 +202,7 @@ func (g *group) send(m *subscription, u *unackedMessage) {
 	d := transport.Delivery{
 		Subject: message.subject, Sequence: u.sequence, Timestamp: message.time,
 		Redelivered: u.deliveries > 1, Deliveries: u.deliveries,
-		Header: message.header, Data: message.data,
+		Header: message.header, Data: message.data, Last: g.channel.broker.options.isLast(u.deliveries),
 		Settler: &settler{group: g, member: m, sequence: u.sequence, deliveries: u.deliveries},
 	}
 	if defect == countsNoDeliveries {

@@ -15,6 +15,7 @@ type options struct {
 	features           transport.Features
 	exclusiveClientIDs bool
 	maxPayload         int
+	maxDeliver         int
 	defect             defect
 }
 

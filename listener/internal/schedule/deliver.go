@@ -14,6 +14,9 @@ func (s *Scheduler) Deliver(t *Task, now time.Time) {
 	switch {
 	case s.acknowledged.has(t.Message):
 		s.emit(AckAgain, t, observe.SkipHandled)
+	case s.draining && here == nil && t.Delivery.Last && s.rules.DeadLetters:
+		t.Keyed = false
+		s.accept(t, now)
 	case s.draining:
 		s.emit(Drop, t, observe.SkipDraining) // it comes again, to another member or to the next Listen
 	case here != nil && here.state != awaitingRedelivery:
@@ -63,6 +66,8 @@ func (s *Scheduler) proceed(t *Task, now time.Time) {
 		s.storeDeadLetter(t, true)
 	case t.Failed != nil: // it can't be read
 		s.giveUp(t, *t.Failed, now)
+	case s.draining && t.Delivery.Last && s.rules.DeadLetters:
+		s.giveUpAtEnd(t, now)
 	case t.due.After(now):
 		s.retryAt(t, t.due, now, Effect{Skip: observe.SkipEarly})
 	case t.suspect:

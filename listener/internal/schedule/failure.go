@@ -50,6 +50,12 @@ func (s *Scheduler) Fail(t *Task, f Failure, now time.Time) {
 		f.Reason = events.DeadLetterVersionGap
 		t.Attempt-- // to wait was no attempt
 		s.giveUp(t, f, now)
+	case t.Delivery.Last && s.rules.DeadLetters && (!f.waits() || s.draining):
+		if f.waits() {
+			t.Attempt--
+		}
+		f.Reason = events.DeadLetterExhausted
+		s.giveUp(t, failedLast(f), now)
 	default:
 		s.retry(t, &f, now)
 	}
@@ -95,7 +101,8 @@ func (s *Scheduler) gapSince(t *Task, f *Failure, now time.Time) time.Time {
 }
 
 // lastAttempt reports whether the attempt that failed was the last one: the handler of this
-// listener has run on the event as often as it may. What the server counts is no matter.
+// listener has run on the event as often as it may. What the server counts is no matter, except
+// that there is no other attempt after its last delivery.
 func (s *Scheduler) lastAttempt(t *Task) bool { return t.Attempt >= s.rules.MaxAttempts }
 
 // delay returns how long the event waits for its next attempt. waited is how often in a row
@@ -129,7 +136,7 @@ func (s *Scheduler) leaveKeyQueue(t *Task, now time.Time) {
 func (s *Scheduler) retryAt(t *Task, due, now time.Time, why Effect) {
 	e := why
 	e.Do, e.Task, e.Delivery, e.Delay, e.Attempt = LetGo, t, t.Delivery, due.Sub(now), t.Attempt
-	holdsAsLongAsNeeded := s.rules.CanExtend && (t.Keyed || !s.rules.CanNak || t.GiveUp != nil)
+	holdsAsLongAsNeeded := s.rules.CanExtend && (t.Keyed || !s.rules.CanNak || t.GiveUp != nil || t.Delivery.Last)
 	switch {
 	case t.Delivery.Once, s.draining && !s.rules.CanNak:
 	case holdsAsLongAsNeeded && !s.draining, !s.rules.CanNak && s.fits(t, due):

@@ -25,7 +25,7 @@ func (s *Scheduler) giveUp(t *Task, f Failure, now time.Time) {
 		unreadable = f.Reason
 	}
 	switch {
-	case f.Unreadable() && s.unreadable.stopped: // the listener ends: others may be able to read it
+	case f.Unreadable() && s.unreadable.stopped && !t.Delivery.Last: // the listener ends: others may be able to read it
 		s.attempts.set(t.Message, history)
 		s.retryAt(t, now, now, Effect{Err: f.Err, Unreadable: unreadable})
 		return

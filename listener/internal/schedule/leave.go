@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sgtickets/common/internal/fifo"
 	"github.com/sgtickets/common/observe"
 )
 
@@ -68,7 +67,7 @@ func (s *Scheduler) unready(t *Task) {
 }
 
 // Interrupt says that the connection was lost. Tasks that do not run are dropped: their
-// events come again.
+// events come again. Those that are here on their last delivery stay.
 func (s *Scheduler) Interrupt(now time.Time) { s.dropIdle(now, observe.SkipInterrupted) }
 
 // Drain drops the tasks that do not run, gives them back to the broker where that is
@@ -82,22 +81,32 @@ func (s *Scheduler) Drain(now time.Time) {
 // dropIdle drops the tasks whose handlers do not run, that are not to be settled, and
 // whose dead letters are not being stored.
 func (s *Scheduler) dropIdle(now time.Time, reason string) {
+	stays := func(t *Task) bool { return !s.draining && s.keepsLast(t) }
 	var dropped []*Task
 	for _, t := range s.active {
-		if idle(t.state) {
+		if idle(t.state) && !stays(t) {
 			dropped = append(dropped, t)
 		}
 	}
 	sortByMessage(dropped)
-	s.ready, s.suspects.queue = fifo.Queue[*Task]{}, fifo.Queue[*Task]{}
-	s.backingOff = dueQueue{}
+	only(&s.ready, stays)
+	only(&s.suspects.queue, stays)
+	s.backingOff.tasks = slices.DeleteFunc(s.backingOff.tasks, func(t *Task) bool { return !stays(t) })
 	for _, t := range dropped {
 		s.setState(t, arriving)
 	}
 	for _, t := range s.running {
-		t.sameID = nil
+		t.sameID = slices.DeleteFunc(t.sameID, func(other *Task) bool { return !stays(other) })
 	}
 	for _, t := range dropped {
+		switch {
+		case s.draining && t.GiveUp != nil && t.Delivery.Last:
+			s.storeDeadLetter(t, true)
+			continue
+		case s.draining && t.Delivery.Last && s.rules.DeadLetters:
+			s.giveUpAtEnd(t, now)
+			continue
+		}
 		if s.draining && s.rules.CanNak {
 			s.emit(Nak, t, reason) // another member may begin it now
 		} else {

@@ -51,9 +51,10 @@ func (s *Scheduler) nextReady(now time.Time) *Task {
 	return s.ready.Pop()
 }
 
-// late reports whether the ack wait of a task has passed, or is about to pass.
+// late reports whether the ack wait of a task has passed, or is about to pass, so that another
+// member gets its event.
 func (s *Scheduler) late(t *Task, now time.Time) bool {
-	return now.Sub(t.Received) >= s.ackWait-s.ackWait/lateMargin
+	return !t.Delivery.Last && now.Sub(t.Received) >= s.ackWait-s.ackWait/lateMargin
 }
 
 func (s *Scheduler) dropLate(t *Task, now time.Time) {

@@ -95,6 +95,7 @@ func (m *Machine) answered(now time.Time, info Info, gone bool, err error) {
 	default:
 		m.AnswerAgain(now, info)
 		m.learn(info)
+		m.noteHindrances(now, info)
 		m.lookAt(now, info)
 		if m.restarts && m.healing.phase == notHealing {
 			m.restart(now, "the server did not answer")
@@ -109,8 +110,11 @@ func (m *Machine) answered(now time.Time, info Info, gone bool, err error) {
 // learn takes in what the server says of the consumer.
 func (m *Machine) learn(info Info) {
 	m.consumer = info.Created
+	if m.ackWait > 0 && m.ackWait != info.AckWait {
+		m.emit(Effect{Do: UseAckWait, Delay: info.AckWait})
+	}
 	m.ackWait = info.AckWait
-	m.limits = limits{batch: info.MaxBatch, expires: info.MaxExpires}
+	m.limits = limits{batch: info.MaxBatch, expires: info.MaxExpires, deliver: info.MaxDeliver}
 	m.resume.learn(info)
 }
 

@@ -47,16 +47,22 @@ type Config struct {
 	MaxInFlight int
 	// Room returns how many unacknowledged messages are wanted now; nil: MaxInFlight.
 	Room func() int
+	// Startable returns how many are wanted of a consumer that delivers each message a limited
+	// number of times; nil: Room.
+	Startable func() int
 	// Backoff returns how long to wait after the attempt-th attempt failed.
 	Backoff func(attempt int) time.Duration
 }
 
 // Info is what the server says of a consumer.
 type Info struct {
+	Settings
+
 	Created    time.Time // a consumer that was made anew has another time
 	AckWait    time.Duration
 	MaxBatch   int           // the most that one request may ask for; 0: any number
 	MaxExpires time.Duration // the longest that a request may wait; 0: any time
+	MaxDeliver int           // how often a message is delivered at most; 0: any number of times
 	AckFloor   uint64        // the highest stream sequence below which all is acknowledged
 	Delivered  uint64        // the highest stream sequence that was delivered
 	Deliveries uint64        // the consumer sequence of the last delivery
@@ -108,6 +114,8 @@ const (
 	GiveBack
 	// SendAnswer sends Answer to Reply once more.
 	SendAnswer
+	// UseAckWait says that the consumer has another ack wait now, which is in Delay.
+	UseAckWait
 	// Tell reports Event to the owner of the connection.
 	Tell
 	// Log writes Text and Attrs at Level.
@@ -121,7 +129,8 @@ const (
 // String returns the action's name in words.
 func (a Action) String() string {
 	return [...]string{
-		"open inbox", "close inbox", "pull", "find consumer", "check consumer", "find stream", "create consumer", "give back", "send answer", "tell", "log", "drained", "closed",
+		"open inbox", "close inbox", "pull", "find consumer", "check consumer", "find stream", "create consumer",
+		"give back", "send answer", "use ack wait", "tell", "log", "drained", "closed",
 	}[a]
 }
 
@@ -183,6 +192,11 @@ type Machine struct {
 	passed   passed
 	lookedAt time.Time
 
+	hindered  []hindrance // what was told
+	waiting   bool        // at the last look there were messages that nobody had acknowledged
+	begunAt   time.Time   // when the subscription began
+	arrivedAt time.Time   // when a message came here last; zero: none did
+
 	jumpedAt  time.Time // when the state was asked for since sequences were passed over
 	lookAgain bool      // it is asked for once more when the answer is here
 
@@ -223,7 +237,7 @@ func (m *Machine) Begin(now time.Time, info Info, stream time.Time) {
 	m.stream.Created = stream
 	m.resume = resume{unseen: info.Delivered, last: info.Deliveries}
 	m.passed.begin(info)
-	m.lookedAt = now
+	m.lookedAt, m.begunAt = now, now
 	m.learn(info)
 	m.watchAt = now.Add(Heartbeat)
 	m.since = 1
@@ -272,7 +286,7 @@ func (m *Machine) Wake(now time.Time) {
 // the resume position is out of date, and now and then.
 func (m *Machine) watch(now time.Time) {
 	silent := m.requests.outstanding > 0 && now.Sub(m.heardAt) > 2*Heartbeat
-	if silent || m.resume.outdated || now.Sub(m.lookedAt) >= lookEvery {
+	if silent || m.resume.outdated || m.busy(now) || now.Sub(m.lookedAt) >= lookEvery {
 		m.ask(silent)
 	}
 }
@@ -304,6 +318,7 @@ func (m *Machine) Stop() {
 	m.stopped = true
 	m.noteAsked() // the shell may ask once more, for AnswerAgain
 	m.recovered(transport.ErrClosed)
+	m.withdrawHindrances()
 	// The server serves no request when nobody listens to the inbox.
 	m.emit(Effect{Do: CloseInbox})
 }

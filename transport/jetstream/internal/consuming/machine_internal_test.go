@@ -283,6 +283,26 @@ func TestRoom(t *testing.T) {
 	require.Zero(t, b.m.held())
 }
 
+// TestStartable: of a consumer that delivers each message a limited number of times no more is
+// asked for than can begin.
+func TestStartable(t *testing.T) {
+	t.Parallel()
+	b := begun(t, Config{MaxInFlight: 8, Startable: func() int { return 3 }, Room: func() int { return 8 }})
+	info := sameConsumer(0)
+	info.MaxDeliver = 2
+	b.m.Look()
+	b.m.ConsumerFound(b.now, b.m.calls, info, false, nil)
+	require.Equal(t, 3, b.m.room())
+	require.False(t, b.m.Last(1))
+	require.True(t, b.m.Last(2))
+	require.True(t, b.m.Last(3), "it was lowered since")
+	info.MaxDeliver = 0
+	b.m.Look()
+	b.m.ConsumerFound(b.now, b.m.calls, info, false, nil)
+	require.Equal(t, 8, b.m.room())
+	require.False(t, b.m.Last(100))
+}
+
 // TestMoreThanRoom: what was asked for in an earlier round and comes nevertheless is given back.
 func TestMoreThanRoom(t *testing.T) {
 	t.Parallel()

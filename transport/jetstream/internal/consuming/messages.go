@@ -17,6 +17,7 @@ type unacked struct {
 
 // Message is what a delivery tells of its message.
 type Message struct {
+	OtherSubject     bool   // it is not of the subject that the subscription listens to
 	Sequence         uint64 // in the stream
 	ConsumerSequence uint64 // counts the consumer's deliveries
 	Stored           time.Time
@@ -32,6 +33,7 @@ func (m *Machine) Delivered(now time.Time, round uint64, msg Message) (epoch uin
 		m.heardAt = now
 		m.served()
 		m.requests.arrived()
+		m.arrivedAt = now
 	}
 	before, known := m.unacked[msg.Sequence]
 	if (known && !before.stored.Equal(msg.Stored) || m.passed.shows(msg)) && round >= m.since && !m.stopped {
@@ -48,6 +50,15 @@ func (m *Machine) Delivered(now time.Time, round uint64, msg Message) (epoch uin
 		m.emit(Effect{Do: GiveBack, Reply: msg.Reply})
 		return m.epoch, false
 	}
+	if msg.OtherSubject { // the consumer's filter was changed
+		m.resume.delivered(round, msg)
+		m.passed.delivered(msg)
+		m.await(msg.Sequence, msg.Stored)
+		m.emit(Effect{Do: GiveBack, Reply: msg.Reply, Delay: notOfSubjectWait})
+		m.lookSoon(now)
+		m.pull(now)
+		return m.epoch, false
+	}
 	m.resume.delivered(round, msg)
 	if m.passed.delivered(msg) {
 		m.lookSoon(now)
@@ -58,6 +69,15 @@ func (m *Machine) Delivered(now time.Time, round uint64, msg Message) (epoch uin
 	m.unacked[msg.Sequence] = unacked{reply: msg.Reply, stored: msg.Stored, at: now}
 	m.pull(now)
 	return m.epoch, true
+}
+
+// notOfSubjectWait is after what time a message comes again that is not of the subject: by then
+// the consumer's filter may have been set back.
+const notOfSubjectWait = time.Minute
+
+// Last reports whether the consumer delivers a message no more that it has delivered so often.
+func (m *Machine) Last(deliveries uint64) bool {
+	return m.limits.deliver > 0 && deliveries >= uint64(m.limits.deliver)
 }
 
 // held returns how many messages take room.

@@ -35,6 +35,7 @@ func (r *requests) unserved(n int) { r.outstanding = max(r.outstanding-n, 0) }
 type limits struct {
 	batch   int           // 0: any number
 	expires time.Duration // 0: any time
+	deliver int           // how often a message is delivered at most; 0: any number of times
 }
 
 // newRound begins a round of requests with an inbox of its own. The server serves no
@@ -61,10 +62,7 @@ func (m *Machine) pull(now time.Time) {
 	if m.stopped || m.healing.phase != notHealing {
 		return
 	}
-	room := m.config.MaxInFlight
-	if m.config.Room != nil {
-		room = max(1, min(room, m.config.Room()))
-	}
+	room := m.room()
 	expires := PullExpires
 	if m.limits.expires > 0 {
 		expires = min(expires, m.limits.expires)
@@ -77,6 +75,18 @@ func (m *Machine) pull(now time.Time) {
 		m.heardAt = now
 		m.emit(Effect{Do: Pull, Round: m.round, Batch: n, Expires: expires, Beat: min(Heartbeat, expires/2)})
 	}
+}
+
+// room returns how many messages the subscription wants to have now.
+func (m *Machine) room() int {
+	wants := m.config.Room
+	if m.limits.deliver > 0 && m.config.Startable != nil {
+		wants = m.config.Startable
+	}
+	if wants == nil {
+		return m.config.MaxInFlight
+	}
+	return max(1, min(m.config.MaxInFlight, wants()))
 }
 
 // NotSent says that n messages of that round could not be asked for, since there is no

@@ -180,6 +180,8 @@ func (m *simMember) perform(e *Effect) {
 		if s.mistake != neverAnswerAgain {
 			m.send(e.Reply, string(e.Answer))
 		}
+	case UseAckWait:
+		s.notef("%s: the ack wait is %v", m.name, e.Delay)
 	case Tell:
 		m.tell(e.Event)
 	case Log:

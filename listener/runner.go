@@ -70,7 +70,7 @@ func (c *core) rules() schedule.Rules {
 		GapBackoff: versions.RetryAfter, VersionGapTimeout: o.versionGapTimeout,
 		StallTimeout: o.stallTimeout, StopAtUnreadable: o.stopAfterUndecodable,
 		CanExtend: features.InProgress, CanNak: features.Nak,
-		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters, SuspectAfter: c.suspectAfter(), SuspectsTurn: suspectsTurn, AnyOf: rand.IntN,
+		NoGroup: c.group == "", DeadLetters: !o.noDeadLetters, SuspectAfter: c.suspectAfter(), SuspectAge: c.suspectAge(), SuspectsTurn: suspectsTurn, AnyOf: rand.IntN,
 	}
 }
 

@@ -40,6 +40,14 @@ func (c *core) suspectAfter() int {
 	return suspectAfter
 }
 
+// suspectAge is the scheduler's rule, where the broker takes events back.
+func (c *core) suspectAge() time.Duration {
+	if !c.session.Conn.Features().Nak {
+		return 0
+	}
+	return suspectAfter * c.options.ackWait
+}
+
 // marksOff returns why no mark can be stored; nil if one can.
 func (c *core) marksOff() error {
 	switch {

@@ -97,11 +97,15 @@ func (p *mortal) listen(l interface {
 	<-ready
 }
 
-// kill ends the process. Of a handler it does not return.
+// kill ends the process. Of a handler it does not return. What the process had comes again at
+// once here, also with JetStream's behaviour; that waits for the ack wait, and so does kill.
 func (p *mortal) kill() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.conn.Close(ctx)
+	if p.conn.Features().Nak {
+		time.Sleep(5 * time.Second)
+	}
 	close(p.killed)
 	<-p.t.Context().Done()
 }

@@ -34,6 +34,12 @@ type Rules struct {
 	// first came here is suspect: it may have ended the processes that ran it. 0: none is.
 	SuspectAfter int
 
+	// SuspectAge: an event is not suspect until it is so old. It is for a broker that counts also
+	// what members give back as they leave, and sends again what a dead process had only when
+	// the ack wait has passed: what is younger than so many ack waits can't have ended so many
+	// processes.
+	SuspectAge time.Duration
+
 	// AnyOf draws one of n, from 0 to n-1: the suspect task that is next. Where it can't be
 	// known which of them ends the process, the others are handled in the end all the same.
 	AnyOf func(n int) int

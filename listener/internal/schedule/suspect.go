@@ -55,8 +55,14 @@ func (s *Scheduler) Draining() bool { return s.draining }
 // server's count tells. One that has run here has not, and one that was here before and was
 // dropped is sent again for that reason.
 func (s *Scheduler) isSuspect(t *Task) bool {
-	return s.rules.SuspectAfter > 0 && t.Delivery.Deliveries > s.rules.SuspectAfter &&
+	return s.rules.SuspectAfter > 0 && t.Delivery.Deliveries > s.rules.SuspectAfter && !s.isTooYoung(t) &&
 		!s.attempts.has(t.Message) && !s.suspects.dropped.has(t.Message)
+}
+
+// isTooYoung reports whether an event was stored too lately to be suspect. A clock that goes
+// wrong makes it suspect too early or too late, which does no harm.
+func (s *Scheduler) isTooYoung(t *Task) bool {
+	return t.Received.Sub(t.Delivery.Timestamp) < s.rules.SuspectAge
 }
 
 // queueSuspect lets a task wait for its turn among the suspects.

@@ -258,3 +258,14 @@ func TestDroppedEventsAreForgotten(t *testing.T) {
 	require.False(t, d.has(MessageKey{Sequence: 1}))
 	require.True(t, d.has(MessageKey{Sequence: 3*maxDroppedEvents - maxDroppedEvents}))
 }
+
+// TestAYoungEventIsNotSuspect: members that leave gave it back, which the server counts.
+func TestAYoungEventIsNotSuspect(t *testing.T) {
+	t.Parallel()
+	r := suspecting(jetStream(4))
+	r.SuspectAge = 15 * time.Second
+	s := New(r, ackWait)
+	arrive(s, again(arrived(1, 14), 9), again(arrived(2, 15), 9))
+	require.Equal(t, []uint64{1}, runs(s, 15))
+	require.EqualValues(t, 2, asked(t, s).Message.Sequence)
+}

@@ -250,6 +250,59 @@ func TestAnEventThatEndsItsProcess(t *testing.T) {
 	}
 }
 
+// fatalCodec ends the process with one payload, as a type's own UnmarshalJSON may.
+type fatalCodec struct {
+	codec.JSON
+	fatal string
+	dead  *atomic.Bool
+	kill  func()
+}
+
+func (c fatalCodec) Decode(data []byte, v any) error {
+	if strings.Contains(string(data), c.fatal) && !c.dead.Swap(true) {
+		c.kill()
+	}
+	return c.JSON.Decode(data, v)
+}
+
+// TestAPayloadThatEndsItsProcess: of an event that may end the process, the log decodes
+// nothing to name its entity.
+func TestAPayloadThatEndsItsProcess(t *testing.T) {
+	t.Parallel()
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		other, err := client.Build(t.Context(), "ticketing", "publisher", "nats://none", client.Transport(broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
+		require.NoError(t, err)
+		for version := range int64(10) {
+			publish(t, other, ticket(version))
+		}
+		require.NoError(t, other.Close(t.Context()))
+		kills, applied := 0, newTally()
+		for alive := false; !alive && kills < 20; {
+			p := connectKillable(t, broker, namesOfOwn(kills), nil)
+			l, err := listener.New(p.client, "g", func(_ context.Context, e events.TicketUpdated, _ listener.Delivery) error {
+				applied.end(strconv.FormatInt(e.Version, 10))
+				return nil
+			}, listener.DrainTimeout(time.Second), listener.Codec(fatalCodec{fatal: `"version":3,`, dead: new(atomic.Bool), kill: p.kill}))
+			require.NoError(t, err)
+			p.listen(l)
+			select {
+			case <-p.killed:
+				kills++
+				time.Sleep(time.Second)
+			case <-time.After(time.Minute):
+				p.end()
+				alive = true
+			}
+		}
+		require.LessOrEqual(t, kills, 7)
+		require.Equal(t, 9, applied.handled())
+		letters := broker.Stored("dead.g.ticket:updated")
+		require.Len(t, letters, 1)
+		require.Equal(t, events.DeadLetterCrashed, decodeDeadLetter(t, letters[0].Data).Reason)
+	})
+}
+
 func orderOf(t *testing.T, data []byte) string {
 	t.Helper()
 	var e expiration

@@ -67,7 +67,7 @@ func startOn(
 
 func connectKillable(t *testing.T, broker *memory.Broker, name string, wrap func(transport.Conn) transport.Conn) *mortal {
 	t.Helper()
-	p := &mortal{t: t, killed: make(chan struct{}), ended: make(chan error, 1)}
+	p := &mortal{t: t, killed: make(chan struct{}), ended: make(chan error, 2)}
 	dial := broker.Dialer()
 	c, err := client.Build(t.Context(), "ticketing", name, "nats://none", client.Logger(slog.New(slog.DiscardHandler)),
 		client.Transport(func(ctx context.Context, config transport.Config) (transport.Conn, error) {
@@ -300,6 +300,61 @@ func TestAPayloadThatEndsItsProcess(t *testing.T) {
 		letters := broker.Stored("dead.g.ticket:updated")
 		require.Len(t, letters, 1)
 		require.Equal(t, events.DeadLetterCrashed, decodeDeadLetter(t, letters[0].Data).Reason)
+	})
+}
+
+// TestWhatRunsBesideAnEventThatEndsItsProcess: in another listener of the process. It is not
+// given up for that.
+func TestWhatRunsBesideAnEventThatEndsItsProcess(t *testing.T) {
+	t.Parallel()
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		publishExpirations(t, broker, 1)
+		other, err := client.Build(t.Context(), "ticketing", "publisher", "nats://none", client.Transport(broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
+		require.NoError(t, err)
+		publish(t, other, ticket(1))
+		require.NoError(t, other.Close(t.Context()))
+		kills, done := 0, newTally()
+		for alive := false; !alive && kills < 20; {
+			p := connectKillable(t, broker, namesOfOwn(kills), nil)
+			fatal, err := listener.New(p.client, "g", func(context.Context, expiration, listener.Delivery) error {
+				time.Sleep(300 * time.Millisecond)
+				p.kill()
+				return nil
+			}, listener.DrainTimeout(time.Second))
+			require.NoError(t, err)
+			slow, err := listener.New(p.client, "g", func(_ context.Context, e events.TicketUpdated, _ listener.Delivery) error {
+				time.Sleep(time.Second)
+				select {
+				case <-p.killed:
+				default:
+					done.end(e.ID)
+				}
+				return nil
+			}, listener.DrainTimeout(time.Second))
+			require.NoError(t, err)
+			p.listen(slow)
+			stop := p.stop
+			p.listen(fatal)
+			select {
+			case <-p.killed:
+				kills++
+			case <-time.After(time.Minute):
+				alive = true
+			}
+			stop()
+			p.stop()
+			<-p.ended
+			<-p.ended
+			if alive {
+				require.NoError(t, p.client.Close(context.Background()))
+			}
+			time.Sleep(6 * time.Second)
+		}
+		require.LessOrEqual(t, kills, 8)
+		require.Len(t, broker.Stored(lettersOfG), 1)
+		require.Empty(t, broker.Stored("dead.g.ticket:updated"))
+		require.Equal(t, 1, done.handled())
 	})
 }
 

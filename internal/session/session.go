@@ -47,6 +47,9 @@ type Session struct {
 	// process or another.
 	Process func() string
 
+	// SuspectsTurn is that of the listener which runs an event that may end the process.
+	SuspectsTurn Turn
+
 	record   func(transport.Event) (log func())
 	sender   func() *publishing.Sender // made with the first call, when Observers are set
 	mu       sync.Mutex

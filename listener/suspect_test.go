@@ -345,7 +345,9 @@ func TestWhatRunsBesideAnEventThatEndsItsProcess(t *testing.T) {
 			stop()
 			p.stop()
 			for range 2 {
-				_ = <-p.ended
+				if err := <-p.ended; err != nil {
+					t.Log(err)
+				}
 			}
 			if alive {
 				require.NoError(t, p.client.Close(context.Background()))

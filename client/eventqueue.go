@@ -17,17 +17,20 @@ type eventQueue struct {
 	missed  int // events dropped since the last one that was taken
 }
 
-// add adds an event. If too many wait, one with a Count is added to the last one like it, and
-// else the oldest is dropped.
+// add adds an event. If too many wait, one with a Count is added to the last one like it; if
+// there is none, two that wait are made one. What can't be counted in that way is dropped, the
+// oldest first.
 func (q *eventQueue) add(e Event) {
 	switch {
 	case e.Count > 0 && q.counted == countedBuffer:
 		if q.merge(e) {
 			return
 		}
-		q.drop(slices.IndexFunc(q.waiting, func(old Event) bool { return old.Count > 0 }))
+		if !q.join() {
+			q.drop(slices.IndexFunc(q.waiting, func(old Event) bool { return old.Count > 0 }))
+		}
 	case len(q.waiting) == watchBuffer:
-		q.drop(0)
+		q.drop(slices.IndexFunc(q.waiting, func(old Event) bool { return old.Count == 0 }))
 	}
 	q.waiting = append(q.waiting, e)
 	if e.Count > 0 {
@@ -42,6 +45,21 @@ func (q *eventQueue) merge(e Event) bool {
 			e.Count += old.Count
 			*old = e
 			return true
+		}
+	}
+	return false
+}
+
+// join adds the oldest event that has one like it behind it to that one, and reports whether
+// there was such an event.
+func (q *eventQueue) join() bool {
+	for i := range q.waiting {
+		for j := i + 1; j < len(q.waiting); j++ {
+			if alike(&q.waiting[i], &q.waiting[j]) {
+				q.waiting[j].Count += q.waiting[i].Count
+				q.remove(i)
+				return true
+			}
 		}
 	}
 	return false

@@ -76,3 +76,38 @@ func TestEventQueueOfUnlikeEvents(t *testing.T) {
 	e, _ = q.take()
 	require.Equal(t, 5, e.Missed)
 }
+
+// TestEventQueueCountsAll: whatever comes first, and whatever else floods the watcher.
+func TestEventQueueCountsAll(t *testing.T) {
+	t.Parallel()
+	var q eventQueue
+	want := make(map[string]int)
+	add := func(n int, reason string) {
+		for range n {
+			q.add(deadLettered(uint64(n), reason))
+		}
+		want[reason] += n
+	}
+	add(50, "undecodable")
+	for range watchBuffer {
+		q.add(Event{Kind: EventAsyncError})
+	}
+	add(1, "rejected")
+	add(100, "exhausted")
+	add(1, "rejected")
+	add(1, "crashed")
+	for range watchBuffer {
+		q.add(Event{Kind: EventAsyncError})
+	}
+	require.Len(t, q.waiting, watchBuffer)
+	require.Equal(t, countedBuffer, q.counted)
+	got, missed := make(map[string]int), 0
+	for _, e := range takeAll(&q) {
+		if e.Count > 0 {
+			got[e.Reason] += e.Count
+		}
+		missed += e.Missed
+	}
+	require.Equal(t, want, got)
+	require.Equal(t, 2*watchBuffer-(watchBuffer-countedBuffer), missed, "all of them are of those without a Count")
+}

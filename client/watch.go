@@ -18,12 +18,13 @@ import (
 // over what it returned once.
 //
 // There may be any number of watchers. None of them holds up the client or another: up to
-// 64 events wait for each, then the oldest are dropped, and the next event that the loop
-// gets says in Missed how many were. Watch is safe for concurrent use.
+// 64 events wait for each, then the oldest are dropped, but none that has a Count, and the next
+// event that the loop gets says in Missed how many were. Watch is safe for concurrent use.
 //
 // [EventDeadLettered] and [EventUndecodable] tell of single events, and may come in floods. At
-// most 32 of the events that wait are of these kinds. A further one is added to the last one
-// that is like it, so that whoever counts adds up Count:
+// most 32 of the events that wait are of these kinds. Of more, those that are alike are made
+// one, so that whoever counts adds up Count. (More than 32 of which no two are alike, and the
+// oldest is dropped.)
 //
 //	for e := range c.Watch(ctx) {
 //		if e.Kind == client.EventDeadLettered {

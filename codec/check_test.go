@@ -37,6 +37,7 @@ type (
 	object    struct{ Text string }
 	panics    struct{ Text *string }
 	unExposed struct{ Text string }
+	OwnTime   time.Time
 	embeds1   struct{ Name string }
 	embeds2   struct{ Name string }
 )
@@ -62,6 +63,8 @@ func TestTypesThatCantWork(t *testing.T) {
 		{struct{ In []map[string]*held }{}, "field In.Call is a func()"},
 		{struct{ N complex128 }{}, "field N is a complex128"},
 		{struct{ held }{}, "field held.Call is a func()"},
+		{struct{ At struct{ OwnTime } }{}, "field At.OwnTime is an embedded time"},
+		{struct{ *OwnTime }{}, "field OwnTime is an embedded time"},
 		{map[string]chan int{}, "what it holds is a chan int"},
 		{struct{ M map[bool]int }{}, "field M: a bool can't be the key"},
 		{struct{ M map[embeds1]int }{}, "can't be the key"},

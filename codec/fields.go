@@ -104,6 +104,9 @@ func (s *shape) addFields(all []field, next []embedded, e embedded) (fields []fi
 		}
 		f.setTag(tag, sf, held)
 		if sf.Anonymous && !f.tagged && held.Kind() == reflect.Struct {
+			if held.ConvertibleTo(timeType) { // the struct does not have its methods, or it would be that time
+				s.faults = append(s.faults, fault{f.goName, "is an embedded time, of which nothing would be written or read; name the field, or give it a tag with a name", false})
+			}
 			next = append(next, embedded{held, f.index, f.goName})
 			continue
 		}

@@ -12,12 +12,14 @@ import (
 // about names an event in the log: its sequence, the attempt if there was one, and its entity where the type of
 // events has one and the payload can be decoded. Log lines about single events are rare enough
 // to decode it once more: what was decoded before may be in use, or used for another event.
+// An event that no handler here has run, and that was sent often enough to be suspect, is not
+// decoded: that may be what ends the process.
 func (c *core) about(d *transport.Delivery, attempt int, more ...any) []any {
 	about := []any{slog.Uint64("sequence", d.Sequence)}
 	if attempt > 0 {
 		about = append(about, slog.Int("attempt", attempt))
 	}
-	if c.eventType.entity != nil {
+	if c.eventType.entity != nil && (attempt > 0 || d.Deliveries <= suspectAfter) {
 		if id := c.eventType.entity(d); id != "" {
 			about = append(about, slog.String("entity", id))
 		}

@@ -121,3 +121,29 @@ func TestLogWithoutEntity(t *testing.T) {
 		require.NoError(t, <-ended)
 	})
 }
+
+// TestDecodingThatHangs: the line about it waits for it, and nothing else does.
+func TestDecodingThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, conn := newHanging(), &fakeconn.Conn{}
+		c, log := build(t, conn)
+		l, err := listener.New(c, "g", func(context.Context, events.TicketUpdated, listener.Delivery) error { return nil },
+			listener.Codec(hangingCodec{h: h}), listener.DrainTimeout(time.Second))
+		require.NoError(t, err)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- l.Listen(ctx) }()
+		<-l.Ready()
+		conn.Subscriptions()[0].Deliver(transport.Delivery{
+			Subject: "ticket:updated", Sequence: 1, Timestamp: time.Unix(1, 0), Deliveries: 1,
+			Data: []byte(`{"id":"ticket-7","version":3,"title":"t","price":1,"userId":"u"}`),
+		})
+		time.Sleep(4500 * time.Millisecond) // 80 % of the ack wait have passed
+		stop()
+		require.ErrorIs(t, <-ended, listener.ErrUnfinished)
+		h.end()
+		synctest.Wait()
+		require.Contains(t, log.String(), "has used 80 % of the ack wait")
+	})
+}

@@ -19,6 +19,10 @@ const suspectAfter = 3
 // suspectsTurn is how long the next suspect event waits for the one that runs.
 const suspectsTurn = 30 * time.Second
 
+// otherSuspectRuns is after what time a suspect event asks again that waits for one of another
+// listener of the process: where both ran, nobody could say which of them ends it.
+const otherSuspectRuns = 500 * time.Millisecond
+
 // maxEndedProcesses: an event is given up when so many processes have ended while they ran it
 // and it was marked.
 const maxEndedProcesses = 3
@@ -82,6 +86,14 @@ func (r *runner) startStoringMark(e *schedule.Effect) {
 func (r *runner) storeMark(ctx context.Context, m *marker, e schedule.Effect) {
 	var j schedule.Judgement
 	err := r.core.marksOff()
+	if err == nil && !r.core.session.SuspectsTurn.Take(r, time.Now(), suspectsTurn) {
+		r.mu.Lock()
+		defer r.unlock()
+		r.activeEffects--
+		now := time.Now()
+		r.scheduler.Undecided(e.Task, now.Add(otherSuspectRuns), now)
+		return
+	}
 	if err == nil {
 		j, err = m.begin(ctx, r.core.runningEventOf(&e.Delivery))
 	}
@@ -89,6 +101,9 @@ func (r *runner) storeMark(ctx context.Context, m *marker, e schedule.Effect) {
 	r.mu.Lock()
 	defer r.unlock()
 	r.activeEffects--
+	if err != nil || !j.Until.IsZero() || j.Crashes {
+		r.core.session.SuspectsTurn.End(r)
+	}
 	switch {
 	case err != nil:
 		if r.scheduler.Marked(e.Task, false) {
@@ -113,6 +128,7 @@ func (r *runner) startTakingMarkBack(e *schedule.Effect) {
 	r.activeEffects++
 	r.mu.Unlock()
 	go func() {
+		defer r.core.session.SuspectsTurn.End(r) // when the mark is taken back, so that the next event's process is not counted
 		if err := m.end(r.handlers, r.core.runningEventOf(&e.Delivery)); err != nil {
 			r.log.Warn("the mark of an event that runs no more was not taken back: it counts against the event as if the process had ended",
 				r.attributesOf(e, slog.Any("error", err))...)

@@ -67,7 +67,7 @@ func startOn(
 
 func connectKillable(t *testing.T, broker *memory.Broker, name string, wrap func(transport.Conn) transport.Conn) *mortal {
 	t.Helper()
-	p := &mortal{t: t, killed: make(chan struct{}), ended: make(chan error, 1)}
+	p := &mortal{t: t, killed: make(chan struct{}), ended: make(chan error, 2)}
 	dial := broker.Dialer()
 	c, err := client.Build(t.Context(), "ticketing", name, "nats://none", client.Logger(slog.New(slog.DiscardHandler)),
 		client.Transport(func(ctx context.Context, config transport.Config) (transport.Conn, error) {
@@ -252,6 +252,117 @@ func TestAnEventThatEndsItsProcess(t *testing.T) {
 			})
 		})
 	}
+}
+
+// fatalCodec ends the process with one payload, as a type's own UnmarshalJSON may.
+type fatalCodec struct {
+	codec.JSON
+	fatal string
+	dead  *atomic.Bool
+	kill  func()
+}
+
+func (c fatalCodec) Decode(data []byte, v any) error {
+	if strings.Contains(string(data), c.fatal) && !c.dead.Swap(true) {
+		c.kill()
+	}
+	return c.JSON.Decode(data, v)
+}
+
+// TestAPayloadThatEndsItsProcess: of an event that may end the process, the log decodes
+// nothing to name its entity.
+func TestAPayloadThatEndsItsProcess(t *testing.T) {
+	t.Parallel()
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		other, err := client.Build(t.Context(), "ticketing", "publisher", "nats://none", client.Transport(broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
+		require.NoError(t, err)
+		for version := range int64(10) {
+			publish(t, other, ticket(version))
+		}
+		require.NoError(t, other.Close(t.Context()))
+		kills, applied := 0, newTally()
+		for alive := false; !alive && kills < 20; {
+			p := connectKillable(t, broker, namesOfOwn(kills), nil)
+			l, err := listener.New(p.client, "g", func(_ context.Context, e events.TicketUpdated, _ listener.Delivery) error {
+				applied.end(strconv.FormatInt(e.Version, 10))
+				return nil
+			}, listener.DrainTimeout(time.Second), listener.Codec(fatalCodec{fatal: `"version":3,`, dead: new(atomic.Bool), kill: p.kill}))
+			require.NoError(t, err)
+			p.listen(l)
+			select {
+			case <-p.killed:
+				kills++
+				time.Sleep(time.Second)
+			case <-time.After(time.Minute):
+				p.end()
+				alive = true
+			}
+		}
+		require.LessOrEqual(t, kills, 7)
+		require.Equal(t, 9, applied.handled())
+		letters := broker.Stored("dead.g.ticket:updated")
+		require.Len(t, letters, 1)
+		require.Equal(t, events.DeadLetterCrashed, decodeDeadLetter(t, letters[0].Data).Reason)
+	})
+}
+
+// TestWhatRunsBesideAnEventThatEndsItsProcess: in another listener of the process. It is not
+// given up for that.
+func TestWhatRunsBesideAnEventThatEndsItsProcess(t *testing.T) {
+	t.Parallel()
+	brokers(t, func(t *testing.T, broker *memory.Broker) {
+		t.Helper()
+		publishExpirations(t, broker, 1)
+		other, err := client.Build(t.Context(), "ticketing", "publisher", "nats://none", client.Transport(broker.Dialer()), client.Logger(slog.New(slog.DiscardHandler)))
+		require.NoError(t, err)
+		publish(t, other, ticket(1))
+		require.NoError(t, other.Close(t.Context()))
+		kills, done := 0, newTally()
+		for alive := false; !alive && kills < 20; {
+			p := connectKillable(t, broker, namesOfOwn(kills), nil)
+			fatal, err := listener.New(p.client, "g", func(context.Context, expiration, listener.Delivery) error {
+				time.Sleep(300 * time.Millisecond)
+				p.kill()
+				return nil
+			}, listener.DrainTimeout(time.Second))
+			require.NoError(t, err)
+			slow, err := listener.New(p.client, "g", func(_ context.Context, e events.TicketUpdated, _ listener.Delivery) error {
+				time.Sleep(time.Second)
+				select {
+				case <-p.killed:
+				default:
+					done.end(e.ID)
+				}
+				return nil
+			}, listener.DrainTimeout(time.Second))
+			require.NoError(t, err)
+			p.listen(slow)
+			stop := p.stop
+			p.listen(fatal)
+			select {
+			case <-p.killed:
+				kills++
+			case <-time.After(time.Minute):
+				alive = true
+			}
+			stop()
+			p.stop()
+			for range 2 {
+				if err := <-p.ended; err != nil {
+					t.Log(err)
+				}
+			}
+			if alive {
+				require.NoError(t, p.client.Close(context.Background()))
+			}
+			time.Sleep(6 * time.Second)
+		}
+		require.LessOrEqual(t, kills, 8)
+		require.Len(t, broker.Stored(lettersOfG), 1)
+		require.Empty(t, broker.Stored("dead.g.ticket:updated"))
+		require.Equal(t, 1, done.handled())
+	})
 }
 
 func orderOf(t *testing.T, data []byte) string {

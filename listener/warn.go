@@ -55,17 +55,22 @@ func (r *runner) look() {
 	r.checkHung(now)
 }
 
+// warn is called with r.mu held. The line is written without it, on a goroutine of its own: to
+// name the entity the event is decoded, which may hang as long as the handler.
 func (r *runner) warn(w schedule.Warning, now time.Time) {
-	t := w.Task
-	about := r.core.about(&t.Delivery, t.Attempt, slog.Duration("running", now.Sub(t.Begun)))
-	if w.Kind == schedule.TimeoutIgnored {
-		r.log.Warn("handler goes on after its HandlerTimeout and can't be ended: it has to heed its context",
-			append(about, slog.Duration("handler_timeout", r.core.options.timeout))...)
-		return
-	}
-	r.log.Warn("handler has used 80 % of the ack wait: once that has passed the event goes to another member, too, if there is one; "+
-		"raise AckWait, or set a HandlerTimeout below it",
-		append(about, slog.Duration("waited", t.Begun.Sub(t.Received)), slog.Duration("ack_wait", r.scheduler.AckWait()))...)
+	d, attempt := w.Task.Delivery, w.Task.Attempt
+	running, waited, ackWait := now.Sub(w.Task.Begun), w.Task.Begun.Sub(w.Task.Received), r.scheduler.AckWait()
+	go func() {
+		about := r.core.about(&d, attempt, slog.Duration("running", running))
+		if w.Kind == schedule.TimeoutIgnored {
+			r.log.Warn("handler goes on after its HandlerTimeout and can't be ended: it has to heed its context",
+				append(about, slog.Duration("handler_timeout", r.core.options.timeout))...)
+			return
+		}
+		r.log.Warn("handler has used 80 % of the ack wait: once that has passed the event goes to another member, too, if there is one; "+
+			"raise AckWait, or set a HandlerTimeout below it",
+			append(about, slog.Duration("waited", waited), slog.Duration("ack_wait", ackWait))...)
+	}()
 }
 
 // warnOfCrowd says, once, that at the handlers' pace of late the events that wait can't

@@ -50,6 +50,9 @@ type Session struct {
 	// Shared is what the listeners of the client have in common, for as long as it lives.
 	Shared sync.Map
 
+	// SuspectsTurn is that of the listener which runs an event that may end the process.
+	SuspectsTurn Turn
+
 	record   func(transport.Event) (log func())
 	sender   func() *publishing.Sender // made with the first call, when Observers are set
 	mu       sync.Mutex

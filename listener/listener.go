@@ -30,7 +30,10 @@ type Listener[T events.Event] struct {
 //
 // The listeners of a queue group share the events; the group's name is also that
 // of the durable, unless told otherwise. With an empty queue group the listener
-// gets every event by itself and is ephemeral, or durable with [DurableName].
+// gets every event by itself and is ephemeral, or durable with [DurableName]. An
+// event that ends its process becomes a dead letter (events.DeadLetterCrashed)
+// only where the server delivers it again: to a durable, or over JetStream to a
+// queue group.
 //
 // T must be a value type, not a pointer or an interface, whose zero value knows
 // its subject. An error, which matches client.ErrInvalid, says what is wrong with

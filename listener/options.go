@@ -76,6 +76,10 @@ func DurableName(name string) Option {
 // Ephemeral makes the server forget the listener, or its queue group with the
 // last member, as soon as it leaves. It can't be combined with [DurableName].
 //
+// An event that ends its process becomes a dead letter (events.DeadLetterCrashed) only where the
+// server delivers it again, which it does not do to an ephemeral listener over NATS Streaming, nor
+// over JetStream to one without a queue group.
+//
 // To the NATS Streaming server the ephemeral group "a:b" is the same as the group "b" with the
 // durable name "a".
 func Ephemeral() Option {

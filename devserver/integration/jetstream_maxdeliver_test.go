@@ -152,5 +152,7 @@ func TestJetStreamMaxDeliverIsTold(t *testing.T) {
 	e, _ := l.told.until(t, client.EventMessagesGivenUp)
 	require.Equal(t, client.Removed{Subject: string(note[tag]{}.Subject()), Group: l.group, Durable: l.group, First: 1, Last: 1, Count: 1}, e.Removed)
 	require.ErrorContains(t, e.Err, fmt.Sprintf("still in stream %s", l.name))
-	require.Contains(t, l.log.String(), "level=ERROR msg=\"the server has given an event up")
+	require.Eventually(t, func() bool { // it is logged after it was told
+		return strings.Contains(l.log.String(), "level=ERROR msg=\"the server has given an event up")
+	}, patience, time.Millisecond)
 }

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	// The tests wait most of the time, also on a machine of two processors. More of them
 	// would make one another late, since they share a server in this process.
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "6"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -50,7 +50,7 @@ func (v *versions) are(want map[string][]int64) bool {
 func TestVersionOrderOnRealServers(t *testing.T) {
 	t.Parallel()
 	const entities, updates = 10, 5
-	for name, option := range map[string][]client.Option{"NATS Streaming": nil, "JetStream": {client.JetStream()}} {
+	for name, option := range map[string][]client.Option{"NATS Streaming": nil, "JetStream": {client.JetStream(inMemory...)}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := startServer(t).server.URL()
@@ -140,7 +140,7 @@ func disordered[T any](all []T) []T {
 func TestHistoryInVersionOrder(t *testing.T) {
 	t.Parallel()
 	const tickets, updates = 80, 20
-	for name, option := range map[string][]client.Option{"NATS Streaming": nil, "JetStream": {client.JetStream()}} {
+	for name, option := range map[string][]client.Option{"NATS Streaming": nil, "JetStream": {client.JetStream(inMemory...)}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, err := client.Build(deadline(t), "ticketing", "replica", startServer(t).server.URL(), append([]client.Option{quiet()}, option...)...)

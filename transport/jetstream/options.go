@@ -157,9 +157,9 @@ func UpdateStream() Option {
 
 // UpdateConsumer gives consumers that are there already the settings asked for
 // that can be changed: the ack wait, and with [MaxAckPending] the max ack pending. It also removes
-// a limit of deliveries (max_deliver), at which the server gives an event up without a dead
-// letter, and a backoff, which would replace the ack wait. Without UpdateConsumer the consumer
-// stays as it is, and the log warns of what differs.
+// a backoff, which would replace the ack wait. Without UpdateConsumer the consumer keeps these,
+// and the log warns of what differs. A limit of deliveries (max_deliver), at which the server
+// gives an event up without a dead letter, is removed in any case where the client may do so.
 func UpdateConsumer() Option {
 	return func(o *options) error { o.updateConsumer = true; return nil }
 }
@@ -300,7 +300,7 @@ func DuplicateWindow(d time.Duration) Option {
 // MaxAckPending is how many unacknowledged events a consumer, that is all members of a queue
 // group together, may have. Default of a new consumer: without limit, since each member is
 // bounded by its MaxInFlight. Events that wait for their next attempt count, too: when as
-// many as n wait, no other event comes until one is tried again, and nothing tells of it.
+// many as n wait, no other event comes until one is tried again. The client is degraded then.
 func MaxAckPending(n int) Option {
 	return func(o *options) error {
 		if n < 1 {

@@ -306,18 +306,32 @@ func (m *marker) hear(d transport.Delivery) {
 	}
 }
 
-// run stores a mark that names the event, and sees to it that it is renewed.
+// run stores a mark that names the event, and sees to it that it is renewed. If ctx is done
+// while the mark is on its way, run waits for what becomes of it: a mark that is stored has to be
+// taken back.
 func (m *marker) run(ctx context.Context, e runningEvent) error {
+	if ctx.Err() != nil {
+		return await.Cause(ctx)
+	}
+	storing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(promptly, cancel) })()
 	m.mu.Lock()
 	m.running = append(m.running, e)
 	m.interval = firstMarkInterval
 	m.renewLater() // it may be long until the renewal of another event, whose interval was longer
 	m.mu.Unlock()
-	if _, err := m.store(ctx); err != nil {
-		m.forget(e)
-		return err
+	_, err := m.store(storing)
+	if err == nil {
+		return nil
 	}
-	return nil
+	m.forget(e)
+	if errors.Is(err, transport.ErrOutcomeUnknown) { // it may be stored, and the next one counts in its place
+		soon, cancel := context.WithTimeout(context.WithoutCancel(ctx), promptly)
+		defer cancel()
+		_, _ = m.store(soon)
+	}
+	return err
 }
 
 // renewLater stores the mark anew after its interval, if an event still runs then. The next

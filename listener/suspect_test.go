@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -432,6 +434,92 @@ func TestOrderlyRestartsGiveNothingUp(t *testing.T) {
 		_, last := marks(broker)
 		require.NotContains(t, string(last[len(last)-1].Data), "events", "the mark was taken back")
 	})
+}
+
+// lateMark is a connection on which a mark that names an event is stored at once, and
+// confirmed late. onMark is called when it is stored.
+type lateMark struct {
+	transport.Conn
+
+	after  time.Duration
+	onMark func()
+
+	mu      sync.Mutex
+	waiting map[transport.Ticket]transport.Receipt
+}
+
+func (c *lateMark) Publish(m transport.Message, r transport.Receipt) transport.Ticket {
+	if !events.IsMark(subjects.Subject(m.Subject)) || !strings.Contains(string(m.Data), `"events"`) {
+		return c.Conn.Publish(m, r)
+	}
+	c.Conn.Publish(m, ignoredReceipt{})
+	c.mu.Lock()
+	ticket := transport.Ticket(1<<60 + len(c.waiting))
+	c.waiting[ticket] = r
+	c.mu.Unlock()
+	time.AfterFunc(c.after, func() { c.settle(ticket, nil) })
+	c.onMark()
+	return ticket
+}
+
+func (c *lateMark) Abandon(t transport.Ticket) {
+	if t < 1<<60 {
+		c.Conn.Abandon(t)
+		return
+	}
+	c.settle(t, transport.ErrOutcomeUnknown)
+}
+
+func (c *lateMark) settle(t transport.Ticket, err error) {
+	c.mu.Lock()
+	r := c.waiting[t]
+	c.waiting[t] = nil
+	c.mu.Unlock()
+	if r != nil {
+		r.Done(err)
+	}
+}
+
+func (c *lateMark) Close(ctx context.Context) error {
+	err := c.Conn.Close(ctx)
+	c.mu.Lock()
+	tickets := slices.Collect(maps.Keys(c.waiting))
+	c.mu.Unlock()
+	for _, t := range tickets {
+		c.settle(t, transport.ErrOutcomeUnknown)
+	}
+	return err
+}
+
+type ignoredReceipt struct{}
+
+func (ignoredReceipt) Done(error) {}
+
+// TestDrainWhileAMarkIsStored: the process ends in good order while the mark of an event is on
+// its way. The event has not begun, so that the mark must not count against it.
+func TestDrainWhileAMarkIsStored(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]time.Duration{"confirmed late": 100 * time.Millisecond, "never confirmed": 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			brokers(t, func(t *testing.T, broker *memory.Broker) {
+				t.Helper()
+				publishExpirations(t, broker, 1)
+				untilSuspect(t, broker)
+				stored := make(chan struct{}, 10)
+				wrap := func(conn transport.Conn) transport.Conn {
+					return &lateMark{Conn: conn, after: after, onMark: func() { stored <- struct{}{} }, waiting: make(map[transport.Ticket]transport.Receipt)}
+				}
+				p := startOn(t, broker, "ends", wrap, func(*mortal) listener.Handler[expiration] {
+					return func(context.Context, expiration, listener.Delivery) error { return nil }
+				}, listener.DrainTimeout(time.Minute))
+				<-stored
+				p.end()
+				_, all := marks(broker)
+				require.NotContains(t, string(all[len(all)-1].Data), "events", "the mark was taken back")
+			})
+		})
+	}
 }
 
 // TestADurableWithoutAGroup gives up what ends its process, too.

@@ -315,7 +315,8 @@ func (m *marker) run(ctx context.Context, e runningEvent) error {
 	}
 	storing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(promptly, cancel) })()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(promptly, cancel) })
+	defer stop()
 	m.mu.Lock()
 	m.running = append(m.running, e)
 	m.interval = firstMarkInterval

@@ -24,7 +24,7 @@ const (
 )
 
 // hold spaces out the reconnects to a server that cuts the connection again and again.
-var hold = backoff.Policy{First: 400 * time.Millisecond, Max: 30 * time.Second}
+var hold = backoff.Policy{First: 400 * time.Millisecond, Max: 4 * time.Second}
 
 // reasonCut says what is wrong when the server cuts the connection again and again. A server
 // does not tell a client that it is a slow consumer, only its own log.

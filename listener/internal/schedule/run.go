@@ -52,8 +52,14 @@ func (s *Scheduler) nextReady(now time.Time) *Task {
 }
 
 // late reports whether the ack wait of a task has passed, or is about to pass, so that another
-// member gets its event.
+// member gets its event. A suspect task of a broker that takes nothing back is never late: NATS
+// Streaming adds an ack wait to what is left of the last one whenever a member subscribes
+// (sendMsgToSub of nats-streaming-server), so that after many restarts an event that is dropped
+// comes again after as many ack waits.
 func (s *Scheduler) late(t *Task, now time.Time) bool {
+	if t.suspect && !s.rules.CanNak {
+		return false
+	}
 	return !t.Delivery.Last && now.Sub(t.Received) >= s.ackWait-s.ackWait/lateMargin
 }
 

@@ -97,7 +97,7 @@ func TestASuspectIsNotPutOffForEver(t *testing.T) {
 // TestWhatWasDroppedHereIsNotSuspect, however often that happens; what comes from elsewhere stays suspect.
 func TestWhatWasDroppedHereIsNotSuspect(t *testing.T) {
 	t.Parallel()
-	s := New(suspecting(streaming(1)), ackWait)
+	s := New(suspecting(jetStream(1)), ackWait)
 	one := arrived(1, 0)
 	arrive(s, one, arrived(2, 0), again(arrived(3, 0), 7))
 	runs1(t, s, 1, 0)
@@ -133,7 +133,7 @@ func TestCrashed(t *testing.T) {
 // TestUndecided: others have their turn meanwhile, and the event is asked for again also if it is late by then.
 func TestUndecided(t *testing.T) {
 	t.Parallel()
-	s := New(suspecting(streaming(1)), ackWait)
+	s := New(suspecting(jetStream(1)), ackWait)
 	arrive(s, again(arrived(1, 0), 4), again(arrived(2, 0), 4))
 	require.Empty(t, runs(s, 0))
 	s.Undecided(asked(t, s), at(6), at(0))
@@ -268,4 +268,18 @@ func TestAYoungEventIsNotSuspect(t *testing.T) {
 	arrive(s, again(arrived(1, 14), 9), again(arrived(2, 15), 9))
 	require.Equal(t, []uint64{1}, runs(s, 15))
 	require.EqualValues(t, 2, asked(t, s).Message.Sequence)
+}
+
+// TestALateSuspectRuns where the broker takes nothing back: nobody knows when the server would
+// send it again.
+func TestALateSuspectRuns(t *testing.T) {
+	t.Parallel()
+	s := New(suspecting(streaming(1)), ackWait)
+	arrive(s, arrived(1, 0), again(arrived(2, 0), 5), arrived(3, 0))
+	one := runs1(t, s, 1, 0)
+	handle(s, one, 6)
+	require.Empty(t, runs(s, 6))
+	require.Equal(t, []string{" 2", "late 3"}, decided(s), "the mark of the suspect is asked for; the other is skipped")
+	s.Marked(s.suspects.current, true)
+	handle(s, runs1(t, s, 2, 6), 7)
 }

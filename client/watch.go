@@ -23,7 +23,7 @@ import (
 //
 // [EventDeadLettered] and [EventUndecodable] tell of single events, and may come in floods. At
 // most 32 of the events that wait are of these kinds. Of more, those that are alike are made
-// one, so that whoever counts adds up Count. (More than 32 of which no two are alike, and the
+// one, so that a watcher that counts adds up Count. (More than 32 of which no two are alike, and the
 // oldest is dropped.)
 //
 //	for e := range c.Watch(ctx) {

@@ -57,7 +57,7 @@ func entityIn[T events.Event](subject subjects.Subject, o options) func(d *trans
 	}
 	return func(d *transport.Delivery) (id string) {
 		defer func() {
-			if recover() != nil { // the codec's panic, or the type's own; whoever runs the event tells of it
+			if recover() != nil { // the codec's panic, or the type's own; the worker that runs the event tells of it
 				id = ""
 			}
 		}()

@@ -9,9 +9,9 @@ import (
 
 // Observe tells observer what becomes of each publish: [observe.Sent] when the message is
 // handed to the connection, and [observe.Decided] with its outcome, exactly once. A publish
-// that is refused before it is handed over is told by observe.Decided alone, with an error
+// that is refused before it is handed over has observe.Decided alone, with an error
 // that matches [ErrNotStored]. One that the connection refuses, such as an event that is too
-// large, is told by both. Err is the error that the publisher's caller gets. Given several
+// large, has both. Err is the error that the publisher's caller gets. Given several
 // times, all are told, in that order; those of client.Observe come first. A panic of an
 // observer is logged.
 func Observe(observer observe.Observer) Option {

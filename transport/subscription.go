@@ -111,7 +111,7 @@ type Delivery struct {
 	Last bool
 
 	// Once: the sender delivers it only this once. A failed event is not held for its next
-	// attempt by whoever receives it, and its delay is not drawn by chance. No broker sets it.
+	// attempt by the member that receives it, and its delay is not drawn by chance. No broker sets it.
 	Once bool
 }
 
@@ -127,7 +127,7 @@ type Settler interface {
 	InProgress() error
 	// Term: never send it again, although it was not handled.
 	Term(reason string) error
-	// Release: whoever received the delivery will not settle it, and it comes again once its
+	// Release: the receiver of the delivery will not settle it, and it comes again once its
 	// ack wait has passed. After that it does not count against MaxInFlight, if the transport
 	// requests messages (as JetStream does). It may still be acknowledged, late.
 	Release()

@@ -87,7 +87,7 @@ func TestCredentialsFromEnv(t *testing.T) {
 }
 
 // TestCredentialsFileFromEnv against a server that takes JWTs alone. It has no JetStream, which
-// would need more of them, and whoever is told so was let in.
+// would need more of them, and a client that is told so was let in.
 func TestCredentialsFileFromEnv(t *testing.T) {
 	operator, err := nkeys.CreateOperator()
 	require.NoError(t, err)

@@ -311,8 +311,8 @@ func TestJetStreamAddsNone(t *testing.T) {
 		opts   []jetstream.Option
 		remedy string
 	}{
-		"BindOnly":      {[]jetstream.Option{jetstream.BindOnly()}, `whoever owns stream`},
-		"FixedSubjects": {[]jetstream.Option{jetstream.FixedSubjects()}, `with option FixedSubjects the client adds none: whoever manages stream`},
+		"BindOnly":      {[]jetstream.Option{jetstream.BindOnly()}, `the owner of stream`},
+		"FixedSubjects": {[]jetstream.Option{jetstream.FixedSubjects()}, `with option FixedSubjects the client adds none: the owner of stream`},
 		"OnlySubjects":  {[]jetstream.Option{jetstream.OnlySubjects("ours", "dead.*.ours")}, "AddSubjects"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -445,7 +445,7 @@ func TestJetStreamUpdateLock(t *testing.T) {
 	require.NoError(t, <-added)
 	require.ElementsMatch(t, []string{"dead.>", "lockless", "waits"}, s.subjects(t))
 	_, err = s.raw.Consumer(deadline(t), s.name, lock)
-	require.ErrorIs(t, err, js.ErrConsumerNotFound, "whoever had the lock has given it back")
+	require.ErrorIs(t, err, js.ErrConsumerNotFound, "the client that had the lock has given it back")
 }
 
 // TestJetStreamManyAddSubjects: thirty clients that start together, each with a subject of its

@@ -97,7 +97,7 @@ func lostAcknowledgements[Tag any](t *testing.T, cut, mend func(*proxy.Proxy)) {
 		publishFrom[Tag](t, there, n, n)
 		require.Eventually(t, func() bool { return len(first.all())+len(second.all()) >= n }, patience, time.Millisecond)
 	}
-	// What the server takes for not acknowledged goes to whoever is left, and to who joins.
+	// What the server takes for not acknowledged goes to the members that are left, and to those that join.
 	require.NoError(t, member.end(t))
 	require.NoError(t, other.end(t))
 	third := newInbox()

@@ -138,7 +138,7 @@ func joinNodeOnJetStream(t *testing.T, srv *devserver.Server, clientID string, g
 }
 
 // TestGroupOnJetStream: services of both languages share the group's consumer,
-// which goes on where it stood whoever comes back.
+// which goes on where it stood, whichever member comes back.
 func TestGroupOnJetStream(t *testing.T) {
 	t.Parallel()
 	const (

@@ -13,7 +13,7 @@ type Turn struct {
 	refused any // who was refused last, and is next
 }
 
-// Take gives the turn to who asks, and reports whether it did. Whoever has it keeps it until
+// Take gives the turn to the caller, and reports whether it did. The holder keeps it until
 // End, or until it has had it for most and another one asks. One that has just had it waits
 // for one that was refused meanwhile, for most at the longest.
 func (t *Turn) Take(who any, now time.Time, most time.Duration) bool {

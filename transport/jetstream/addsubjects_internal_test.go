@@ -31,7 +31,7 @@ func TestSubjectsThatAreNotAdded(t *testing.T) {
 	require.NoError(t, a.check("orders.1"), "it may have to be added again")
 }
 
-// TestRefusedSubjectIsNotAskedForAgain for a while, whoever wants it.
+// TestRefusedSubjectIsNotAskedForAgain for a while, whichever publisher wants it.
 func TestRefusedSubjectIsNotAskedForAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 )
 
 // checkedAPI is JetStream's API without answers that are about another stream or consumer
-// than the request: whoever subscribes to the API's subjects can answer. nats.go itself
+// than the request: every client that subscribes to the API's subjects can answer. nats.go itself
 // refuses what is no answer of that kind at all.
 type checkedAPI struct{ js.JetStream }
 

@@ -174,8 +174,8 @@ func TestRemedyForSubject(t *testing.T) {
 		{plain, "seat", `option AddSubjects adds it to stream "s" beside Subjects("seat")`},
 		{only, "billing.paid", `option AddSubjects adds billing.> to stream "s"`},
 		{only, "dead.g.billing.paid", `option AddSubjects adds dead.> to stream "s"; with OnlySubjects, name it there, too`},
-		{fixed, "billing.paid", `with option FixedSubjects the client adds none: whoever manages stream "s" has to add billing.paid`},
-		{bound, "billing.paid", `with option BindOnly the client adds nothing: whoever owns stream "s" has to add billing.paid`},
+		{fixed, "billing.paid", `with option FixedSubjects the client adds none: the owner of stream "s" has to add billing.paid`},
+		{bound, "billing.paid", `with option BindOnly the client adds nothing: the owner of stream "s" has to add billing.paid`},
 	} {
 		require.Equal(t, tc.want, tc.o.remedyForSubject("s", tc.subject))
 	}

@@ -315,10 +315,10 @@ func (c *conn) adjustStream(ctx context.Context, config js.StreamConfig) (js.Str
 // remedyForSubject says how the stream comes to take the subject.
 func (o options) remedyForSubject(stream, subject string) string {
 	if o.bindOnly {
-		return fmt.Sprintf("with option BindOnly the client adds nothing: whoever owns stream %q has to add %s", stream, subject)
+		return fmt.Sprintf("with option BindOnly the client adds nothing: the owner of stream %q has to add %s", stream, subject)
 	}
 	if o.fixedSubjects {
-		return fmt.Sprintf("with option FixedSubjects the client adds none: whoever manages stream %q has to add %s", stream, subject)
+		return fmt.Sprintf("with option FixedSubjects the client adds none: the owner of stream %q has to add %s", stream, subject)
 	}
 	for _, pattern := range append(slices.Clone(o.subjects), o.configured...) {
 		switch {

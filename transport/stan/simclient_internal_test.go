@@ -182,7 +182,7 @@ func (c *simClient) perform(e effect) {
 		c.conn.perform(e) // which does not wait
 	case answerSubscribe:
 		if l := c.listenerOf(e.sub); e.err != nil && l != nil {
-			c.later(func(t *lane) { c.subscribe(t, l.want) }) // whoever asked tries again
+			c.later(func(t *lane) { c.subscribe(t, l.want) }) // the caller tries again
 		}
 	case pausePublishing:
 		c.later(func(t *lane) { c.step(t, func(sup *supervisor) { sup.onGraceOver(e.epoch) }) })

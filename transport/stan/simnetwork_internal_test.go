@@ -154,7 +154,7 @@ func (s *sim) store(w *simSession, data string) error {
 	return nil
 }
 
-// request sends a request, and calls then, on t, with what came of it.
+// request sends a request, and calls then, on t, with its result.
 func (w *simSession) request(t, l *lane, serve func() error, timeout error, then func(error)) {
 	if w.shut {
 		then(nats.ErrConnectionClosed)

@@ -156,7 +156,7 @@ func (s *simServer) knows(connection string) bool {
 	return false
 }
 
-// register makes that connection the client's. Whoever was it is replaced: that it
+// register makes that connection the client's. The one that was it before is replaced: that it
 // does not answer was found out before.
 func (s *simServer) register(client, connection string) {
 	if _, ok := s.clients[client]; ok {
@@ -190,7 +190,7 @@ func (s *simServer) publish(client, connection, data string) error {
 	return nil
 }
 
-// sendAll sends what is new to whoever has room.
+// sendAll sends what is new to the members that have room.
 func (s *simServer) sendAll() {
 	for _, sub := range s.subs {
 		if sub.group == nil && sub.client != "" {

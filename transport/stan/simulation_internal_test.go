@@ -185,7 +185,7 @@ type simPublish struct {
 	ticket  transport.Ticket
 	sent    []uint64 // the epochs in which it left
 	copies  int      // in the store, and in those that were lost
-	left    bool     // whoever published waits no longer
+	left    bool     // the publisher waits no longer
 	settled bool
 	outcome error
 }

@@ -117,7 +117,7 @@ func (s *supervisor) onChecked(epoch uint64, err error) {
 }
 
 // onSessionLost says that the server has given that session up. The old session is dropped
-// without a close request, which would end whoever has the client ID by now.
+// without a close request, which would end the client that has the client ID by now.
 func (s *supervisor) onSessionLost(sessionNo uint64, err error) {
 	s.noteEarlyLoss(sessionNo, err)
 	if sessionNo != s.sessionNo || s.phase >= phaseDialing {

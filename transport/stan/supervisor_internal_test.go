@@ -175,7 +175,7 @@ func TestTheSupervisorDecides(t *testing.T) {
 			[]action{notifyOwner, voidDeliveries, dropSession, dialSession},
 			phaseDialing,
 		},
-		"a refusal is for whoever asked": {
+		"a refusal is for the caller that asked": {
 			func(m *supervisor) {
 				m.onOpened(joining(m), 1, 1, nil, errors.New("no"))
 			},

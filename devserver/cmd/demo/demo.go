@@ -227,7 +227,7 @@ func (d *demo) watch(ctx context.Context, done func() bool) error {
 	return nil
 }
 
-// verdict says what came of it, and returns the exit status.
+// verdict says how the story ended, and returns the exit status.
 func (d *demo) verdict(err error) int {
 	t := d.ledger.tally()
 	if err != nil {

@@ -127,7 +127,7 @@ func (v *simServer) again(e *simEvent) {
 	v.sim.after(100*time.Millisecond, func() { v.retry(e, p, sent) })
 }
 
-// returns gives what a session had to whoever is there, in order.
+// returns gives what a session had to the members that are there, in order.
 func (v *simServer) returns(m *simMember, session int) {
 	var had []*simEvent
 	for e, p := range v.pending {

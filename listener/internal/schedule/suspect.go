@@ -16,7 +16,7 @@ import (
 type suspects struct {
 	queue   fifo.Queue[*Task] // those that are suspected; the first has waited the longest
 	current *Task             // the one that has its turn: marking, marked, running or unsettled
-	asked   bool              // a mark was asked for, and nobody has said yet what came of it
+	asked   bool              // a mark was asked for, and the shell has not said yet whether it is stored
 	dropped droppedEvents
 }
 

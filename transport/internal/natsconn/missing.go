@@ -41,7 +41,7 @@ type lack struct {
 }
 
 // Note says that the server has refused what is needed. A connection has another epoch after
-// each reconnect. The owner is told by Show.
+// each reconnect. Show tells the owner.
 func (m *Missing[N]) Note(n N, v Violation, epoch uint64) {
 	l := m.lacks[n]
 	if l == nil {

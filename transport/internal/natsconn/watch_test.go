@@ -14,7 +14,7 @@ import (
 	"github.com/sgtickets/common/transport/internal/natsconn"
 )
 
-// TestWatchTellsOrLogs: whoever is told logs; with nobody to tell the transport does.
+// TestWatchTellsOrLogs: the receiver of events logs them; without one the transport does.
 func TestWatchTellsOrLogs(t *testing.T) {
 	t.Parallel()
 	for _, told := range []bool{true, false} {

@@ -97,7 +97,7 @@ const (
 	Done Outcome = iota
 	// GivenBack: the message was negatively acknowledged, and comes again.
 	GivenBack
-	// Released: whoever received the message does not settle it. It comes again when its
+	// Released: the receiver of the message does not settle it. It comes again when its
 	// ack wait has passed.
 	Released
 )

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"mime"
+	"net/url"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -161,35 +162,11 @@ func Encode(s string) string {
 	return b.String()
 }
 
-// Decode reads what [Encode] wrote. A per cent sign that begins no %XX is taken as it is.
+// Decode reads what [Encode] wrote. A value that is not written so is taken as it is.
 func Decode(s string) string {
-	if !strings.Contains(s, "%") {
+	decoded, err := url.PathUnescape(s)
+	if err != nil {
 		return s
 	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			high, low := hex(s[i+1]), hex(s[i+2])
-			if high >= 0 && low >= 0 {
-				b.WriteByte(byte(high<<4 | low)) //nolint:gosec // G115: two hexadecimal digits are a byte
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-func hex(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
-	default:
-		return -1
-	}
+	return decoded
 }
